@@ -1,0 +1,70 @@
+// Files as an injected port, so that tests can fail the n-th call, forget what was not synced, or fill the disk.
+// SystemFiles is POSIX. Every error names the path and says what to do. Thread safety: any thread; a File by one thread
+// at a time, except read_at, which any thread may call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace hauberk {
+
+class File {
+ public:
+  virtual ~File() = default;
+  virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const = 0;  // short only at the end
+  virtual Status append(ByteView bytes) = 0;                                             // all or an error
+  virtual Status sync() = 0;                                                             // data is on the device
+  virtual Result<std::uint64_t> size() const = 0;
+  virtual Status truncate(std::uint64_t size) = 0;
+};
+
+enum class OpenMode {
+  read,         // must exist
+  append,       // made with mode 0600 if missing; appends at the end
+  create_new,   // must not exist; mode 0600
+};
+
+struct FileInfo {
+  std::uint64_t size = 0;
+  std::uint32_t mode = 0;  // permission bits
+  bool directory = false;
+};
+
+class Files {
+ public:
+  virtual ~Files() = default;
+  virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+  virtual Status rename(const std::string& from, const std::string& to) = 0;   // atomic, then the folder is synced
+  virtual Status remove(const std::string& path) = 0;                          // not_found if missing
+  virtual Status make_directories(const std::string& path) = 0;                // mode 0700; fine if it exists
+  virtual Result<FileInfo> info(const std::string& path) = 0;                  // does not follow a final link
+  virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
+  virtual Status sync_directory(const std::string& directory) = 0;
+  virtual Result<std::uint64_t> free_bytes(const std::string& directory) = 0;
+};
+
+class SystemFiles final : public Files {
+ public:
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  Status rename(const std::string& from, const std::string& to) override;
+  Status remove(const std::string& path) override;
+  Status make_directories(const std::string& path) override;
+  Result<FileInfo> info(const std::string& path) override;
+  Result<std::vector<std::string>> list(const std::string& directory) override;
+  Status sync_directory(const std::string& directory) override;
+  Result<std::uint64_t> free_bytes(const std::string& directory) override;
+};
+
+// The whole file, refused above `limit` bytes.
+Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t limit);
+// Writes beside, syncs, renames: readers see the old content or the new, never a part. Mode 0600.
+Status write_file_atomically(Files& files, const std::string& path, ByteView content);
+std::string join_path(std::string_view directory, std::string_view name);
+std::string parent_directory(std::string_view path);
+
+}  // namespace hauberk

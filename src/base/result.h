@@ -1,0 +1,69 @@
+// Result: how every fallible function of the house answers. Our code does not throw; adapters catch what libraries throw.
+// A code says what the *caller* should do; the message says what happened and what to do, for an administrator, and never
+// holds a payload or a secret. A policy denial or a blocked request is a value of its own type, not an Error.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace hauberk {
+
+enum class Errc {
+  invalid,          // the request is wrong: change it
+  not_found,        // the thing named does not exist
+  exists,           // it exists already
+  denied,           // the principal may not do this
+  unauthenticated,  // nobody, or nobody known, asks
+  exhausted,        // a limit, a quota or the disk is used up: wait or make room
+  precondition,     // the state must be changed first
+  unavailable,      // a dependency is down: the same call may go through later
+  deadline,         // it took too long
+  corrupt,          // stored or received bytes are not what they should be
+  unsupported,      // understood, but not to be had here
+  internal,         // our fault
+};
+
+struct [[nodiscard]] Error {
+  Errc code = Errc::internal;
+  std::string message;  // what happened, and what to do about it
+  std::string context;  // where: a file, a version, a phase; may be empty
+
+  // The error with `where` put before the present context: "where: context".
+  Error in(std::string_view where) &&;
+  // "context: message", as people read it.
+  std::string text() const;
+  bool operator==(const Error&) const = default;
+};
+
+template <class T>
+using Result = std::expected<T, Error>;
+using Status = Result<void>;
+
+// "invalid", "not_found", …
+std::string_view name(Errc code);
+// The one mapping to HTTP status codes: 400, 404, 409, 403, 401, 429, 412, 503, 504, 500, 501, 500.
+int http_status(Errc code);
+// The one mapping to exit codes: 1 denied/unauthenticated/precondition, 2 wrong use, 3 could not do or check.
+int exit_code(Errc code);
+
+inline std::unexpected<Error> fail(Errc code, std::string message, std::string context = {}) {
+  return std::unexpected<Error>(Error{code, std::move(message), std::move(context)});
+}
+
+}  // namespace hauberk
+
+// TRY(expression): the value, or return the error to the caller. A statement expression; not for use with co_await.
+#define TRY(...)                                                             \
+  ({                                                                         \
+    auto try_result_ = (__VA_ARGS__);                                        \
+    if (!try_result_) return std::unexpected(std::move(try_result_).error()); \
+    *std::move(try_result_);                                                 \
+  })
+// The same for a Status.
+#define CHECK(...)                                                              \
+  do {                                                                          \
+    if (auto check_result_ = (__VA_ARGS__); !check_result_)                     \
+      return std::unexpected(std::move(check_result_).error());                 \
+  } while (0)

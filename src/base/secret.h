@@ -1,0 +1,67 @@
+// Secret: bytes that must not leak. It wipes itself, moves but does not copy, and has no ==, no print, no JSON. Reading
+// needs a SecretAccess, whose constructor is private to the short list below: an audit is one grep for SecretAccess.
+// SecretRef says where a secret is, never what it is; only references stand in configuration.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace hauberk {
+
+namespace crypto { struct KeyMaterial; }      // the primitives' own use of keys
+namespace adapters { struct KeyFile; }        // writing and reading 0600 key files
+namespace net { struct TlsIdentity; }         // handing a private key to the TLS library
+namespace gateway { struct UpstreamCredential; }  // the header sent to an upstream
+namespace app { struct TokenDisplay; }        // a new token, shown once
+
+class SecretAccess {
+ private:
+  SecretAccess() = default;
+  friend struct crypto::KeyMaterial;
+  friend struct adapters::KeyFile;
+  friend struct net::TlsIdentity;
+  friend struct gateway::UpstreamCredential;
+  friend struct app::TokenDisplay;
+};
+
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(Bytes value) : value_(std::move(value)) {}
+  explicit Secret(std::string_view text) : value_(to_bytes(text)) {}
+  Secret(Secret&& other) noexcept : value_(std::move(other.value_)) { other.wipe(); }
+  Secret& operator=(Secret&& other) noexcept;
+  Secret(const Secret&) = delete;
+  Secret& operator=(const Secret&) = delete;
+  bool operator==(const Secret&) const = delete;
+  ~Secret() { wipe(); }
+
+  ByteView reveal(SecretAccess) const { return value_; }
+  std::string_view reveal_text(SecretAccess) const { return as_text(value_); }
+  bool empty() const { return value_.empty(); }
+  std::size_t size() const { return value_.size(); }
+  Secret clone(SecretAccess) const { return Secret(Bytes(value_)); }
+
+ private:
+  void wipe() noexcept;
+  Bytes value_;
+};
+
+// "env:NAME", "file:/run/secrets/x". Other schemes (vault:, aws-sm:, pkcs11:) parse and are answered `unsupported`.
+struct SecretRef {
+  std::string scheme;
+  std::string place;
+
+  static Result<SecretRef> parse(std::string_view text);
+  std::string text() const { return scheme + ":" + place; }
+  bool operator==(const SecretRef&) const = default;
+};
+
+// Reads the secret now. The only place that reads the environment. A final newline of a file is dropped; a file that
+// group or others may read is refused with the chmod that mends it.
+Result<Secret> resolve(const SecretRef& reference);
+
+}  // namespace hauberk

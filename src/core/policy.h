@@ -1,0 +1,49 @@
+// Policy(evidence, context) -> Decision: a pure function. A policy says which evidence must lie on a digest, with which
+// values, how old at most, and how many distinct people other than the importer must have approved.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "core/evidence.h"
+#include "core/principal.h"
+
+namespace hauberk {
+
+enum class Comparison { equal, not_equal, less, less_equal, greater, greater_equal, one_of };
+
+struct Condition {
+  std::string pointer;  // JSON pointer into the predicate, e.g. "/verdict"
+  Comparison comparison = Comparison::equal;
+  json::Value value;
+  bool operator==(const Condition&) const = default;
+};
+
+struct Requirement {
+  std::string predicate_type;
+  std::vector<Condition> conditions;
+  std::optional<Duration> max_age;
+  bool operator==(const Requirement&) const = default;
+};
+
+struct Policy {
+  std::vector<Requirement> required;
+  std::uint32_t approvals = 0;    // by distinct subjects
+  bool self_approval = false;     // whether the importer's own approval counts
+  bool operator==(const Policy&) const = default;
+};
+
+struct Decision {
+  bool allow = false;
+  std::vector<std::string> reasons;  // why, one sentence each
+  std::vector<std::string> missing;  // what must still be brought, one sentence each
+};
+
+// Where several pieces of evidence of one type lie on the digest, the newest decides: a later REVIEW outweighs an older
+// CLEAN. `digest` must be a subject of what counts. `importer` is the subject who imported.
+Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Evidence> evidence, std::string_view importer, Instant now);
+
+}  // namespace hauberk

@@ -1,0 +1,45 @@
+// Principal: who asks. Environments are separate namespaces with their own keys, tokens and policies; a principal belongs
+// to one, and what it may do is a list of grants (scopes), deny by default.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace hauberk {
+
+enum class Environment { dev, staging, production };
+std::string_view name(Environment environment);
+std::string_view short_name(Environment environment);  // "dev", "stg", "prd": part of tokens
+Result<Environment> parse_environment(std::string_view text);
+inline constexpr Environment all_environments[] = {Environment::dev, Environment::staging, Environment::production};
+
+// A grant "action:pattern": actions are infer, read, import, approve, promote, rollback, revoke, token, ledger, admin (all
+// of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*", "admin:*". Without ":" the pattern is "*".
+struct Scope {
+  std::string action;
+  std::string pattern = "*";
+  static Result<Scope> parse(std::string_view text);
+  std::string text() const { return action + ":" + pattern; }
+  bool allows(std::string_view wanted_action, std::string_view name) const;
+  bool operator==(const Scope&) const = default;
+};
+
+enum class CredentialKind { none, api_token, local_user };
+
+struct Principal {
+  std::string subject;  // "alice", "ci-bot"; "os:root" for somebody at the machine's shell
+  std::string tenant = "default";
+  std::string token_id;  // public part of an API token; empty otherwise
+  CredentialKind credential = CredentialKind::none;
+  std::vector<Scope> scopes;
+
+  bool allowed(std::string_view action, std::string_view name) const;
+  bool operator==(const Principal&) const = default;
+};
+
+}  // namespace hauberk

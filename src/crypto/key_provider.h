@@ -1,0 +1,44 @@
+// KeyProvider: the port to keys. Keys have purposes and belong to one environment; a provider serves one environment.
+// Private halves never leave it. Implementations: adapters/keys_file (0600 files); MemoryKeys below, for tests.
+// Thread safety: any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/secret.h"
+
+namespace hauberk::crypto {
+
+enum class KeyPurpose {
+  evidence,  // Ed25519 signatures of statements
+  ledger,    // Ed25519 signatures of ledger checkpoints
+  wrap,      // AES-256-GCM wrapping of data keys
+  token,     // HMAC-SHA-256 of API tokens ("pepper")
+};
+std::string_view name(KeyPurpose purpose);
+
+class KeyProvider {
+ public:
+  virtual ~KeyProvider() = default;
+  // The id of the key now used for the purpose: "ed25519:<16 hex>" of the public key's SHA-256, or "aes256:…" of a public
+  // fingerprint that tells nothing about the key.
+  virtual Result<std::string> key_id(KeyPurpose purpose) = 0;
+  virtual Result<Bytes> sign(KeyPurpose purpose, ByteView message) = 0;
+  // Errc::denied: unknown key; Errc::corrupt: the signature does not fit.
+  virtual Status verify(KeyPurpose purpose, std::string_view key_id, ByteView message, ByteView signature) = 0;
+  virtual Result<Bytes> mac(KeyPurpose purpose, ByteView message) = 0;  // 32 bytes
+  // `associated` binds the wrapped key to its blob and environment; unwrapping needs the same bytes.
+  virtual Result<Bytes> wrap(const Secret& data_key, ByteView associated) = 0;
+  virtual Result<Secret> unwrap(std::string_view key_id, ByteView wrapped, ByteView associated) = 0;
+  virtual Result<std::string> public_key_pem(KeyPurpose purpose) = 0;
+};
+
+// Keys that live and die with the object.
+std::unique_ptr<KeyProvider> make_memory_keys(Random& random);
+
+}  // namespace hauberk::crypto
