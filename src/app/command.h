@@ -1,0 +1,57 @@
+// Command: one verb. declare() binds options and returns what runs; run answers the exit code of the documented table
+// (0 fine, 1 findings or denied, 2 wrong use, 3 could not check or do) or an Error, whose code decides it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/args.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace hauberk::app {
+
+class Output;  // app/output.h: tables, colours, progress, JSON
+
+// What the program gives to a verb. One thread.
+struct Context {
+  Output& out;
+  Clock& clock;
+  Random& random;
+  Files& files;
+  std::string config;  // --config; empty: ./hauberk.yaml if it is there, else built-in defaults
+  std::string data;    // --data; empty: as configured
+  bool json = false;   // --json: the result as one JSON value on stdout, nothing else there
+  bool quiet = false;  // --quiet: no progress and no hints
+};
+
+using Run = std::function<Result<int>(Context&)>;
+
+struct Command {
+  std::string_view name;     // "scan", "model import"
+  std::string_view summary;  // one line
+  std::string_view details;  // for --help: what it does, an example; may be empty
+  std::function<Run(Args&)> declare;
+};
+
+// Every verb there is, in the order of --help. Each commands/X.cpp defines some of these functions.
+std::vector<Command> all_commands();
+
+Command init_command();
+Command scan_command();
+std::vector<Command> model_commands();
+Command serve_command();
+std::vector<Command> token_commands();
+std::vector<Command> ledger_commands();
+std::vector<Command> config_commands();
+Command version_command();
+Command completion_command();
+
+// Parses the command line, runs one verb, prints its error. The whole of main().
+int run_program(int argc, char** argv);
+
+}  // namespace hauberk::app

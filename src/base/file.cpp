@@ -1,0 +1,216 @@
+#include "base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace hauberk {
+namespace {
+
+// One sentence for what went wrong and one for what to do.
+std::unexpected<Error> system_error(std::string_view doing, std::string_view path) {
+  const int e = errno;
+  const auto code = [&] {
+    switch (e) {
+      case ENOENT:
+      case ENOTDIR: return Errc::not_found;
+      case EEXIST: return Errc::exists;
+      case EACCES:
+      case EPERM:
+      case EROFS: return Errc::denied;
+      case ENOSPC:
+      case EDQUOT:
+      case EFBIG:
+      case EMFILE:
+      case ENFILE: return Errc::exhausted;
+      case EIO: return Errc::corrupt;
+      default: return Errc::unavailable;
+    }
+  }();
+  const std::string_view advice = [&]() -> std::string_view {
+    switch (e) {
+      case ENOENT: return "; check the path";
+      case EACCES:
+      case EPERM: return "; check owner and permissions";
+      case EROFS: return "; the file system is mounted read-only: remount it or choose another folder";
+      case ENOSPC:
+      case EDQUOT: return "; make room and try again";
+      case EFBIG: return "; the file size limit is reached (ulimit -f)";
+      case EMFILE:
+      case ENFILE: return "; raise the limit of open files (ulimit -n)";
+      case EIO: return "; check the disk";
+      default: return "";
+    }
+  }();
+  return fail(code, fmt::format("cannot {}: {}{}", doing, ::strerror(e), advice), std::string(path));
+}
+
+class PosixFile final : public File {
+ public:
+  PosixFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  ~PosixFile() override { ::close(fd_); }
+
+  Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const override {
+    std::size_t done = 0;
+    while (done < out.size()) {
+      const auto n = ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return system_error("read the file", path_);
+      if (n == 0) break;
+      done += static_cast<std::size_t>(n);
+    }
+    return done;
+  }
+
+  Status append(ByteView bytes) override {
+    while (!bytes.empty()) {
+      const auto n = ::write(fd_, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return system_error("write the file", path_);
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    return {};
+  }
+
+  Status sync() override {
+    if (::fdatasync(fd_) != 0) return system_error("sync the file to disk", path_);
+    return {};
+  }
+
+  Result<std::uint64_t> size() const override {
+    struct stat info {};
+    if (::fstat(fd_, &info) != 0) return system_error("examine the file", path_);
+    return static_cast<std::uint64_t>(info.st_size);
+  }
+
+  Status truncate(std::uint64_t size) override {
+    if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) return system_error("shorten the file", path_);
+    return {};
+  }
+
+ private:
+  int fd_;
+  std::string path_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<File>> SystemFiles::open(const std::string& path, OpenMode mode) {
+  int flags = O_CLOEXEC;
+  switch (mode) {
+    case OpenMode::read: flags |= O_RDONLY; break;
+    case OpenMode::append: flags |= O_RDWR | O_CREAT | O_APPEND; break;
+    case OpenMode::create_new: flags |= O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW; break;
+  }
+  const int fd = ::open(path.c_str(), flags, 0600);
+  if (fd < 0) return system_error(mode == OpenMode::read ? "open the file" : "open the file for writing", path);
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
+    ::close(fd);
+    return fail(Errc::invalid, "expected a file, but this is a folder", path);
+  }
+  return std::make_unique<PosixFile>(fd, path);
+}
+
+Status SystemFiles::rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return system_error("rename the file", from);
+  return sync_directory(parent_directory(to));
+}
+
+Status SystemFiles::remove(const std::string& path) {
+  if (::unlink(path.c_str()) != 0) return system_error("remove the file", path);
+  return {};
+}
+
+Status SystemFiles::make_directories(const std::string& path) {
+  for (std::size_t at = 1; at <= path.size(); ++at) {
+    if (at != path.size() && path[at] != '/') continue;
+    const auto part = path.substr(0, at);
+    if (::mkdir(part.c_str(), 0700) == 0 || errno == EEXIST) continue;
+    return system_error("make the folder", part);
+  }
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return system_error("examine the folder", path);
+  if (!S_ISDIR(info.st_mode)) return fail(Errc::exists, "expected a folder, but a file of that name is there", path);
+  return {};
+}
+
+Result<FileInfo> SystemFiles::info(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return system_error("examine the file", path);
+  return FileInfo{static_cast<std::uint64_t>(info.st_size), info.st_mode & 07777u, S_ISDIR(info.st_mode)};
+}
+
+Result<std::vector<std::string>> SystemFiles::list(const std::string& directory) {
+  DIR* stream = ::opendir(directory.c_str());
+  if (stream == nullptr) return system_error("list the folder", directory);
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(stream);
+  std::ranges::sort(names);
+  return names;
+}
+
+Status SystemFiles::sync_directory(const std::string& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return system_error("open the folder", directory);
+  const int result = ::fsync(fd);
+  const int e = errno;
+  ::close(fd);
+  errno = e;
+  if (result != 0) return system_error("sync the folder to disk", directory);
+  return {};
+}
+
+Result<std::uint64_t> SystemFiles::free_bytes(const std::string& directory) {
+  struct statvfs info {};
+  if (::statvfs(directory.c_str(), &info) != 0) return system_error("examine the file system", directory);
+  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t limit) {
+  const auto file = TRY(files.open(path, OpenMode::read));
+  const auto size = TRY(file->size());
+  if (size > limit) return fail(Errc::invalid, fmt::format("the file has {} bytes; at most {} are accepted here", size, limit), path);
+  Bytes content(size);
+  content.resize(TRY(file->read_at(0, content)));
+  return content;
+}
+
+Status write_file_atomically(Files& files, const std::string& path, ByteView content) {
+  const std::string beside = path + ".new";
+  if (auto removed = files.remove(beside); !removed && removed.error().code != Errc::not_found) return removed;
+  auto written = [&]() -> Status {
+    const auto file = TRY(files.open(beside, OpenMode::create_new));
+    CHECK(file->append(content));
+    CHECK(file->sync());
+    return files.rename(beside, path);
+  }();
+  if (!written) (void)files.remove(beside);
+  return written;
+}
+
+std::string join_path(std::string_view directory, std::string_view name) {
+  std::string path(directory);
+  if (!path.empty() && !path.ends_with('/')) path += '/';
+  return path += name;
+}
+
+std::string parent_directory(std::string_view path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string_view::npos) return ".";
+  return slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
+}  // namespace hauberk
