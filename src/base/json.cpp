@@ -11,10 +11,10 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-// The tree is at most Limits::depth deep (the parser enforces it), so recursion is bounded.
-Result<Value> convert(const dom::element& element);
+// `depth` is how many more levels may open: recursion is bounded by it.
+Result<Value> convert(const dom::element& element, std::size_t depth);
 
-Result<Value> convert_object(const dom::object& object) {
+Result<Value> convert_object(const dom::object& object, std::size_t depth) {
   Object out;
   out.reserve(object.size());
   std::unordered_set<std::string_view> seen;  // used only above a size where scanning would be quadratic
@@ -30,13 +30,14 @@ Result<Value> convert_object(const dom::object& object) {
     }
     if (duplicate) return fail(Errc::invalid, fmt::format("the key '{:.64}' occurs twice in one JSON object", member.key));
     const bool rehash = out.size() >= small;
-    out.emplace_back(std::string(member.key), TRY(convert(member.value)));
+    out.emplace_back(std::string(member.key), TRY(convert(member.value, depth)));
     if (rehash) seen.insert(member.key);  // the parser's own copy of the key, which outlives this loop
   }
   return Value(std::move(out));
 }
 
-Result<Value> convert(const dom::element& element) {
+Result<Value> convert(const dom::element& element, std::size_t depth) {
+  if (depth == 0 && (element.is_array() || element.is_object())) return fail(Errc::invalid, "JSON is nested too deeply");
   switch (element.type()) {
     case dom::element_type::NULL_VALUE: return Value();
     case dom::element_type::BOOL: return Value(element.get_bool().value_unsafe());
@@ -48,10 +49,10 @@ Result<Value> convert(const dom::element& element) {
       const dom::array array = element.get_array().value_unsafe();
       Array out;
       out.reserve(array.size());
-      for (const auto item : array) out.push_back(TRY(convert(item)));
+      for (const auto item : array) out.push_back(TRY(convert(item, depth - 1)));
       return Value(std::move(out));
     }
-    case dom::element_type::OBJECT: return convert_object(element.get_object().value_unsafe());
+    case dom::element_type::OBJECT: return convert_object(element.get_object().value_unsafe(), depth - 1);
   }
   return fail(Errc::internal, "JSON value of an unknown kind");
 }
@@ -164,7 +165,7 @@ Result<Value> parse(std::string_view text, const Limits& limits) {
   dom::element root;
   if (const auto error = parser.parse(text.data(), text.size()).get(root); error != simdjson::SUCCESS)
     return fail(Errc::invalid, fmt::format("not valid JSON: {}", simdjson::error_message(error)));
-  auto value = convert(root);
+  auto value = convert(root, limits.depth);
   constexpr std::size_t kept = 4u << 20;
   if (parser.capacity() > kept) parser = dom::parser();
   return value;
