@@ -12,6 +12,7 @@ namespace hauberk {
 
 enum class ArtifactKind { model, dataset, prompt, run_log, policy };
 std::string_view name(ArtifactKind kind);
+Result<ArtifactKind> parse_artifact_kind(std::string_view text);
 
 struct ManifestFile {
   std::string path;  // relative, '/'-separated, no "." or ".." parts, UTF-8

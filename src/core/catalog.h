@@ -62,22 +62,26 @@ class Catalog {
  public:
   virtual ~Catalog() = default;
 
-  // Gives the next number of that name. exists: the same artifact digest is already a version of that name.
+  // Gives the next number of that name; the state must be quarantined. exists: the same artifact digest is already a version
+  // of that name. Of the keys, those that are there already are kept: their blob was there first.
   virtual Result<Version> add_version(Version version, std::vector<WrappedKey> keys, std::vector<Evidence> evidence) = 0;
   virtual Result<Version> version(const VersionRef& ref) = 0;         // number 0 = the newest
   virtual Result<std::vector<Version>> versions(std::string_view name) = 0;  // all names if empty; ascending
+  // Only along the table of core/version_state.
   virtual Status change_state(const StateChange& change) = 0;
   virtual Status add_evidence(const Digest& artifact, const std::vector<Evidence>& evidence) = 0;
   virtual Result<std::vector<std::string>> evidence(const Digest& artifact) = 0;  // envelopes, oldest first; verify before use
 
   virtual Result<std::optional<WrappedKey>> wrapped_key(const Digest& blob, Environment environment) = 0;
+  // Replaces what is there.
   virtual Status put_wrapped_keys(const std::vector<WrappedKey>& keys) = 0;
 
   virtual Result<std::vector<Deployment>> deployments(Environment environment) = 0;
   virtual Result<Deployment> deployment(Environment environment, std::string_view name) = 0;
   // Appends an entry and makes it current; returns its id.
   virtual Result<std::uint64_t> deploy(Environment environment, std::string_view name, const DeploymentEntry& entry) = 0;
-  // Moves the pointer, with the evidence of why. precondition if `expected_current` is not current any more.
+  // Moves the pointer, with the evidence of why. precondition if `expected_current` is not current any more, or if the
+  // version of that entry is revoked by now.
   virtual Status point_at(Environment environment, std::string_view name, std::uint64_t expected_current, std::uint64_t entry,
                           const std::vector<Evidence>& evidence, const Digest& artifact) = 0;
 
