@@ -1,0 +1,153 @@
+#include "app/program.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <map>
+
+#include "app/args_impl.h"
+#include "app/output.h"
+#include "app/scan_worker.h"
+#include "base/json.h"
+
+namespace hauberk::app {
+namespace {
+
+constexpr std::string_view description =
+    "Chain mail for models: scan a model file without running it, keep it signed and encrypted in a registry,\n"
+    "promote it by evidence and policy, and serve it through a guarded gateway.\n";
+
+constexpr std::string_view footer =
+    "Exit codes: 0 fine, 1 findings or denied, 2 wrong use, 3 could not check or do.\n"
+    "Environment: HAUBERK_CONFIG (as --config), HAUBERK_DATA (as --data), HAUBERK_TOKEN (acts as its subject), NO_COLOR.\n";
+
+struct Globals {
+  std::string config;
+  std::string data;
+  bool json = false;
+  bool quiet = false;
+};
+
+void declare_globals(Args& args, Globals& globals) {
+  args.option("--config", globals.config, "FILE", "configuration file (default: hauberk.yaml if it is there)", Hint::file);
+  args.option("--data", globals.data, "DIR", "data folder, instead of the configured one", Hint::directory);
+  args.flag("--json", globals.json, "print the result as JSON");
+  args.flag("-q,--quiet", globals.quiet, "no progress and no hints");
+}
+
+// "model import" hangs under the group "model"; what has one word hangs under the root.
+struct Tree {
+  CLI::App root{std::string(description), "hauberk"};
+  std::map<std::string, CLI::App*> groups;
+  std::vector<std::pair<CLI::App*, Run>> verbs;
+
+  CLI::App* parent_of(std::string_view verb) {
+    const auto space = verb.find(' ');
+    if (space == std::string_view::npos) return &root;
+    const std::string group(verb.substr(0, space));
+    auto& app = groups[group];
+    if (app == nullptr) {
+      static const std::map<std::string, std::string> summaries = {
+          {"model", "import, examine, approve, promote and roll back models"},
+          {"token", "API tokens of the gateway and the registry"},
+          {"ledger", "the tamper-evident record of what happened"},
+          {"config", "check and explain the configuration"}};
+      app = root.add_subcommand(group, summaries.at(group));
+      app->require_subcommand(1)->fallthrough();
+    }
+    return app;
+  }
+};
+
+void add_verb(Tree& tree, const Command& command) {
+  const auto space = command.name.find(' ');
+  const std::string leaf(space == std::string_view::npos ? command.name : command.name.substr(space + 1));
+  auto* app = tree.parent_of(command.name)->add_subcommand(leaf, std::string(command.summary));
+  app->fallthrough();
+  if (!command.details.empty()) app->footer(std::string(command.details));
+  Args::Impl impl{.app = app};
+  Args args(impl);
+  tree.verbs.emplace_back(app, command.declare(args));
+}
+
+int print_error(Context& context, const Error& error) {
+  if (context.json) {
+    json::Value value;
+    value.set("error", json::Value().set("code", name(error.code)).set("message", error.message).set("context", error.context));
+    std::printf("%s\n", json::write_pretty(value).c_str());
+  }
+  std::fprintf(stderr, "%s\n", context.out.error_line(error).c_str());
+  return exit_code(error.code);
+}
+
+}  // namespace
+
+std::vector<Command> all_commands() {
+  std::vector<Command> all;
+  const auto add = [&](std::vector<Command> some) { std::ranges::move(some, std::back_inserter(all)); };
+  all.push_back(init_command());
+  all.push_back(scan_command());
+  add(model_commands());
+  all.push_back(serve_command());
+  add(token_commands());
+  add(ledger_commands());
+  add(config_commands());
+  all.push_back(completion_command());
+  all.push_back(version_command());
+  return all;
+}
+
+std::vector<VerbSpec> verb_specs() {
+  std::vector<VerbSpec> specs;
+  Globals globals;
+  Args::Impl global_impl;
+  Args global_args(global_impl);
+  declare_globals(global_args, globals);
+  specs.push_back({.name = "", .summary = "", .arguments = std::move(global_impl.specs)});
+  for (const auto& command : all_commands()) {
+    Args::Impl impl;
+    Args args(impl);
+    (void)command.declare(args);
+    specs.push_back({std::string(command.name), std::string(command.summary), std::move(impl.specs)});
+  }
+  return specs;
+}
+
+int run_program(int argc, char** argv) {
+  if (argc >= 2 && std::string_view(argv[1]) == "scan-worker") return run_scan_worker(argc, argv);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  Tree tree;
+  Globals globals;
+  Args::Impl global_impl{.app = &tree.root};
+  Args global_args(global_impl);
+  declare_globals(global_args, globals);
+  tree.root.get_option("--config")->envname("HAUBERK_CONFIG");
+  tree.root.get_option("--data")->envname("HAUBERK_DATA");
+  tree.root.require_subcommand(1);
+  tree.root.footer(std::string(footer));
+  for (const auto& command : all_commands()) add_verb(tree, command);
+
+  try {
+    tree.root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = tree.root.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+
+  SystemClock clock;
+  SystemRandom random;
+  SystemFiles files;
+  Output out(globals.json, globals.quiet);
+  Context context{out, clock, random, files, globals.config, globals.data, globals.json, globals.quiet};
+  for (const auto& [app, run] : tree.verbs) {
+    if (!app->parsed()) continue;
+    const auto result = run(context);
+    return result ? *result : print_error(context, result.error());
+  }
+  return 2;
+}
+
+}  // namespace hauberk::app
