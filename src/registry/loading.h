@@ -39,8 +39,8 @@ struct Exported {
   std::uint64_t bytes = 0;
   std::string evidence_file;  // inside the folder
 };
-// Writes the files, manifest.json and the evidence (NAME-N.intoto.jsonl, one envelope a line) into a new folder, verified while
-// written; on an error what was written is removed. Quarantined and revoked versions are refused. Grant: read.
+// Writes files/…, manifest.json and the evidence (NAME-N.intoto.jsonl, one envelope a line) into a new folder, verified while
+// written; on an error the files written are removed. Quarantined and revoked versions are refused. Grant: read.
 Result<Exported> export_version(const Ports& ports, Environment environment, const VersionRef& ref, Files& files,
                                 const std::string& folder, const Principal& principal);
 
