@@ -1,0 +1,136 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "app/output.h"
+#include "app/token_display.h"
+#include "app/workspace.h"
+#include "registry/tokens.h"
+
+namespace hauberk::app {
+namespace {
+
+std::string scopes_text(const std::vector<Scope>& scopes) {
+  std::string text;
+  for (const auto& scope : scopes) text += (text.empty() ? "" : " ") + scope.text();
+  return text;
+}
+
+json::Value record_json(const TokenRecord& record) {
+  json::Value scopes = json::Value::array();
+  for (const auto& scope : record.scopes) scopes.push(scope.text());
+  json::Value value;
+  value.set("id", record.id).set("environment", name(record.environment)).set("subject", record.subject).set("scopes", std::move(scopes)).set("created", rfc3339(record.created));
+  if (record.expires) value.set("expires", rfc3339(*record.expires));
+  if (record.revoked) value.set("revoked", rfc3339(*record.revoked));
+  return value;
+}
+
+Status record_token_event(Workspace& workspace, std::string kind, const TokenRecord& record, const Principal& principal) {
+  Event event;
+  event.kind = std::move(kind);
+  event.target = record.id;
+  event.outcome = "ok";
+  return workspace.record(record.environment, std::move(event), principal);
+}
+
+struct CreateArguments {
+  std::string subject;
+  std::string environment;
+  std::vector<std::string> scopes;
+  std::string expires = "90d";
+};
+
+Result<int> run_create(const CreateArguments& arguments, Context& context) {
+  auto workspace = TRY(Workspace::open(context));
+  registry::TokenRequest request{.environment = TRY(parse_environment(arguments.environment)), .subject = arguments.subject};
+  for (const auto& scope : arguments.scopes) request.scopes.push_back(TRY(Scope::parse(scope)));
+  if (arguments.expires != "never") request.lifetime = TRY(parse_duration(arguments.expires));
+  const auto principal = TRY(workspace->principal(request.environment));
+  const auto created = TRY(registry::create_token(workspace->ports(), context.random, request, principal));
+  CHECK(record_token_event(*workspace, "token.create", created.record, principal));
+  if (context.json) {
+    context.out.json(record_json(created.record).set("token", TokenDisplay::text(created.text)));
+    return 0;
+  }
+  context.out.good(fmt::format("token {} for {} in {}: {}", created.record.id, created.record.subject, name(created.record.environment), scopes_text(created.record.scopes)));
+  context.out.line(TokenDisplay::text(created.text));
+  context.out.hint("It is shown this once; only a keyed hash of it is kept.");
+  return 0;
+}
+
+Result<int> run_list(const std::string& wanted, Context& context) {
+  auto workspace = TRY(Workspace::open(context));
+  std::vector<std::vector<std::string>> rows;
+  json::Value list = json::Value::array();
+  for (const auto environment : all_environments) {
+    if (!wanted.empty() && name(environment) != wanted) continue;
+    const auto principal = TRY(workspace->principal(environment));
+    for (const auto& record : TRY(registry::list_tokens(workspace->ports(), environment, principal))) {
+      std::string state = record.revoked ? "revoked" : record.expires && *record.expires <= context.clock.now() ? "expired" : "good";
+      rows.push_back({record.id, std::string(name(environment)), record.subject, scopes_text(record.scopes), rfc3339(record.created).substr(0, 10),
+                      record.expires ? rfc3339(*record.expires).substr(0, 10) : "never", state});
+      list.push(record_json(record).set("state", state));
+    }
+  }
+  if (context.json) context.out.json(list);
+  else if (rows.empty()) context.out.line("no tokens; make one: hauberk token create --environment production --subject NAME --scope infer:*");
+  else context.out.table({"ID", "ENVIRONMENT", "SUBJECT", "SCOPES", "CREATED", "EXPIRES", "STATE"}, rows);
+  return 0;
+}
+
+struct RevokeArguments {
+  std::string id;
+  std::string environment;
+};
+
+Result<int> run_revoke(const RevokeArguments& arguments, Context& context) {
+  auto workspace = TRY(Workspace::open(context));
+  const auto environment = TRY(parse_environment(arguments.environment));
+  const auto principal = TRY(workspace->principal(environment));
+  const auto record = TRY(registry::revoke_token(workspace->ports(), environment, arguments.id, principal));
+  CHECK(record_token_event(*workspace, "token.revoke", record, principal));
+  if (context.json) context.out.json(record_json(record));
+  else context.out.good(fmt::format("token {} of {} is revoked; a running gateway refuses it within a second", record.id, record.subject));
+  return 0;
+}
+
+const std::vector<std::string> environment_names = {"dev", "staging", "production"};
+
+}  // namespace
+
+std::vector<Command> token_commands() {
+  return {
+      {.name = "token create",
+       .summary = "make an API token and show it once",
+       .details = "Scopes are ACTION:PATTERN; actions: infer, read, import, approve, promote, rollback, revoke, token, ledger, admin.\n"
+                  "Example: hauberk token create --environment production --subject web --scope 'infer:fraud-*' --expires 30d",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<CreateArguments>();
+         args.choice("-e,--environment", a->environment, environment_names, "where it is valid").required();
+         args.option("-s,--subject", a->subject, "NAME", "whom it stands for").required();
+         args.option("--scope", a->scopes, "SCOPE", "what it may do; may be given several times").required();
+         args.option("--expires", a->expires, "DURATION", "lifetime such as 12h or 30d, or never");
+         return [a](Context& context) { return run_create(*a, context); };
+       }},
+      {.name = "token list",
+       .summary = "list tokens, never their secrets",
+       .details = "",
+       .declare = [](Args& args) -> Run {
+         auto wanted = std::make_shared<std::string>();
+         args.choice("-e,--environment", *wanted, environment_names, "only this environment");
+         return [wanted](Context& context) { return run_list(*wanted, context); };
+       }},
+      {.name = "token revoke",
+       .summary = "end a token now",
+       .details = "",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<RevokeArguments>();
+         args.positional("ID", a->id, "the id that `hauberk token list` shows");
+         args.choice("-e,--environment", a->environment, environment_names, "where it is valid").required();
+         return [a](Context& context) { return run_revoke(*a, context); };
+       }},
+  };
+}
+
+}  // namespace hauberk::app

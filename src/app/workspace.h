@@ -1,0 +1,60 @@
+// Workspace: an opened data folder: configuration, catalogue, blobs, the keys of each environment, policies, and who acts.
+// Every verb but `scan` works on one. Made by one thread; the ports may be used by any.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "app/command.h"
+#include "config/settings.h"
+#include "core/event.h"
+#include "registry/ports.h"
+
+namespace hauberk::app {
+
+// The configuration that the command line and the environment choose. `path` is empty for built-in defaults.
+struct LoadedSettings {
+  config::Settings settings;
+  std::string path;
+  std::string data;  // the data folder in effect
+};
+Result<LoadedSettings> load_settings(Context& context);
+
+class Workspace {
+ public:
+  // not_found, with `hauberk init`, if there is no workspace in the folder.
+  static Result<std::unique_ptr<Workspace>> open(Context& context);
+  static Result<std::unique_ptr<Workspace>> open(Context& context, LoadedSettings loaded);
+  // Makes keys, catalogue, policies; refuses a folder that holds a workspace already. What a killed run left is completed.
+  static Result<std::unique_ptr<Workspace>> create(Context& context, LoadedSettings loaded);
+
+  registry::Ports ports();
+  const registry::Policies& policies() const { return policies_; }
+  const config::Settings& settings() const { return loaded_.settings; }
+  const LoadedSettings& loaded() const { return loaded_; }
+  const std::shared_ptr<crypto::KeyProvider>& keys(Environment environment) const { return keys_[static_cast<std::size_t>(environment)]; }
+  Catalog& catalog() { return *catalog_; }
+
+  // Who acts in `environment`: the subject of HAUBERK_TOKEN, which must be a token of that environment, or else the local
+  // user, who holds the key files and therefore every grant there is.
+  Result<Principal> principal(Environment environment);
+
+  std::string ledger_folder(Environment environment, std::string_view chain) const;  // chain: "registry" or "gateway"
+  // Writes the event to the registry's chain of the environment and waits until it is on the disk.
+  Status record(Environment environment, Event event, const Principal& principal);
+
+ private:
+  Workspace(Context& context, LoadedSettings loaded) : context_(context), loaded_(std::move(loaded)) {}
+  Status open_parts();
+  Status load_policies();
+
+  Context& context_;
+  LoadedSettings loaded_;
+  std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<Catalog> catalog_;
+  std::array<std::shared_ptr<crypto::KeyProvider>, 3> keys_;
+  registry::Policies policies_;
+};
+
+}  // namespace hauberk::app
