@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Scans large generated files with hauberk, picklescan and modelscan, and prints wall, CPU and peak memory side by side.
+
+usage: bench/scan.py [--runs N] [--keep]
+
+The files are made in build/bench/ (1.1 GB; --keep leaves them): a pickle of a million small dicts, a torch archive with one
+tensor of a gigabyte, the same pickle with a call of os.system as its last object (all must find it), and a deep zip of many
+small pickles. Figures are medians of N runs (3), the files in the page cache; each tool's whole process counts.
+Memory is the largest resident set of the tool or any process that it started.
+"""
+import argparse
+import collections
+import multiprocessing
+import os
+import pathlib
+import pickle
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import types
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PEERS = ROOT / ".deps/peers/bin"
+Run = collections.namedtuple("Run", "wall cpu memory status")
+
+
+def records(count: int) -> list[dict]:
+    return [{"id": i, "score": i * 0.5, "name": f"user-number-{i:07d}"} for i in range(count)]
+
+
+def make_pickle(path: pathlib.Path) -> None:
+    path.write_bytes(pickle.dumps(records(1_000_000), protocol=4))
+
+
+def make_poisoned_pickle(path: pathlib.Path) -> None:
+    """The same, and after it one call written by hand, opcode by opcode: nothing here could run it."""
+    body = pickle.dumps(records(1_000_000), protocol=2)
+    path.write_bytes(body[:-1] + b"0cposix\nsystem\n(X\x04\x00\x00\x00truetR.")
+
+
+class TorchPickler(pickle.Pickler):
+    """Writes what torch.save writes, without torch: storages are persistent ids."""
+
+    def persistent_id(self, value):
+        return value if isinstance(value, tuple) and value and value[0] == "storage" else None
+
+
+def make_torch(path: pathlib.Path) -> None:
+    utils = types.ModuleType("torch._utils")
+
+    def _rebuild_tensor_v2(*arguments):
+        raise NotImplementedError
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    torch = types.ModuleType("torch")
+    torch._utils = utils
+    storage = type("FloatStorage", (), {"__module__": "torch"})
+    torch.FloatStorage = storage
+    sys.modules |= {"torch": torch, "torch._utils": utils}
+
+    class Tensor:
+        def __reduce__(self):
+            count = 1 << 28
+            return _rebuild_tensor_v2, (("storage", storage, "0", "cpu", count), 0, (count,), (1,), False, collections.OrderedDict())
+
+    with path.with_suffix(".pkl").open("wb") as out:
+        TorchPickler(out, protocol=2).dump(collections.OrderedDict(weight=Tensor()))
+    block = os.urandom(1 << 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        archive.write(path.with_suffix(".pkl"), "archive/data.pkl")
+        with archive.open("archive/data/0", "w", force_zip64=True) as out:
+            for _ in range(1024):
+                out.write(block)
+        archive.writestr("archive/version", "3\n")
+    path.with_suffix(".pkl").unlink()
+    for name in ("torch", "torch._utils"):
+        del sys.modules[name]
+
+
+def make_many(path: pathlib.Path) -> None:
+    content = pickle.dumps(records(200), protocol=4)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(2000):
+            archive.writestr(f"parts/{number:04d}.pkl", content)
+
+
+FILES = {
+    "pickle of a million dicts": ("million.pkl", make_pickle, True),
+    "the same with os.system in it": ("poisoned.pkl", make_poisoned_pickle, False),
+    "torch archive of 1 GB": ("weights.pt", make_torch, True),
+    "zip of 2000 pickles": ("many.zip", make_many, True),
+}
+TOOLS = {
+    "hauberk": lambda file: [ROOT / "build/release/hauberk", "scan", file],
+    "picklescan": lambda file: [PEERS / "picklescan", "-p", file],
+    "modelscan": lambda file: [PEERS / "modelscan", "-p", file],
+}
+
+
+def measure(command: list) -> Run:
+    began = time.monotonic()
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, process.returncode)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--keep", action="store_true")
+    arguments = parser.parse_args()
+    folder = ROOT / "build/bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    wrong = 0
+    print("| file | MB | tool | wall s | CPU s | peak MB | exit | wall against hauberk |\n|---|---|---|---|---|---|---|---|")
+    for title, (name, make, clean) in FILES.items():
+        file = folder / name
+        if not file.exists():
+            maker = multiprocessing.Process(target=make, args=(file,))  # apart: children inherit the parent's peak memory
+            maker.start()
+            maker.join()
+        subprocess.run(["cat", file], stdout=subprocess.DEVNULL)
+        base = None
+        for tool, command in TOOLS.items():
+            if not shutil.which(str(command(file)[0])):
+                print(f"| {title} | | {tool} | not here | | | | |")
+                continue
+            runs = [measure(command(file)) for _ in range(arguments.runs)]
+            wall, cpu, memory = (statistics.median(getattr(run, field) for run in runs) for field in ("wall", "cpu", "memory"))
+            base = wall if tool == "hauberk" else base
+            if tool == "hauberk" and (runs[0].status == 0) != clean:
+                wrong += 1
+            print(f"| {title} | {file.stat().st_size / 1e6:.0f} | {tool} | {wall:.2f} | {cpu:.2f} | {memory:.0f} | {runs[0].status} "
+                  f"| {f'{wall / base:.1f} x' if base else '?'} |", flush=True)
+    if not arguments.keep:
+        for name, _, _ in FILES.values():
+            (folder / name).unlink(missing_ok=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
