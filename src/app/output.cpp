@@ -1,0 +1,184 @@
+#include "app/output.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "base/secret.h"
+#include "core/rule_catalog.h"
+
+namespace hauberk::app {
+namespace {
+
+constexpr std::string_view green = "32", red = "31", yellow = "33", dim = "2", bold = "1";
+
+bool variable_is_set(std::string_view variable) { return resolve(SecretRef{"env", std::string(variable)}).has_value(); }
+
+// The length of the UTF-8 sequence that starts here, or 0 if there is none.
+std::size_t sequence_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
+  return length;
+}
+
+// Columns on a terminal, near enough: one a code point.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string_view colour_of(scan::ScanVerdict verdict) {
+  switch (verdict) {
+    case scan::ScanVerdict::clean: return green;
+    case scan::ScanVerdict::malicious: return red;
+    default: return yellow;
+  }
+}
+
+}  // namespace
+
+std::string format_bytes(std::uint64_t bytes) {
+  constexpr std::string_view units[] = {"kB", "MB", "GB", "TB", "PB"};
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (value /= 1000; value >= 999.5 && unit + 1 < std::size(units); ++unit) value /= 1000;
+  return fmt::format("{:.{}f} {}", value, value < 9.95 ? 1 : 0, units[unit]);
+}
+
+std::string cleaned(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    const auto lead = static_cast<unsigned char>(text[0]);
+    const bool control = lead < 0x20 || lead == 0x7f;
+    // C1 controls and the marks that turn the direction of text around are as dangerous to a reader as an escape.
+    const bool hidden = length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
+    const bool turns = length == 3 && (text.starts_with("\xE2\x80\xAA") || text.starts_with("\xE2\x80\xAB") || text.starts_with("\xE2\x80\xAC") ||
+                                       text.starts_with("\xE2\x80\xAD") || text.starts_with("\xE2\x80\xAE") || text.starts_with("\xE2\x81\xA6") ||
+                                       text.starts_with("\xE2\x81\xA7") || text.starts_with("\xE2\x81\xA8") || text.starts_with("\xE2\x81\xA9"));
+    if (length == 0 || control || hidden || turns) {
+      const std::size_t bad = std::max<std::size_t>(length, 1);
+      for (std::size_t i = 0; i < bad; ++i) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
+      text.remove_prefix(bad);
+    } else {
+      out += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return out;
+}
+
+Progress::Progress(std::string label, std::uint64_t total, bool shown) : label_(std::move(label)), total_(total), shown_(shown && total > 0) {}
+
+Progress::Progress(Progress&& other) noexcept
+    : label_(std::move(other.label_)), total_(other.total_), done_(other.done_), drawn_percent_(other.drawn_percent_), shown_(std::exchange(other.shown_, false)) {}
+
+void Progress::set(std::uint64_t done) {
+  done_ = std::min(done, total_);
+  if (shown_) draw();
+}
+
+void Progress::draw() {
+  const int percent = static_cast<int>(done_ * 100 / total_);
+  if (percent == drawn_percent_) return;
+  drawn_percent_ = percent;
+  constexpr int columns = 30;
+  const int filled = percent * columns / 100;
+  std::string bar;
+  for (int i = 0; i < columns; ++i) bar += i < filled ? "█" : "░";
+  std::fprintf(stderr, "\r%-10s %s %3d%%  %s of %s\x1b[K", label_.c_str(), bar.c_str(), percent, format_bytes(done_).c_str(), format_bytes(total_).c_str());
+  std::fflush(stderr);
+}
+
+void Progress::finish() {
+  if (!shown_) return;
+  shown_ = false;
+  if (drawn_percent_ >= 0) std::fprintf(stderr, "\r\x1b[K");
+}
+
+Output::Output(bool json, bool quiet) : json_(json), quiet_(quiet) {
+  const bool colour = !variable_is_set("NO_COLOR");
+  colour_out_ = colour && ::isatty(STDOUT_FILENO) != 0;
+  colour_err_ = colour && ::isatty(STDERR_FILENO) != 0;
+  progress_ = !quiet && ::isatty(STDERR_FILENO) != 0;
+}
+
+std::string Output::coloured(std::string_view code, std::string_view text, bool on) const {
+  return on ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
+}
+
+void Output::json(const json::Value& value) { std::printf("%s\n", json::write_pretty(value).c_str()); }
+
+void Output::line(std::string_view text) {
+  if (!json_) std::printf("%s\n", cleaned(text).c_str());
+}
+void Output::title(std::string_view text) {
+  if (!json_) std::printf("%s\n", coloured(bold, cleaned(text), colour_out_).c_str());
+}
+void Output::good(std::string_view text) {
+  if (!json_) std::printf("%s %s\n", coloured(green, "✓", colour_out_).c_str(), cleaned(text).c_str());
+}
+void Output::bad(std::string_view text) {
+  if (!json_) std::printf("%s %s\n", coloured(red, "✗", colour_out_).c_str(), cleaned(text).c_str());
+}
+void Output::warn(std::string_view text) { std::fprintf(stderr, "%s %s\n", coloured(yellow, "!", colour_err_).c_str(), cleaned(text).c_str()); }
+void Output::hint(std::string_view text) {
+  if (!json_ && !quiet_) std::fprintf(stderr, "%s\n", coloured(dim, cleaned(text), colour_err_).c_str());
+}
+
+void Output::table(const std::vector<std::string>& headers, const std::vector<std::vector<std::string>>& rows) {
+  if (json_) return;
+  std::vector<std::size_t> widths;
+  for (const auto& header : headers) widths.push_back(width(header));
+  std::vector<std::vector<std::string>> cells;
+  for (const auto& row : rows) {
+    auto& out = cells.emplace_back();
+    for (std::size_t i = 0; i < headers.size(); ++i) {
+      out.push_back(i < row.size() ? cleaned(row[i]) : std::string());
+      widths[i] = std::max(widths[i], width(out.back()));
+    }
+  }
+  const auto print = [&](const std::vector<std::string>& row, std::string_view colour) {
+    std::string text;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      text += coloured(colour, row[i], colour_out_ && !colour.empty());
+      if (i + 1 < row.size()) text.append(widths[i] - width(row[i]) + 2, ' ');
+    }
+    std::printf("%s\n", text.c_str());
+  };
+  print(headers, dim);
+  for (const auto& row : cells) print(row, "");
+}
+
+void Output::reports(std::span<const scan::Report> reports) {
+  if (json_) return;
+  for (const auto& report : reports) {
+    std::string verdict(scan::name(report.verdict));
+    std::ranges::transform(verdict, verdict.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    std::printf("%s  %s  (%s, %s)\n", coloured(colour_of(report.verdict), fmt::format("{:12}", verdict), colour_out_).c_str(), cleaned(report.path).c_str(),
+                report.format.c_str(), format_bytes(report.size).c_str());
+    for (const auto& finding : report.findings) {
+      Where where = finding.where;
+      where.file.clear();
+      const auto place = where.text();
+      std::printf("    %s %s%s%s\n", coloured(finding.severity >= Severity::high ? red : yellow, fmt::format("{:8}", name(finding.severity)), colour_out_).c_str(),
+                  cleaned(finding.message).c_str(), finding.excerpt.empty() ? "" : fmt::format("  {}", cleaned(finding.excerpt)).c_str(),
+                  place.empty() ? "" : fmt::format("  ({})", cleaned(place)).c_str());
+      const auto* rule = find_rule(finding.rule);
+      std::printf("             %s\n", coloured(dim, rule != nullptr ? fmt::format("{}: {}", finding.rule, rule->fix) : finding.rule, colour_out_).c_str());
+    }
+    for (const auto& note : report.notes) std::printf("    note     %s\n", cleaned(note).c_str());
+  }
+}
+
+Progress Output::progress(std::string label, std::uint64_t total_bytes) { return Progress(std::move(label), total_bytes, progress_ && !json_); }
+
+std::string Output::error_line(const Error& error) const { return fmt::format("{} {}", coloured(red, "error:", colour_err_), cleaned(error.text())); }
+
+}  // namespace hauberk::app

@@ -1,0 +1,136 @@
+#include "app/workspace.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "adapters/blobs_sealed.h"
+#include "adapters/catalog_sqlite.h"
+#include "adapters/keys_file.h"
+#include "adapters/ledger_file.h"
+#include "app/output.h"
+#include "app/wiring.h"
+#include "config/yaml.h"
+#include "core/token_table.h"
+#include "crypto/token.h"
+
+namespace hauberk::app {
+namespace {
+
+// Policies of a new workspace. They are files so that people can read and change them.
+constexpr std::string_view dev_policy =
+    "# What must lie on a version before it leaves quarantine (scanned), and who must have approved it (approved).\n"
+    "required:\n"
+    "  - evidence: scan\n"
+    "    where: {/verdict: {one_of: [CLEAN]}}\n"
+    "approvals: 1            # by distinct people other than the importer\n"
+    "self_approval: false\n";
+constexpr std::string_view gate_policy =
+    "# What must lie on a version before it enters {0}. Evaluated over verified evidence at each promotion.\n"
+    "required:\n"
+    "  - evidence: scan\n"
+    "    where: {{/verdict: {{one_of: [CLEAN]}}}}\n"
+    "    max_age: 90d        # scan again before promoting: hauberk model rescan NAME\n"
+    "approvals: 1            # by distinct people other than the importer\n"
+    "self_approval: false\n";
+
+std::string local_user() {
+  if (const passwd* entry = ::getpwuid(::geteuid()); entry != nullptr) return fmt::format("os:{}", entry->pw_name);
+  return fmt::format("os:{}", ::geteuid());
+}
+
+std::string environment_folder(const std::string& data, std::string_view part, Environment environment) {
+  return join_path(join_path(data, part), name(environment));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Workspace>> Workspace::open(Context& context) { return open(context, TRY(load_settings(context))); }
+
+Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSettings loaded) {
+  if (const auto there = context.files.info(join_path(loaded.data, "catalog.db")); !there) {
+    if (there.error().code != Errc::not_found) return std::unexpected(there.error());
+    return fail(Errc::not_found, fmt::format("there is no Hauberk data in {}; make it with: hauberk init --data {}", loaded.data, loaded.data));
+  }
+  std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
+  CHECK(workspace->open_parts());
+  workspace->catalog_ = TRY(adapters::open_catalog_sqlite(join_path(workspace->loaded_.data, "catalog.db"), adapters::CatalogMode::open));
+  return workspace;
+}
+
+Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSettings loaded) {
+  const std::string data = loaded.data;
+  const auto catalog = join_path(data, "catalog.db");
+  if (context.files.info(catalog)) return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
+  CHECK(context.files.make_directories(data));
+  for (const auto environment : all_environments) {
+    const auto keys = environment_folder(data, "keys", environment);
+    CHECK(context.files.make_directories(keys));
+    // A run that was killed may have left keys behind: nothing is sealed with them yet, but they are never overwritten.
+    if (auto made = adapters::create_keys_file(context.files, context.random, keys, environment); !made && made.error().code != Errc::exists)
+      return std::unexpected(std::move(made).error());
+    const auto policy = join_path(join_path(data, "policy"), fmt::format("{}.yaml", name(environment)));
+    CHECK(context.files.make_directories(join_path(data, "policy")));
+    const std::string text = environment == Environment::dev ? std::string(dev_policy) : fmt::format(gate_policy, name(environment));
+    if (!context.files.info(policy)) CHECK(write_file_atomically(context.files, policy, as_bytes(text)));
+  }
+  std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
+  CHECK(workspace->open_parts());
+  // Last: a folder with a catalogue is a whole workspace.
+  workspace->catalog_ = TRY(adapters::open_catalog_sqlite(catalog, adapters::CatalogMode::create));
+  return workspace;
+}
+
+Status Workspace::open_parts() {
+  auto& files = context_.files;
+  blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, join_path(loaded_.data, "blobs")));
+  for (const auto environment : all_environments)
+    keys_[static_cast<std::size_t>(environment)] =
+        TRY(adapters::open_keys_file(files, context_.random, environment_folder(loaded_.data, "keys", environment), environment));
+  return load_policies();
+}
+
+Status Workspace::load_policies() {
+  for (const auto environment : all_environments) {
+    const auto path = join_path(join_path(loaded_.data, "policy"), fmt::format("{}.yaml", name(environment)));
+    const auto text = TRY(read_file(context_.files, path, 1 << 20));
+    auto policy = read_policy(as_text(text), path);
+    if (!policy) return std::unexpected(std::move(policy).error());
+    switch (environment) {
+      case Environment::dev: policies_.dev = std::move(*policy); break;
+      case Environment::staging: policies_.staging = std::move(*policy); break;
+      case Environment::production: policies_.production = std::move(*policy); break;
+    }
+  }
+  return {};
+}
+
+registry::Ports Workspace::ports() {
+  registry::EvidenceKeys keys;
+  for (const auto environment : all_environments) keys.set(environment, *this->keys(environment));
+  return {*blobs_, *catalog_, keys, context_.clock};
+}
+
+Result<Principal> Workspace::principal(Environment environment) {
+  auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
+  if (!token) return Principal{.subject = local_user(), .credential = CredentialKind::local_user, .scopes = {TRY(Scope::parse("admin:*"))}};
+  const TokenTable table(environment, TRY(catalog_->tokens(environment)), keys(environment));
+  auto principal = table.verify(crypto::presented(*token), context_.clock.now());
+  if (!principal)
+    return fail(Errc::unauthenticated, fmt::format("HAUBERK_TOKEN is no valid token of {}: {}; unset it to act as the local user", name(environment), principal.error().message));
+  return principal;
+}
+
+std::string Workspace::ledger_folder(Environment environment, std::string_view chain) const {
+  return join_path(environment_folder(loaded_.data, "ledger", environment), chain);
+}
+
+Status Workspace::record(Environment environment, Event event, const Principal& principal) {
+  event.time = context_.clock.now();
+  event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(), context_.random);
+  event.principal = principal.subject;
+  event.token_id = principal.token_id;
+  return append_synchronously(*this, environment, event);
+}
+
+}  // namespace hauberk::app
