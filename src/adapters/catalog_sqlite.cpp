@@ -118,11 +118,13 @@ class Database {
   }
 
   Status open(int flags) {
-    const int rc = sqlite3_open_v2(path_.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
+    const int rc =
+        sqlite3_open_v2(path_.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
     if (handle_ != nullptr) sqlite3_extended_result_codes(handle_, 1);
     if (rc != SQLITE_OK) return error(rc);
     sqlite3_busy_timeout(handle_, busy_timeout_ms);
-    // What the file says about itself (views, triggers, functions) gets no more rights than the program's own SQL needs.
+    // What the file says about itself (views, triggers, functions) gets no more rights than the program's own SQL
+    // needs.
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
     return {};
@@ -148,21 +150,36 @@ class Database {
     switch (rc & 0xff) {
       case SQLITE_CORRUPT:
       case SQLITE_NOTADB:
-        return say(Errc::corrupt, "the catalogue is damaged or cut off; stop hauberk, keep the file for analysis and restore the last backup of it");
-      case SQLITE_FULL: return say(Errc::exhausted, "the disk is full, nothing was changed; make room and try again");
+        return say(Errc::corrupt,
+                   "the catalogue is damaged or cut off; stop hauberk, keep the file for analysis and restore the last "
+                   "backup of it");
+      case SQLITE_FULL:
+        return say(Errc::exhausted, "the disk is full, nothing was changed; make room and try again");
       case SQLITE_READONLY:
       case SQLITE_PERM:
-        return say(Errc::unavailable, "the catalogue cannot be written; check that its folder is mounted read-write and belongs to this user");
-      case SQLITE_CANTOPEN: return say(Errc::unavailable, "the catalogue cannot be opened; check that its folder exists and belongs to this user");
+        return say(
+            Errc::unavailable,
+            "the catalogue cannot be written; check that its folder is mounted read-write and belongs to this user");
+      case SQLITE_CANTOPEN:
+        return say(Errc::unavailable,
+                   "the catalogue cannot be opened; check that its folder exists and belongs to this user");
       case SQLITE_BUSY:
-      case SQLITE_LOCKED: return say(Errc::unavailable, "another process has kept the catalogue locked for too long; try again");
+      case SQLITE_LOCKED:
+        return say(Errc::unavailable, "another process has kept the catalogue locked for too long; try again");
       case SQLITE_IOERR:
         if (rc == SQLITE_IOERR_SHORT_READ)
-          return say(Errc::corrupt, "the catalogue is cut off; stop hauberk, keep the file for analysis and restore the last backup of it");
-        return say(Errc::unavailable,
-                   fmt::format("reading or writing the catalogue failed ({}); check the disk, its free space and limits of file size", system_reason()));
-      case SQLITE_NOMEM: return say(Errc::exhausted, "the catalogue ran out of memory");
-      default: return say(Errc::internal, fmt::format("the catalogue failed: {} ({})", sqlite3_errmsg(handle_), rc));
+          return say(
+              Errc::corrupt,
+              "the catalogue is cut off; stop hauberk, keep the file for analysis and restore the last backup of it");
+        return say(
+            Errc::unavailable,
+            fmt::format(
+                "reading or writing the catalogue failed ({}); check the disk, its free space and limits of file size",
+                system_reason()));
+      case SQLITE_NOMEM:
+        return say(Errc::exhausted, "the catalogue ran out of memory");
+      default:
+        return say(Errc::internal, fmt::format("the catalogue failed: {} ({})", sqlite3_errmsg(handle_), rc));
     }
   }
 
@@ -222,7 +239,8 @@ class Query {
   Result<Digest> digest(int column) {
     const auto view = blob_view(column);
     Digest digest;
-    if (view.size() != digest.bytes.size()) return fail(Errc::corrupt, "a digest in the catalogue has a wrong length; restore the last backup", db_.path());
+    if (view.size() != digest.bytes.size())
+      return fail(Errc::corrupt, "a digest in the catalogue has a wrong length; restore the last backup", db_.path());
     std::copy(view.begin(), view.end(), digest.bytes.begin());
     return digest;
   }
@@ -237,7 +255,8 @@ class Query {
   }
   // The bound values outlive the query: callers pass what lives in their own frame.
   void bind(int index, std::string_view text) {
-    check(sqlite3_bind_text64(statement_, index, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8));
+    check(sqlite3_bind_text64(statement_, index, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC,
+                              SQLITE_UTF8));
   }
   void bind(int index, ByteView bytes) {
     check(bytes.empty() ? sqlite3_bind_zeroblob(statement_, index, 0)
@@ -303,10 +322,14 @@ Status migrate(Database& db) {
   const auto found = TRY(pragma(db, "PRAGMA user_version"));
   if (found == newest_schema) return {};  // another process was faster
   if (found > newest_schema)
-    return fail(Errc::unsupported, fmt::format("the catalogue was written by a newer hauberk (schema {}, this one knows {}); use that version", found, newest_schema),
-                db.path());
+    return fail(
+        Errc::unsupported,
+        fmt::format("the catalogue was written by a newer hauberk (schema {}, this one knows {}); use that version",
+                    found, newest_schema),
+        db.path());
   for (auto next = found; next < newest_schema; ++next) CHECK(db.run(migrations[next]));
-  CHECK(db.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", application_id, newest_schema).c_str()));
+  CHECK(db.run(
+      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", application_id, newest_schema).c_str()));
   return transaction.commit();
 }
 
@@ -317,9 +340,11 @@ Result<bool> is_unfinished(Database& db) {
 
 // What a program that opens an existing file must know before it believes any of it.
 Status check_file(Database& db) {
-  if (TRY(is_unfinished(db))) return fail(Errc::not_found, "the catalogue was never finished; run `hauberk init` again", db.path());
+  if (TRY(is_unfinished(db)))
+    return fail(Errc::not_found, "the catalogue was never finished; run `hauberk init` again", db.path());
   if (TRY(pragma(db, "PRAGMA application_id")) != application_id)
-    return fail(Errc::corrupt, "this is not a catalogue of hauberk; check the data directory, or restore the last backup", db.path());
+    return fail(Errc::corrupt,
+                "this is not a catalogue of hauberk; check the data directory, or restore the last backup", db.path());
   if (sqlite3_db_readonly(db.handle(), "main") == 1) return db.error(SQLITE_READONLY);
   Query query(db, "PRAGMA quick_check(1)");
   if (!TRY(query.step()) || query.text(0) != "ok") return db.error(SQLITE_CORRUPT);
@@ -336,15 +361,19 @@ class CatalogSqlite final : public Catalog {
 
   Status start(CatalogMode mode, bool in_memory) {
     CHECK(db_.open(SQLITE_OPEN_READWRITE | (in_memory ? SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE : 0)));
-    if (mode == CatalogMode::open) CHECK(check_file(db_));
-    else if (!TRY(is_unfinished(db_))) return fail(Errc::exists, "there is a catalogue already; nothing was changed", db_.path());
-    CHECK(db_.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON"));
+    if (mode == CatalogMode::open)
+      CHECK(check_file(db_));
+    else if (!TRY(is_unfinished(db_)))
+      return fail(Errc::exists, "there is a catalogue already; nothing was changed", db_.path());
+    CHECK(db_.run(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON"));
     return migrate(db_);
   }
 
   Result<Version> add_version(Version version, std::vector<WrappedKey> keys, std::vector<Evidence> evidence) override {
     CHECK(check_name(version.name));
-    if (version.state != VersionState::quarantined) return fail(Errc::invalid, "a new version is quarantined", version.name);
+    if (version.state != VersionState::quarantined)
+      return fail(Errc::invalid, "a new version is quarantined", version.name);
     const auto artifact = version.manifest.digest();
     const auto manifest = version.manifest.canonical();
     const std::lock_guard lock(mutex_);
@@ -353,17 +382,20 @@ class CatalogSqlite final : public Catalog {
     {
       Query same(db_, "SELECT number FROM versions WHERE name = ? AND artifact = ?", version.name, artifact);
       if (TRY(same.step()))
-        return fail(Errc::exists, fmt::format("these very files are already {}@{}", version.name, same.integer(0)), version.name);
+        return fail(Errc::exists, fmt::format("these very files are already {}@{}", version.name, same.integer(0)),
+                    version.name);
       Query newest(db_, "SELECT coalesce(max(number), 0) FROM versions WHERE name = ?", version.name);
       TRY(newest.step());
       version.number = static_cast<std::uint32_t>(newest.integer(0)) + 1;
     }
     CHECK(Query(db_, "INSERT INTO artifacts VALUES (?, ?) ON CONFLICT DO NOTHING", artifact, manifest).run());
-    CHECK(Query(db_, "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)", version.name, version.number, version.state, artifact, version.imported_by,
-                version.imported, version.origin)
+    CHECK(Query(db_, "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)", version.name, version.number, version.state,
+                artifact, version.imported_by, version.imported, version.origin)
               .run());
     for (const auto& key : keys)
-      CHECK(Query(db_, "INSERT INTO wrapped_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key.blob, key.environment, key.key_id, ByteView(key.wrapped)).run());
+      CHECK(Query(db_, "INSERT INTO wrapped_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key.blob, key.environment,
+                  key.key_id, ByteView(key.wrapped))
+                .run());
     CHECK(insert_evidence(artifact, evidence));
     CHECK(transaction.commit_change());
     return version;
@@ -383,17 +415,22 @@ class CatalogSqlite final : public Catalog {
   }
 
   Status change_state(const StateChange& change) override {
-    if (change.entry.has_value() != change.environment.has_value() || change.entry.has_value() == change.deployment.empty())
+    if (change.entry.has_value() != change.environment.has_value() ||
+        change.entry.has_value() == change.deployment.empty())
       return fail(Errc::invalid, "a deployment entry needs its environment and its name", change.version.text());
     const std::lock_guard lock(mutex_);
     Transaction transaction(db_);
     CHECK(transaction.begin_writing());
     const auto version = TRY(find_version(change.version));
     if (version.state != change.expected)
-      return fail(Errc::precondition, fmt::format("it is {} by now, not {}; look at it again before you go on", name(version.state), name(change.expected)),
+      return fail(Errc::precondition,
+                  fmt::format("it is {} by now, not {}; look at it again before you go on", name(version.state),
+                              name(change.expected)),
                   version.ref());
     TRY(find_transition(change.expected, change.next));
-    CHECK(Query(db_, "UPDATE versions SET state = ? WHERE name = ? AND number = ?", change.next, version.name, version.number).run());
+    CHECK(Query(db_, "UPDATE versions SET state = ? WHERE name = ? AND number = ?", change.next, version.name,
+                version.number)
+              .run());
     CHECK(insert_evidence(version.manifest.digest(), change.evidence));
     CHECK(replace_keys(change.keys));
     if (change.entry) TRY(append_entry(*change.environment, change.deployment, *change.entry));
@@ -471,16 +508,20 @@ class CatalogSqlite final : public Catalog {
     CHECK(transaction.begin_writing());
     const auto deployment = TRY(find_deployment(environment, name));
     if (deployment.current != expected_current)
-      return fail(Errc::precondition, fmt::format("it serves entry {} by now, not {}; look at it again before you go on", deployment.current, expected_current),
+      return fail(Errc::precondition,
+                  fmt::format("it serves entry {} by now, not {}; look at it again before you go on",
+                              deployment.current, expected_current),
                   std::string(name));
-    Query target(db_,
-                 "SELECT v.state FROM deployment_entries e LEFT JOIN versions v ON v.name = e.model AND v.number = e.version "
-                 "WHERE e.environment = ? AND e.name = ? AND e.id = ?",
-                 environment, name, entry);
+    Query target(
+        db_,
+        "SELECT v.state FROM deployment_entries e LEFT JOIN versions v ON v.name = e.model AND v.number = e.version "
+        "WHERE e.environment = ? AND e.name = ? AND e.id = ?",
+        environment, name, entry);
     if (!TRY(target.step())) return fail(Errc::not_found, fmt::format("it has no entry {}", entry), std::string(name));
     if (!target.is_null(0) && target.text(0) == hauberk::name(VersionState::revoked))
       return fail(Errc::precondition, fmt::format("the version of entry {} is revoked", entry), std::string(name));
-    CHECK(Query(db_, "UPDATE deployments SET current = ? WHERE environment = ? AND name = ?", entry, environment, name).run());
+    CHECK(Query(db_, "UPDATE deployments SET current = ? WHERE environment = ? AND name = ?", entry, environment, name)
+              .run());
     CHECK(insert_evidence(artifact, evidence));
     return transaction.commit_change();
   }
@@ -496,8 +537,8 @@ class CatalogSqlite final : public Catalog {
       Query same(db_, "SELECT 1 FROM tokens WHERE environment = ? AND id = ?", token.environment, token.id);
       if (TRY(same.step())) return fail(Errc::exists, "a token with this id exists already", token.id);
     }
-    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id, token.subject, scopes_text, ByteView(token.mac),
-                token.created, token.expires, token.revoked)
+    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id, token.subject,
+                scopes_text, ByteView(token.mac), token.created, token.expires, token.revoked)
               .run());
     return transaction.commit_change();
   }
@@ -507,14 +548,20 @@ class CatalogSqlite final : public Catalog {
     Transaction transaction(db_);
     CHECK(transaction.begin_writing());
     // Revoked stays revoked since the first time.
-    CHECK(Query(db_, "UPDATE tokens SET revoked = coalesce(revoked, ?) WHERE environment = ? AND id = ?", when, environment, id).run());
-    if (sqlite3_changes(db_.handle()) == 0) return fail(Errc::not_found, "there is no such token in this environment", std::string(id));
+    CHECK(Query(db_, "UPDATE tokens SET revoked = coalesce(revoked, ?) WHERE environment = ? AND id = ?", when,
+                environment, id)
+              .run());
+    if (sqlite3_changes(db_.handle()) == 0)
+      return fail(Errc::not_found, "there is no such token in this environment", std::string(id));
     return transaction.commit_change();
   }
 
   Result<std::vector<TokenRecord>> tokens(Environment environment) override {
     const std::lock_guard lock(mutex_);
-    Query query(db_, "SELECT id, subject, scopes, mac, created, expires, revoked FROM tokens WHERE environment = ? ORDER BY created, id", environment);
+    Query query(db_,
+                "SELECT id, subject, scopes, mac, created, expires, revoked FROM tokens WHERE environment = ? ORDER BY "
+                "created, id",
+                environment);
     std::vector<TokenRecord> found;
     while (TRY(query.step())) {
       TokenRecord token{query.text(0), environment, query.text(1), {}, query.blob(3), query.instant(4), {}, {}};
@@ -540,29 +587,39 @@ class CatalogSqlite final : public Catalog {
     const auto state = parse_version_state(row.text(2));
     auto manifest = Manifest::parse(row.text(7));
     const auto digest = TRY(row.digest(6));
-    Version version{row.text(0), static_cast<std::uint32_t>(row.integer(1)), VersionState::revoked, {}, row.text(3), row.instant(4), row.text(5)};
+    Version version{
+        row.text(0), static_cast<std::uint32_t>(row.integer(1)), VersionState::revoked, {}, row.text(3), row.instant(4),
+        row.text(5)};
     if (!state || !manifest || manifest->digest() != digest)
-      return fail(Errc::corrupt, "the catalogue's record of this version is not what was written; restore the last backup", version.ref());
+      return fail(Errc::corrupt,
+                  "the catalogue's record of this version is not what was written; restore the last backup",
+                  version.ref());
     version.state = *state;
     version.manifest = *std::move(manifest);
     return version;
   }
 
   Result<Version> find_version(const VersionRef& ref) {
-    Query query(db_, VERSION_COLUMNS "WHERE v.name = ?1 AND (v.number = ?2 OR ?2 = 0) ORDER BY v.number DESC LIMIT 1", ref.name, ref.number);
-    if (!TRY(query.step())) return fail(Errc::not_found, "there is no such version; `hauberk model list` shows what there is", ref.text());
+    Query query(db_, VERSION_COLUMNS "WHERE v.name = ?1 AND (v.number = ?2 OR ?2 = 0) ORDER BY v.number DESC LIMIT 1",
+                ref.name, ref.number);
+    if (!TRY(query.step()))
+      return fail(Errc::not_found, "there is no such version; `hauberk model list` shows what there is", ref.text());
     return read_version(query);
   }
 
   Status insert_evidence(const Digest& artifact, const std::vector<Evidence>& evidence) {
     for (const auto& piece : evidence)
-      CHECK(Query(db_, "INSERT INTO evidence (id, artifact, envelope) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", piece.id, artifact, piece.envelope).run());
+      CHECK(Query(db_, "INSERT INTO evidence (id, artifact, envelope) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                  piece.id, artifact, piece.envelope)
+                .run());
     return {};
   }
 
   Status replace_keys(const std::vector<WrappedKey>& keys) {
     for (const auto& key : keys)
-      CHECK(Query(db_, "INSERT OR REPLACE INTO wrapped_keys VALUES (?, ?, ?, ?)", key.blob, key.environment, key.key_id, ByteView(key.wrapped)).run());
+      CHECK(Query(db_, "INSERT OR REPLACE INTO wrapped_keys VALUES (?, ?, ?, ?)", key.blob, key.environment, key.key_id,
+                  ByteView(key.wrapped))
+                .run());
     return {};
   }
 
@@ -574,20 +631,25 @@ class CatalogSqlite final : public Catalog {
     std::optional<std::uint32_t> version;
     std::optional<Digest> artifact;
     if (!spec.model.empty()) {
-      Query known(db_, "SELECT 1 FROM versions WHERE name = ? AND number = ? AND artifact = ?", spec.model, spec.version, spec.artifact);
-      if (!TRY(known.step())) return fail(Errc::not_found, fmt::format("there is no version {}@{} with that digest", spec.model, spec.version), std::string(name));
+      Query known(db_, "SELECT 1 FROM versions WHERE name = ? AND number = ? AND artifact = ?", spec.model,
+                  spec.version, spec.artifact);
+      if (!TRY(known.step()))
+        return fail(Errc::not_found,
+                    fmt::format("there is no version {}@{} with that digest", spec.model, spec.version),
+                    std::string(name));
       model = spec.model;
       version = spec.version;
       artifact = spec.artifact;
     }
     std::uint64_t id = 0;
     {
-      Query newest(db_, "SELECT coalesce(max(id), 0) + 1 FROM deployment_entries WHERE environment = ? AND name = ?", environment, name);
+      Query newest(db_, "SELECT coalesce(max(id), 0) + 1 FROM deployment_entries WHERE environment = ? AND name = ?",
+                   environment, name);
       TRY(newest.step());
       id = static_cast<std::uint64_t>(newest.integer(0));
     }
-    CHECK(Query(db_, "INSERT INTO deployment_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", environment, name, id, model, version, artifact, config, entry.time,
-                entry.by, entry.reason)
+    CHECK(Query(db_, "INSERT INTO deployment_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", environment, name, id,
+                model, version, artifact, config, entry.time, entry.by, entry.reason)
               .run());
     CHECK(Query(db_, "INSERT OR REPLACE INTO deployments VALUES (?, ?, ?)", environment, name, id).run());
     return id;
@@ -598,14 +660,17 @@ class CatalogSqlite final : public Catalog {
     {
       Query query(db_, "SELECT current FROM deployments WHERE environment = ? AND name = ?", environment, name);
       if (!TRY(query.step()))
-        return fail(Errc::not_found, fmt::format("there is no such deployment in {}", hauberk::name(environment)), std::string(name));
+        return fail(Errc::not_found, fmt::format("there is no such deployment in {}", hauberk::name(environment)),
+                    std::string(name));
       deployment.current = static_cast<std::uint64_t>(query.integer(0));
     }
     Query query(db_,
-                "SELECT id, model, version, artifact, config, time, subject, reason FROM deployment_entries WHERE environment = ? AND name = ? ORDER BY id",
+                "SELECT id, model, version, artifact, config, time, subject, reason FROM deployment_entries WHERE "
+                "environment = ? AND name = ? ORDER BY id",
                 environment, name);
     while (TRY(query.step())) {
-      DeploymentEntry entry{static_cast<std::uint64_t>(query.integer(0)), {}, query.instant(5), query.text(6), query.text(7)};
+      DeploymentEntry entry{
+          static_cast<std::uint64_t>(query.integer(0)), {}, query.instant(5), query.text(6), query.text(7)};
       if (!query.is_null(1)) {
         entry.spec.model = query.text(1);
         entry.spec.version = static_cast<std::uint32_t>(query.integer(2));
@@ -621,15 +686,38 @@ class CatalogSqlite final : public Catalog {
   Database db_;
 };
 
+// SQLite reads what lacks of the last page as zeros. Beside a log, a part of a page may be a checkpoint that was cut
+// off, which the log repeats.
+bool ends_within_a_page(const std::string& path, off_t size) {
+  std::uint8_t header[18] = {};  // file format, section 1.3: the page size, big-endian, 1 meaning 65536
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const auto count = fd < 0 ? -1 : ::pread(fd, header, sizeof(header), 0);
+  if (fd >= 0) ::close(fd);
+  if (count != sizeof(header)) return false;  // opening it properly will say why
+  const auto stored = load_be<std::uint16_t>(header + 16);
+  const off_t page = stored == 1 ? 65536 : stored;
+  struct stat log{};
+  const bool has_log = ::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0;
+  return page != 0 && size % page != 0 && !has_log;
+}
+
 // SQLite would make a missing file and take an empty one for a new database; both mean lost data here.
 Status check_presence(const std::string& path, CatalogMode mode) {
-  struct stat info {};
+  struct stat info{};
   const bool there = ::stat(path.c_str(), &info) == 0;
-  if (!there && errno != ENOENT) return fail(Errc::unavailable, fmt::format("the catalogue cannot be reached: {}", ::strerror(errno)), path);
+  if (!there && errno != ENOENT)
+    return fail(Errc::unavailable, fmt::format("the catalogue cannot be reached: {}", ::strerror(errno)), path);
   if (mode == CatalogMode::create) return {};
-  if (!there) return fail(Errc::not_found, "there is no catalogue; `hauberk init` makes a new data directory, or restore the last backup", path);
+  if (!there)
+    return fail(Errc::not_found,
+                "there is no catalogue; `hauberk init` makes a new data directory, or restore the last backup", path);
   if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, "the catalogue is not a regular file", path);
-  if (info.st_size == 0) return fail(Errc::corrupt, "the catalogue is empty: it was cut off; restore the last backup of it", path);
+  if (info.st_size == 0)
+    return fail(Errc::corrupt, "the catalogue is empty: it was cut off; restore the last backup of it", path);
+  if (ends_within_a_page(path, info.st_size))
+    return fail(Errc::corrupt,
+                "the catalogue is cut off; stop hauberk, keep the file for analysis and restore the last backup of it",
+                path);
   return {};
 }
 

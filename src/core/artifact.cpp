@@ -49,7 +49,8 @@ Status check_no_file_is_a_folder(const std::vector<ManifestFile>& files) {
     for (auto slash = file.path.find('/'); slash != std::string::npos; slash = file.path.find('/', slash + 1))
       folders.insert(std::string_view(file.path).substr(0, slash));
   for (const auto& file : files)
-    if (folders.contains(file.path)) return fail(Errc::invalid, fmt::format("\"{}\" is both a file and a folder", file.path), "manifest");
+    if (folders.contains(file.path))
+      return fail(Errc::invalid, fmt::format("\"{}\" is both a file and a folder", file.path), "manifest");
   return {};
 }
 
@@ -65,17 +66,23 @@ Result<ManifestFile> parse_file(const json::Value& value) {
 
 std::string_view name(ArtifactKind kind) {
   switch (kind) {
-    case ArtifactKind::model: return "model";
-    case ArtifactKind::dataset: return "dataset";
-    case ArtifactKind::prompt: return "prompt";
-    case ArtifactKind::run_log: return "run_log";
-    case ArtifactKind::policy: return "policy";
+    case ArtifactKind::model:
+      return "model";
+    case ArtifactKind::dataset:
+      return "dataset";
+    case ArtifactKind::prompt:
+      return "prompt";
+    case ArtifactKind::run_log:
+      return "run_log";
+    case ArtifactKind::policy:
+      return "policy";
   }
   return "model";
 }
 
 Result<ArtifactKind> parse_artifact_kind(std::string_view text) {
-  for (const auto kind : {ArtifactKind::model, ArtifactKind::dataset, ArtifactKind::prompt, ArtifactKind::run_log, ArtifactKind::policy})
+  for (const auto kind :
+       {ArtifactKind::model, ArtifactKind::dataset, ArtifactKind::prompt, ArtifactKind::run_log, ArtifactKind::policy})
     if (name(kind) == text) return kind;
   return fail(Errc::invalid, "unknown kind of artifact; expected model, dataset, prompt, run_log or policy");
 }
@@ -104,7 +111,8 @@ std::uint64_t Manifest::total_size() const {
 Result<Manifest> Manifest::parse(std::string_view text) {
   const auto value = TRY(json::parse(text));
   const auto* list = value.find("files");
-  if (list == nullptr || !list->is_array() || list->as_array()->empty()) return fail(Errc::corrupt, "the manifest lists no files", "manifest");
+  if (list == nullptr || !list->is_array() || list->as_array()->empty())
+    return fail(Errc::corrupt, "the manifest lists no files", "manifest");
   Manifest manifest;
   manifest.kind = TRY(parse_artifact_kind(value.text_or("kind", "")));
   manifest.files.reserve(list->as_array()->size());
@@ -117,12 +125,15 @@ Result<Manifest> Manifest::parse(std::string_view text) {
   }
   CHECK(check_no_file_is_a_folder(manifest.files));
   // What was understood, written again, must be what was read: no unknown member, no second spelling.
-  if (manifest.canonical() != text) return fail(Errc::corrupt, "the manifest is not in its canonical spelling", "manifest");
+  if (manifest.canonical() != text)
+    return fail(Errc::corrupt, "the manifest is not in its canonical spelling", "manifest");
   return manifest;
 }
 
 Status check_relative_path(std::string_view path) {
-  const auto refuse = [&](std::string_view why) { return fail(Errc::invalid, fmt::format("a file's path {}", why), "path"); };
+  const auto refuse = [&](std::string_view why) {
+    return fail(Errc::invalid, fmt::format("a file's path {}", why), "path");
+  };
   if (path.empty()) return refuse("is empty");
   if (path.size() > max_path_bytes) return refuse("is longer than 1024 bytes");
   if (!is_utf8(path)) return refuse("is not UTF-8");
@@ -145,10 +156,13 @@ Status check_relative_path(std::string_view path) {
 
 Status check_name(std::string_view name) {
   const auto is_alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  const bool fine = !name.empty() && name.size() <= max_name_bytes && is_alphanumeric(name.front()) &&
-                    std::ranges::all_of(name, [&](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+  const bool fine =
+      !name.empty() && name.size() <= max_name_bytes && is_alphanumeric(name.front()) &&
+      std::ranges::all_of(name, [&](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
   if (fine) return {};
-  return fail(Errc::invalid, "a name has 1 to 64 lower-case letters, digits, '-', '_' or '.', and starts with a letter or digit", "name");
+  return fail(Errc::invalid,
+              "a name has 1 to 64 lower-case letters, digits, '-', '_' or '.', and starts with a letter or digit",
+              "name");
 }
 
 Result<VersionRef> VersionRef::parse(std::string_view text) {

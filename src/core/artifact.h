@@ -1,5 +1,5 @@
-// Artifact: immutable content, named by the digest of its manifest. The manifest lists files by path, size and SHA-256 and
-// has one canonical JSON spelling, so that the same files have the same digest everywhere.
+// Artifact: immutable content, named by the digest of its manifest. The manifest lists files by path, size and SHA-256
+// and has one canonical JSON spelling, so that the same files have the same digest everywhere.
 #pragma once
 
 #include <string>
@@ -35,7 +35,8 @@ struct Manifest {
 // Refuses absolute paths, "..", empty parts, backslashes, NUL and control characters.
 Status check_relative_path(std::string_view path);
 
-// "name" or "name@3": names are lower-case letters, digits, '-', '_' and '.', at most 64, starting with a letter or digit.
+// "name" or "name@3": names are lower-case letters, digits, '-', '_' and '.', at most 64, starting with a letter or
+// digit.
 struct VersionRef {
   std::string name;
   std::uint32_t number = 0;  // 0 = the newest

@@ -1,6 +1,6 @@
-// Catalog: the port to what the registry knows: versions and their states, evidence, wrapped keys, deployments and their
-// history, tokens. Each method is one transaction: it happens whole or not at all, also when the process is killed.
-// Implementation: adapters/catalog_sqlite (a database in memory serves as the fake). Thread safety: any thread.
+// Catalog: the port to what the registry knows: versions and their states, evidence, wrapped keys, deployments and
+// their history, tokens. Each method is one transaction: it happens whole or not at all, also when the process is
+// killed. Implementation: adapters/catalog_sqlite (a database in memory serves as the fake). Thread safety: any thread.
 #pragma once
 
 #include <memory>
@@ -35,42 +35,44 @@ struct WrappedKey {
 };
 
 struct TokenRecord {
-  std::string id;             // public part, 12 characters
+  std::string id;  // public part, 12 characters
   Environment environment = Environment::dev;
   std::string subject;
   std::vector<Scope> scopes;
-  Bytes mac;                  // HMAC-SHA-256 of the whole token under the environment's token key
+  Bytes mac;  // HMAC-SHA-256 of the whole token under the environment's token key
   Instant created{};
   std::optional<Instant> expires;
   std::optional<Instant> revoked;
 };
 
-// One change of a version's state with the evidence that speaks for it, the keys that it needs and, where it concerns an
-// environment, the deployment entry that it makes current.
+// One change of a version's state with the evidence that speaks for it, the keys that it needs and, where it concerns
+// an environment, the deployment entry that it makes current.
 struct StateChange {
   VersionRef version;
-  VersionState expected;                 // precondition error if the state is another by now
+  VersionState expected;  // precondition error if the state is another by now
   VersionState next;
   std::vector<Evidence> evidence;
   std::vector<WrappedKey> keys;
-  std::optional<Environment> environment;       // with deployment: where
-  std::string deployment;                       // name; empty = none
-  std::optional<DeploymentEntry> entry;         // id is given by the catalogue
+  std::optional<Environment> environment;  // with deployment: where
+  std::string deployment;                  // name; empty = none
+  std::optional<DeploymentEntry> entry;    // id is given by the catalogue
 };
 
 class Catalog {
  public:
   virtual ~Catalog() = default;
 
-  // Gives the next number of that name; the state must be quarantined. exists: the same artifact digest is already a version
-  // of that name. Of the keys, those that are there already are kept: their blob was there first.
-  virtual Result<Version> add_version(Version version, std::vector<WrappedKey> keys, std::vector<Evidence> evidence) = 0;
-  virtual Result<Version> version(const VersionRef& ref) = 0;         // number 0 = the newest
+  // Gives the next number of that name; the state must be quarantined. exists: the same artifact digest is already a
+  // version of that name. Of the keys, those that are there already are kept: their blob was there first.
+  virtual Result<Version> add_version(Version version, std::vector<WrappedKey> keys,
+                                      std::vector<Evidence> evidence) = 0;
+  virtual Result<Version> version(const VersionRef& ref) = 0;                // number 0 = the newest
   virtual Result<std::vector<Version>> versions(std::string_view name) = 0;  // all names if empty; ascending
   // Only along the table of core/version_state.
   virtual Status change_state(const StateChange& change) = 0;
   virtual Status add_evidence(const Digest& artifact, const std::vector<Evidence>& evidence) = 0;
-  virtual Result<std::vector<std::string>> evidence(const Digest& artifact) = 0;  // envelopes, oldest first; verify before use
+  virtual Result<std::vector<std::string>> evidence(
+      const Digest& artifact) = 0;  // envelopes, oldest first; verify before use
 
   virtual Result<std::optional<WrappedKey>> wrapped_key(const Digest& blob, Environment environment) = 0;
   // Replaces what is there.
@@ -79,11 +81,12 @@ class Catalog {
   virtual Result<std::vector<Deployment>> deployments(Environment environment) = 0;
   virtual Result<Deployment> deployment(Environment environment, std::string_view name) = 0;
   // Appends an entry and makes it current; returns its id.
-  virtual Result<std::uint64_t> deploy(Environment environment, std::string_view name, const DeploymentEntry& entry) = 0;
+  virtual Result<std::uint64_t> deploy(Environment environment, std::string_view name,
+                                       const DeploymentEntry& entry) = 0;
   // Moves the pointer, with the evidence of why. precondition if `expected_current` is not current any more, or if the
   // version of that entry is revoked by now.
-  virtual Status point_at(Environment environment, std::string_view name, std::uint64_t expected_current, std::uint64_t entry,
-                          const std::vector<Evidence>& evidence, const Digest& artifact) = 0;
+  virtual Status point_at(Environment environment, std::string_view name, std::uint64_t expected_current,
+                          std::uint64_t entry, const std::vector<Evidence>& evidence, const Digest& artifact) = 0;
 
   virtual Status add_token(const TokenRecord& token) = 0;
   virtual Status revoke_token(Environment environment, std::string_view id, Instant when) = 0;

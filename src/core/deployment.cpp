@@ -35,8 +35,8 @@ Result<DeploymentSpec> DeploymentSpec::from_json(const json::Value& value) {
   const auto* config = value.find("config");
   const auto version = value.int_or("version", -1);
   const auto artifact = Digest::parse(value.text_or("artifact", ""));
-  if (object == nullptr || object->size() != 4 || model == nullptr || !model->is_string() || config == nullptr || !artifact || version < 0 ||
-      version > UINT32_MAX)
+  if (object == nullptr || object->size() != 4 || model == nullptr || !model->is_string() || config == nullptr ||
+      !artifact || version < 0 || version > UINT32_MAX)
     return fail(Errc::corrupt, "a deployment's state needs exactly model, version, artifact and config", "deployment");
   return DeploymentSpec{*model->as_string(), static_cast<std::uint32_t>(version), *artifact, *config};
 }

@@ -29,7 +29,8 @@ const json::Value* at_pointer(const json::Value& root, std::string_view pointer)
     if (const auto* list = value->as_array()) {
       std::size_t index = 0;
       const auto [stop, error] = std::from_chars(token.data(), token.data() + token.size(), index);
-      const bool canonical = error == std::errc{} && stop == token.data() + token.size() && (token.size() == 1 || token[0] != '0');
+      const bool canonical =
+          error == std::errc{} && stop == token.data() + token.size() && (token.size() == 1 || token[0] != '0');
       if (!canonical || index >= list->size()) return nullptr;
       value = &(*list)[index];
     } else {
@@ -60,15 +61,22 @@ bool holds(const Condition& condition, const json::Value& predicate) {
   if (actual == nullptr) return false;  // what is not said never satisfies, not even "not_equal"
   const auto order = compare_numbers(*actual, condition.value);
   switch (condition.comparison) {
-    case Comparison::equal: return same(*actual, condition.value);
-    case Comparison::not_equal: return !same(*actual, condition.value);
-    case Comparison::less: return order == std::partial_ordering::less;
-    case Comparison::less_equal: return order == std::partial_ordering::less || order == std::partial_ordering::equivalent;
-    case Comparison::greater: return order == std::partial_ordering::greater;
-    case Comparison::greater_equal: return order == std::partial_ordering::greater || order == std::partial_ordering::equivalent;
+    case Comparison::equal:
+      return same(*actual, condition.value);
+    case Comparison::not_equal:
+      return !same(*actual, condition.value);
+    case Comparison::less:
+      return order == std::partial_ordering::less;
+    case Comparison::less_equal:
+      return order == std::partial_ordering::less || order == std::partial_ordering::equivalent;
+    case Comparison::greater:
+      return order == std::partial_ordering::greater;
+    case Comparison::greater_equal:
+      return order == std::partial_ordering::greater || order == std::partial_ordering::equivalent;
     case Comparison::one_of: {
       const auto* choices = condition.value.as_array();
-      return choices != nullptr && std::ranges::any_of(*choices, [&](const json::Value& choice) { return same(*actual, choice); });
+      return choices != nullptr &&
+             std::ranges::any_of(*choices, [&](const json::Value& choice) { return same(*actual, choice); });
     }
   }
   return false;
@@ -76,13 +84,20 @@ bool holds(const Condition& condition, const json::Value& predicate) {
 
 std::string_view words(Comparison comparison) {
   switch (comparison) {
-    case Comparison::equal: return "must be";
-    case Comparison::not_equal: return "must not be";
-    case Comparison::less: return "must be less than";
-    case Comparison::less_equal: return "must be at most";
-    case Comparison::greater: return "must be greater than";
-    case Comparison::greater_equal: return "must be at least";
-    case Comparison::one_of: return "must be one of";
+    case Comparison::equal:
+      return "must be";
+    case Comparison::not_equal:
+      return "must not be";
+    case Comparison::less:
+      return "must be less than";
+    case Comparison::less_equal:
+      return "must be at most";
+    case Comparison::greater:
+      return "must be greater than";
+    case Comparison::greater_equal:
+      return "must be at least";
+    case Comparison::one_of:
+      return "must be one of";
   }
   return "must be";
 }
@@ -106,7 +121,8 @@ std::string brief_value(const json::Value& value) {
 }
 
 bool speaks_about(const Evidence& evidence, const Digest& digest) {
-  return std::ranges::any_of(evidence.statement.subjects, [&](const Subject& subject) { return subject.digest == digest; });
+  return std::ranges::any_of(evidence.statement.subjects,
+                             [&](const Subject& subject) { return subject.digest == digest; });
 }
 
 class Evaluation {
@@ -119,15 +135,18 @@ class Evaluation {
   void check_not_revoked() {
     for (const auto* piece : about_)
       if (piece->statement.predicate_type == predicate::revocation)
-        deny(fmt::format("the artifact was revoked by {}: {}", piece->statement.issuer(), piece->statement.predicate.text_or("reason", "no reason given")));
+        deny(fmt::format("the artifact was revoked by {}: {}", piece->statement.issuer(),
+                         piece->statement.predicate.text_or("reason", "no reason given")));
   }
 
   void check(const Requirement& requirement) {
     const auto type = brief_type(requirement.predicate_type);
     const auto newest = newest_of(requirement.predicate_type);
-    if (!newest) return deny(fmt::format("a piece of {} evidence has no readable time, so the newest cannot be told", type));
+    if (!newest)
+      return deny(fmt::format("a piece of {} evidence has no readable time, so the newest cannot be told", type));
     if (newest->empty()) return lack(fmt::format("{} evidence on this artifact", type));
-    for (const auto* piece : *newest) check(requirement, *piece);  // more than one only where the times are equal: all must hold
+    for (const auto* piece : *newest)
+      check(requirement, *piece);  // more than one only where the times are equal: all must hold
   }
 
   void check_approvals(const Policy& policy, std::string_view importer) {
@@ -147,8 +166,8 @@ class Evaluation {
       return;
     }
     const auto still = policy.approvals - people.size();
-    lack(fmt::format("{} more approval{} by other people ({} of {} there{})", still, still == 1 ? "" : "s", people.size(), policy.approvals,
-                     left_out_importer ? "; the importer's own does not count" : ""));
+    lack(fmt::format("{} more approval{} by other people ({} of {} there{})", still, still == 1 ? "" : "s",
+                     people.size(), policy.approvals, left_out_importer ? "; the importer's own does not count" : ""));
   }
 
   Decision finish() && {
@@ -186,8 +205,9 @@ class Evaluation {
       if (holds(condition, predicate)) continue;
       fine = false;
       const auto* actual = at_pointer(predicate, condition.pointer);
-      deny(fmt::format("{}: {} is {} but {} {}", type, condition.pointer, actual == nullptr ? "not there" : brief_value(*actual),
-                       words(condition.comparison), brief_value(condition.value)));
+      deny(fmt::format("{}: {} is {} but {} {}", type, condition.pointer,
+                       actual == nullptr ? "not there" : brief_value(*actual), words(condition.comparison),
+                       brief_value(condition.value)));
     }
     const auto age = now_ - piece.statement.time().value_or(Instant::min());
     if (age < -clock_tolerance) {
@@ -195,9 +215,12 @@ class Evaluation {
       deny(fmt::format("{}: its time {} lies in the future; check the clocks", type, predicate.text_or("time", "")));
     } else if (requirement.max_age && age > *requirement.max_age) {
       fine = false;
-      lack(fmt::format("newer {} evidence: the newest is of {}, older than {}", type, predicate.text_or("time", ""), duration_text(*requirement.max_age)));
+      lack(fmt::format("newer {} evidence: the newest is of {}, older than {}", type, predicate.text_or("time", ""),
+                       duration_text(*requirement.max_age)));
     }
-    if (fine) decision_.reasons.push_back(fmt::format("{} of {} by {} holds", type, predicate.text_or("time", ""), piece.statement.issuer()));
+    if (fine)
+      decision_.reasons.push_back(
+          fmt::format("{} of {} by {} holds", type, predicate.text_or("time", ""), piece.statement.issuer()));
   }
 
   Instant now_;
@@ -208,7 +231,8 @@ class Evaluation {
 
 }  // namespace
 
-Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Evidence> evidence, std::string_view importer, Instant now) {
+Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Evidence> evidence,
+                  std::string_view importer, Instant now) {
   Evaluation evaluation(digest, evidence, now);
   evaluation.check_not_revoked();
   for (const auto& requirement : policy.required) evaluation.check(requirement);

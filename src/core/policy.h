@@ -31,8 +31,8 @@ struct Requirement {
 
 struct Policy {
   std::vector<Requirement> required;
-  std::uint32_t approvals = 0;    // by distinct subjects
-  bool self_approval = false;     // whether the importer's own approval counts
+  std::uint32_t approvals = 0;  // by distinct subjects
+  bool self_approval = false;   // whether the importer's own approval counts
   bool operator==(const Policy&) const = default;
 };
 
@@ -44,12 +44,15 @@ struct Decision {
 
 // Where several pieces of evidence of one type lie on the digest, the newest decides: a later REVIEW outweighs an older
 // CLEAN. `digest` must be a subject of what counts. `importer` is the subject who imported.
-// Revocation evidence on the digest denies always. What cannot be read (no time, no such member) never speaks for anything.
-Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Evidence> evidence, std::string_view importer, Instant now);
+// Revocation evidence on the digest denies always. What cannot be read (no time, no such member) never speaks for
+// anything.
+Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Evidence> evidence,
+                  std::string_view importer, Instant now);
 
 // The policy file: {"required": [{"evidence": "scan", "where": {"/verdict": {"one_of": ["CLEAN"]}}, "max_age": "30d"}],
-// "approvals": 1, "self_approval": false}. A bare value means equal. "evidence" is a short name of ours (scan, import, …) or
-// a full https:// predicate type. Error.context is the JSON pointer of what is wrong; unknown members are refused.
+// "approvals": 1, "self_approval": false}. A bare value means equal. "evidence" is a short name of ours (scan, import,
+// …) or a full https:// predicate type. Error.context is the JSON pointer of what is wrong; unknown members are
+// refused.
 json::Value to_json(const Policy& policy);
 Result<Policy> policy_from_json(const json::Value& value);
 

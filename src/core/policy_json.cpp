@@ -16,8 +16,9 @@ constexpr std::pair<std::string_view, std::string_view> short_types[] = {
     {"promotion", predicate::promotion}, {"rollback", predicate::rollback}, {"revocation", predicate::revocation}};
 
 constexpr std::pair<std::string_view, Comparison> comparisons[] = {
-    {"equal", Comparison::equal},           {"not_equal", Comparison::not_equal},         {"less", Comparison::less},
-    {"less_equal", Comparison::less_equal}, {"greater", Comparison::greater},             {"greater_equal", Comparison::greater_equal},
+    {"equal", Comparison::equal},     {"not_equal", Comparison::not_equal},
+    {"less", Comparison::less},       {"less_equal", Comparison::less_equal},
+    {"greater", Comparison::greater}, {"greater_equal", Comparison::greater_equal},
     {"one_of", Comparison::one_of}};
 
 std::string_view name(Comparison comparison) {
@@ -29,9 +30,12 @@ std::string below(std::string_view pointer, std::string_view key) {
   std::string text(pointer);
   text += '/';
   for (const char c : key) {
-    if (c == '~') text += "~0";
-    else if (c == '/') text += "~1";
-    else text += c;
+    if (c == '~')
+      text += "~0";
+    else if (c == '/')
+      text += "~1";
+    else
+      text += c;
   }
   return text;
 }
@@ -51,15 +55,22 @@ Result<std::string> parse_type(const json::Value& value, const std::string& wher
       if (*text == brief) return std::string(full);
     if (text->starts_with("https://") && text->size() > 8) return *text;
   }
-  return fail(Errc::invalid, "expected scan, import, approval, promotion, rollback, revocation or a predicate type that starts with https://", where);
+  return fail(
+      Errc::invalid,
+      "expected scan, import, approval, promotion, rollback, revocation or a predicate type that starts with https://",
+      where);
 }
 
-Result<Condition> parse_comparison(const std::string& pointer, std::string_view word, const json::Value& value, const std::string& where) {
+Result<Condition> parse_comparison(const std::string& pointer, std::string_view word, const json::Value& value,
+                                   const std::string& where) {
   const auto* found = std::ranges::find(comparisons, word, [](const auto& entry) { return entry.first; });
   if (found == std::end(comparisons))
-    return fail(Errc::invalid, "unknown comparison; expected equal, not_equal, less, less_equal, greater, greater_equal or one_of", where);
+    return fail(Errc::invalid,
+                "unknown comparison; expected equal, not_equal, less, less_equal, greater, greater_equal or one_of",
+                where);
   const auto comparison = found->second;
-  const bool ordered = comparison != Comparison::equal && comparison != Comparison::not_equal && comparison != Comparison::one_of;
+  const bool ordered =
+      comparison != Comparison::equal && comparison != Comparison::not_equal && comparison != Comparison::one_of;
   if (ordered && !value.is_number()) return fail(Errc::invalid, "expected a number to compare with", where);
   if (comparison == Comparison::one_of && (!value.is_array() || value.as_array()->empty()))
     return fail(Errc::invalid, "expected a list of at least one value", where);
@@ -67,12 +78,16 @@ Result<Condition> parse_comparison(const std::string& pointer, std::string_view 
 }
 
 Result<std::vector<Condition>> parse_conditions(const json::Value& where_clause, const std::string& where) {
-  if (!where_clause.is_object()) return fail(Errc::invalid, "expected an object of JSON pointers and comparisons", where);
+  if (!where_clause.is_object())
+    return fail(Errc::invalid, "expected an object of JSON pointers and comparisons", where);
   std::vector<Condition> conditions;
   for (const auto& [pointer, value] : *where_clause.as_object()) {
     const auto place = below(where, pointer);
-    if (!pointer.starts_with('/')) return fail(Errc::invalid, "expected a JSON pointer that starts with '/', such as /verdict", place);
-    if (value.is_array()) return fail(Errc::invalid, "expected a value or a comparison; for a list of choices write {one_of: [...]}", place);
+    if (!pointer.starts_with('/'))
+      return fail(Errc::invalid, "expected a JSON pointer that starts with '/', such as /verdict", place);
+    if (value.is_array())
+      return fail(Errc::invalid, "expected a value or a comparison; for a list of choices write {one_of: [...]}",
+                  place);
     if (!value.is_object()) {
       conditions.push_back({pointer, Comparison::equal, value});
       continue;
@@ -90,11 +105,13 @@ Result<Requirement> parse_requirement(const json::Value& value, const std::strin
   const auto* type = value.find("evidence");
   if (type == nullptr) return fail(Errc::invalid, "the kind of evidence is missing", below(where, "evidence"));
   requirement.predicate_type = TRY(parse_type(*type, below(where, "evidence")));
-  if (const auto* clause = value.find("where")) requirement.conditions = TRY(parse_conditions(*clause, below(where, "where")));
+  if (const auto* clause = value.find("where"))
+    requirement.conditions = TRY(parse_conditions(*clause, below(where, "where")));
   if (const auto* age = value.find("max_age")) {
     const auto duration = age->is_string() ? parse_duration(*age->as_string()) : fail(Errc::invalid, "");
     if (!duration || duration->count() <= 0)
-      return fail(Errc::invalid, "expected a duration above zero with its unit, such as 30d or 12h", below(where, "max_age"));
+      return fail(Errc::invalid, "expected a duration above zero with its unit, such as 30d or 12h",
+                  below(where, "max_age"));
     requirement.max_age = *duration;
   }
   return requirement;
@@ -106,7 +123,8 @@ json::Value to_json(const Policy& policy) {
   auto required = json::Value::array();
   for (const auto& requirement : policy.required) {
     auto entry = json::Value::object();
-    const auto* brief = std::ranges::find(short_types, std::string_view(requirement.predicate_type), [](const auto& pair) { return pair.second; });
+    const auto* brief = std::ranges::find(short_types, std::string_view(requirement.predicate_type),
+                                          [](const auto& pair) { return pair.second; });
     entry.set("evidence", brief != std::end(short_types) ? brief->first : std::string_view(requirement.predicate_type));
     if (!requirement.conditions.empty()) {
       auto clause = json::Value::object();
@@ -120,7 +138,9 @@ json::Value to_json(const Policy& policy) {
     required.push(std::move(entry));
   }
   auto value = json::Value::object();
-  value.set("required", std::move(required)).set("approvals", policy.approvals).set("self_approval", policy.self_approval);
+  value.set("required", std::move(required))
+      .set("approvals", policy.approvals)
+      .set("self_approval", policy.self_approval);
   return value;
 }
 
@@ -129,13 +149,15 @@ Result<Policy> policy_from_json(const json::Value& value) {
   Policy policy;
   if (const auto* required = value.find("required")) {
     const auto* list = required->as_array();
-    if (list == nullptr || list->size() > most_requirements) return fail(Errc::invalid, "expected a list of at most 64 requirements", "/required");
+    if (list == nullptr || list->size() > most_requirements)
+      return fail(Errc::invalid, "expected a list of at most 64 requirements", "/required");
     for (std::size_t i = 0; i < list->size(); ++i)
       policy.required.push_back(TRY(parse_requirement((*list)[i], fmt::format("/required/{}", i))));
   }
   if (const auto* approvals = value.find("approvals")) {
     const auto* count = approvals->as_int();
-    if (count == nullptr || *count < 0 || *count > most_approvals) return fail(Errc::invalid, "expected a whole number from 0 to 100", "/approvals");
+    if (count == nullptr || *count < 0 || *count > most_approvals)
+      return fail(Errc::invalid, "expected a whole number from 0 to 100", "/approvals");
     policy.approvals = static_cast<std::uint32_t>(*count);
   }
   if (const auto* self = value.find("self_approval")) {

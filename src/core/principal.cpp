@@ -5,7 +5,8 @@
 namespace hauberk {
 namespace {
 
-constexpr std::string_view actions[] = {"infer", "read", "import", "approve", "promote", "rollback", "revoke", "token", "ledger", "admin"};
+constexpr std::string_view actions[] = {"infer",    "read",   "import", "approve", "promote",
+                                        "rollback", "revoke", "token",  "ledger",  "admin"};
 constexpr std::size_t max_pattern_bytes = 128;
 
 // '*' stands for any run of characters. Linear in the text for one '*' and never worse than the product: on a mismatch
@@ -30,25 +31,32 @@ bool matches(std::string_view pattern, std::string_view text) {
 }
 
 bool is_pattern_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("-_.*@/:").contains(c);
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("-_.*@/:").contains(c);
 }
 
 }  // namespace
 
 std::string_view name(Environment environment) {
   switch (environment) {
-    case Environment::dev: return "dev";
-    case Environment::staging: return "staging";
-    case Environment::production: return "production";
+    case Environment::dev:
+      return "dev";
+    case Environment::staging:
+      return "staging";
+    case Environment::production:
+      return "production";
   }
   return "dev";
 }
 
 std::string_view short_name(Environment environment) {
   switch (environment) {
-    case Environment::dev: return "dev";
-    case Environment::staging: return "stg";
-    case Environment::production: return "prd";
+    case Environment::dev:
+      return "dev";
+    case Environment::staging:
+      return "stg";
+    case Environment::production:
+      return "prd";
   }
   return "dev";
 }
@@ -64,11 +72,15 @@ Result<Scope> Scope::parse(std::string_view text) {
   Scope scope{std::string(text.substr(0, colon)), "*"};
   if (std::ranges::find(actions, scope.action) == std::end(actions))
     return fail(Errc::invalid,
-                "unknown action in a scope; expected infer, read, import, approve, promote, rollback, revoke, token, ledger or admin", "scope");
+                "unknown action in a scope; expected infer, read, import, approve, promote, rollback, revoke, token, "
+                "ledger or admin",
+                "scope");
   if (colon == std::string_view::npos) return scope;
   scope.pattern = text.substr(colon + 1);
-  if (scope.pattern.empty() || scope.pattern.size() > max_pattern_bytes || !std::ranges::all_of(scope.pattern, is_pattern_character))
-    return fail(Errc::invalid, "the pattern of a scope has 1 to 128 letters, digits, '-', '_', '.', '@', '/', ':' or '*'", "scope");
+  if (scope.pattern.empty() || scope.pattern.size() > max_pattern_bytes ||
+      !std::ranges::all_of(scope.pattern, is_pattern_character))
+    return fail(Errc::invalid,
+                "the pattern of a scope has 1 to 128 letters, digits, '-', '_', '.', '@', '/', ':' or '*'", "scope");
   return scope;
 }
 

@@ -1,5 +1,5 @@
-// Principal: who asks. Environments are separate namespaces with their own keys, tokens and policies; a principal belongs
-// to one, and what it may do is a list of grants (scopes), deny by default.
+// Principal: who asks. Environments are separate namespaces with their own keys, tokens and policies; a principal
+// belongs to one, and what it may do is a list of grants (scopes), deny by default.
 #pragma once
 
 #include <optional>
@@ -18,8 +18,9 @@ std::string_view short_name(Environment environment);  // "dev", "stg", "prd": p
 Result<Environment> parse_environment(std::string_view text);
 inline constexpr Environment all_environments[] = {Environment::dev, Environment::staging, Environment::production};
 
-// A grant "action:pattern": actions are infer, read, import, approve, promote, rollback, revoke, token, ledger, admin (all
-// of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*", "admin:*". Without ":" the pattern is "*".
+// A grant "action:pattern": actions are infer, read, import, approve, promote, rollback, revoke, token, ledger, admin
+// (all of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*", "admin:*". Without ":" the pattern is
+// "*".
 struct Scope {
   std::string action;
   std::string pattern = "*";

@@ -19,7 +19,8 @@ namespace hauberk {
 class TokenTable {
  public:
   // Records of other environments are left out. `keys` are those of `environment`.
-  TokenTable(Environment environment, const std::vector<TokenRecord>& records, std::shared_ptr<crypto::KeyProvider> keys);
+  TokenTable(Environment environment, const std::vector<TokenRecord>& records,
+             std::shared_ptr<crypto::KeyProvider> keys);
 
   Result<Principal> verify(std::string_view token, Instant now) const;
   std::size_t size() const { return records_.size(); }

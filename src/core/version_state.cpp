@@ -35,13 +35,20 @@ std::string steps_from(VersionState from) {
 
 std::string_view name(VersionState state) {
   switch (state) {
-    case quarantined: return "quarantined";
-    case scanned: return "scanned";
-    case approved: return "approved";
-    case staging: return "staging";
-    case production: return "production";
-    case retired: return "retired";
-    case revoked: return "revoked";
+    case quarantined:
+      return "quarantined";
+    case scanned:
+      return "scanned";
+    case approved:
+      return "approved";
+    case staging:
+      return "staging";
+    case production:
+      return "production";
+    case retired:
+      return "retired";
+    case revoked:
+      return "revoked";
   }
   return "revoked";
 }
@@ -64,7 +71,8 @@ Result<Transition> find_transition(VersionState from, VersionState to) {
   const auto onward = steps_from(from);
   auto message = fmt::format("a version that is {} cannot become {}", name(from), name(to));
   if (to != revoked && leads_there != nullptr) message += fmt::format("; it must be {} first", name(leads_there->from));
-  message += onward.empty() ? "; nothing leads out of this state" : fmt::format("; the next step from here is {}", onward);
+  message +=
+      onward.empty() ? "; nothing leads out of this state" : fmt::format("; the next step from here is {}", onward);
   return fail(Errc::precondition, std::move(message));
 }
 

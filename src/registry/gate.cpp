@@ -10,7 +10,8 @@ namespace {
 Requirement scan_floor() {
   auto acceptable = json::Value::array();
   acceptable.push("CLEAN").push("REVIEW");
-  return Requirement{std::string(predicate::scan), {{"/verdict", Comparison::one_of, std::move(acceptable)}}, std::nullopt};
+  return Requirement{
+      std::string(predicate::scan), {{"/verdict", Comparison::one_of, std::move(acceptable)}}, std::nullopt};
 }
 
 bool import_is_confirmed(const Examined& examined) {
@@ -18,7 +19,8 @@ bool import_is_confirmed(const Examined& examined) {
     const auto& statement = piece.statement;
     return statement.predicate_type == predicate::import && statement.issuer() == examined.version.imported_by &&
            statement.predicate.text_or("name", "") == examined.version.name &&
-           std::ranges::any_of(statement.subjects, [&](const Subject& subject) { return subject.digest == examined.artifact; });
+           std::ranges::any_of(statement.subjects,
+                               [&](const Subject& subject) { return subject.digest == examined.artifact; });
   });
 }
 
@@ -38,7 +40,8 @@ Decision decide(Policy policy, const Examined& examined, Ages ages, Instant now)
   auto decision = evaluate(policy, examined.artifact, examined.evidence.good, examined.version.imported_by, now);
   if (!import_is_confirmed(examined)) {
     decision.allow = false;
-    decision.reasons.push_back(fmt::format("no valid import evidence confirms that {} imported it", examined.version.imported_by));
+    decision.reasons.push_back(
+        fmt::format("no valid import evidence confirms that {} imported it", examined.version.imported_by));
   }
   return decision;
 }
@@ -60,11 +63,14 @@ Status check_entry(const Ports& ports, Environment environment, const Deployment
   if (spec.model.empty()) return {};
   const auto examined = TRY(examine(ports, {spec.model, spec.version}));
   const auto ref = examined.version.ref();
-  if (examined.artifact != spec.artifact) return fail(Errc::corrupt, "the deployment's digest is not that of the version; do not serve it", ref);
+  if (examined.artifact != spec.artifact)
+    return fail(Errc::corrupt, "the deployment's digest is not that of the version; do not serve it", ref);
   if (!serves(environment, examined.version.state))
-    return fail(Errc::precondition, fmt::format("it is {}, which {} does not serve", name(examined.version.state), name(environment)), ref);
+    return fail(Errc::precondition,
+                fmt::format("it is {}, which {} does not serve", name(examined.version.state), name(environment)), ref);
   for (const auto& piece : examined.evidence.good)
-    if (piece.statement.predicate_type == predicate::revocation) return fail(Errc::precondition, "its content was revoked", ref);
+    if (piece.statement.predicate_type == predicate::revocation)
+      return fail(Errc::precondition, "its content was revoked", ref);
   return {};
 }
 

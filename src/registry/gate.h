@@ -1,7 +1,7 @@
-// The gate that promotion and loading share: a version together with its verified evidence, and the decision of a policy
-// about it. Two rules stand above every policy file: a scan must be there whose verdict is CLEAN or REVIEW, and signed
-// import evidence must confirm who imported, because approvals are counted against that name.
-// Pure apart from examine(), which reads the catalogue. Thread safety: any thread.
+// The gate that promotion and loading share: a version together with its verified evidence, and the decision of a
+// policy about it. Two rules stand above every policy file: a scan must be there whose verdict is CLEAN or REVIEW, and
+// signed import evidence must confirm who imported, because approvals are counted against that name. Pure apart from
+// examine(), which reads the catalogue. Thread safety: any thread.
 #pragma once
 
 #include "registry/ports.h"
@@ -25,8 +25,8 @@ std::string summary(const Decision& decision);
 // Adds fresh evidence to what was examined, as the catalogue will.
 void include(Examined& examined, const Evidence& evidence, Environment sealed_by);
 
-// What an entry needs to be served: precondition, with the reason, if the version's state, its digest or a revocation forbids it.
-// Entries of upstreams hold no version and always pass.
+// What an entry needs to be served: precondition, with the reason, if the version's state, its digest or a revocation
+// forbids it. Entries of upstreams hold no version and always pass.
 Status check_entry(const Ports& ports, Environment environment, const DeploymentSpec& spec);
 
 }  // namespace hauberk::registry

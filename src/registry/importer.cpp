@@ -12,13 +12,16 @@ constexpr int most_attempts = 3;  // at taking over an orphan while somebody els
 
 class Importer {
  public:
-  Importer(const Ports& ports, Source& source, const ImportRequest& request) : ports_(ports), source_(source), request_(request), buffer_(buffer_bytes) {
+  Importer(const Ports& ports, Source& source, const ImportRequest& request)
+      : ports_(ports), source_(source), request_(request), buffer_(buffer_bytes) {
     for (const auto& item : source.items()) total_ += item.size;
   }
 
   Status run() {
     if (source_.items().size() > request_.limits.files)
-      return fail(Errc::exhausted, fmt::format("it has {} files, at most {} are taken", source_.items().size(), request_.limits.files), source_.origin());
+      return fail(Errc::exhausted,
+                  fmt::format("it has {} files, at most {} are taken", source_.items().size(), request_.limits.files),
+                  source_.origin());
     manifest_.kind = request_.kind;
     for (const auto& item : source_.items()) {
       auto stored = store(item);
@@ -33,9 +36,9 @@ class Importer {
   std::vector<WrappedKey> take_keys() { return std::move(keys_); }
 
  private:
-  // The blob must be readable by the key that the catalogue holds. Three cases beside the ordinary one: the content was there
-  // (its key too); it was there without a key, since an import was killed (written anew); its file was lost and the
-  // catalogue's key belongs to that file (replaced).
+  // The blob must be readable by the key that the catalogue holds. Three cases beside the ordinary one: the content was
+  // there (its key too); it was there without a key, since an import was killed (written anew); its file was lost and
+  // the catalogue's key belongs to that file (replaced).
   Status store(const Source::Item& item) {
     bool taking_over = false;
     for (int attempt = 1; attempt <= most_attempts; ++attempt) {
@@ -69,9 +72,12 @@ class Importer {
       if (count == 0) break;
       size += count;
       done_ += count;
-      if (size > request_.limits.file_bytes) return fail(Errc::exhausted, fmt::format("the file is larger than the limit of {} bytes", request_.limits.file_bytes));
+      if (size > request_.limits.file_bytes)
+        return fail(Errc::exhausted,
+                    fmt::format("the file is larger than the limit of {} bytes", request_.limits.file_bytes));
       if (done_ > request_.limits.total_bytes)
-        return fail(Errc::exhausted, fmt::format("all files together are larger than the limit of {} bytes", request_.limits.total_bytes));
+        return fail(Errc::exhausted, fmt::format("all files together are larger than the limit of {} bytes",
+                                                 request_.limits.total_bytes));
       CHECK(writer->write(ByteView(buffer_).first(count)));
       if (request_.progress) request_.progress(done_, std::max(done_, total_));
     }
@@ -97,18 +103,26 @@ std::string cleaned(std::string_view text) {
 
 }  // namespace
 
-Result<Imported> import_artifact(const Ports& ports, Source& source, const ImportRequest& request, const Principal& principal) {
+Result<Imported> import_artifact(const Ports& ports, Source& source, const ImportRequest& request,
+                                 const Principal& principal) {
   CHECK(check_name(request.name));
   CHECK(require_grant(principal, "import", request.name));
   TRY(ports.keys.need(Environment::dev));  // before gigabytes are read
   Importer importer(ports, source, request);
   CHECK(importer.run());
 
-  Version version{request.name, 0, VersionState::quarantined, importer.manifest(), principal.subject, ports.clock.now(), cleaned(source.origin())};
+  Version version{request.name,
+                  0,
+                  VersionState::quarantined,
+                  importer.manifest(),
+                  principal.subject,
+                  ports.clock.now(),
+                  cleaned(source.origin())};
   auto body = json::Value::object();
   body.set("name", request.name).set("origin", version.origin).set("kind", name(request.kind));
   body.set("files", version.manifest.files.size()).set("bytes", version.manifest.total_size());
-  auto evidence = TRY(seal_about(ports, Environment::dev, predicate::import, {request.name, version.manifest.digest()}, std::move(body), principal));
+  auto evidence = TRY(seal_about(ports, Environment::dev, predicate::import, {request.name, version.manifest.digest()},
+                                 std::move(body), principal));
   auto added = TRY(ports.catalog.add_version(std::move(version), importer.take_keys(), {evidence}));
   return Imported{std::move(added), std::move(evidence)};
 }

@@ -26,19 +26,28 @@ Status check_promotion(const Examined& examined, Environment environment) {
     promoted = promoted || (to == name(environment) && examined.evidence.sealed_by[i] == environment);
   }
   if (promoted) return {};
-  return fail(Errc::denied, fmt::format("no promotion to {} that is signed by the key of {} lies on it", name(environment), name(environment)),
+  return fail(Errc::denied,
+              fmt::format("no promotion to {} that is signed by the key of {} lies on it", name(environment),
+                          name(environment)),
               examined.version.ref());
 }
 
-Result<Examined> examine_for_serving(const Ports& ports, const Policies& policies, Environment environment, const VersionRef& ref, const Digest& expected) {
+Result<Examined> examine_for_serving(const Ports& ports, const Policies& policies, Environment environment,
+                                     const VersionRef& ref, const Digest& expected) {
   auto examined = TRY(examine(ports, ref));
   const auto& version = examined.version;
-  if (examined.artifact != expected) return fail(Errc::corrupt, "the version's digest is not the one that was deployed; do not serve it", version.ref());
+  if (examined.artifact != expected)
+    return fail(Errc::corrupt, "the version's digest is not the one that was deployed; do not serve it", version.ref());
   if (!serves(environment, version.state))
-    return fail(Errc::precondition, fmt::format("it is {}, which {} does not serve", name(version.state), name(environment)), version.ref());
+    return fail(Errc::precondition,
+                fmt::format("it is {}, which {} does not serve", name(version.state), name(environment)),
+                version.ref());
   CHECK(check_promotion(examined, environment));
   const auto decision = decide(policies.of(environment), examined, Ages::ignore, ports.clock.now());
-  if (!decision.allow) return fail(Errc::denied, fmt::format("the policy of {} does not hold any more: {}", name(environment), summary(decision)), version.ref());
+  if (!decision.allow)
+    return fail(Errc::denied,
+                fmt::format("the policy of {} does not hold any more: {}", name(environment), summary(decision)),
+                version.ref());
   return examined;
 }
 
@@ -46,7 +55,10 @@ Result<std::unique_ptr<BlobReader>> open_blob(const Ports& ports, const Manifest
   auto data_key = TRY(unwrap_from(ports, file.digest, environment));
   auto reader = TRY(ports.blobs.open(file.digest, std::move(data_key)));
   if (reader->size() != file.size)
-    return fail(Errc::corrupt, fmt::format("it has {} bytes, the manifest says {}; restore the blob from a backup", reader->size(), file.size), file.path);
+    return fail(
+        Errc::corrupt,
+        fmt::format("it has {} bytes, the manifest says {}; restore the blob from a backup", reader->size(), file.size),
+        file.path);
   return reader;
 }
 
@@ -72,14 +84,17 @@ class Export {
     Bytes buffer(chunk_bytes);
     for (std::uint64_t offset = 0; offset < reader.size();) {
       const auto count = TRY(reader.read_at(offset, buffer));
-      if (count == 0) return fail(Errc::corrupt, "the blob is shorter than its header says; restore it from a backup", path);
+      if (count == 0)
+        return fail(Errc::corrupt, "the blob is shorter than its header says; restore it from a backup", path);
       const auto chunk = ByteView(buffer).first(count);
       hash.update(chunk);
       CHECK(file->append(chunk));
       offset += count;
       bytes_ += count;
     }
-    if (hash.finish() != expected) return fail(Errc::corrupt, "the content does not have the digest that the manifest names; restore the blob from a backup", path);
+    if (hash.finish() != expected)
+      return fail(Errc::corrupt,
+                  "the content does not have the digest that the manifest names; restore the blob from a backup", path);
     return file->sync();
   }
 
@@ -110,12 +125,14 @@ class Export {
 
 }  // namespace
 
-Result<LoadedVersion> load_for_serving(const Ports& ports, const Policies& policies, Environment environment, const VersionRef& ref, const Digest& expected,
-                                       std::uint64_t limit) {
+Result<LoadedVersion> load_for_serving(const Ports& ports, const Policies& policies, Environment environment,
+                                       const VersionRef& ref, const Digest& expected, std::uint64_t limit) {
   auto examined = TRY(examine_for_serving(ports, policies, environment, ref, expected));
   const auto& manifest = examined.version.manifest;
   if (manifest.total_size() > limit)
-    return fail(Errc::exhausted, fmt::format("its files have {} bytes, the limit for loading is {}", manifest.total_size(), limit), examined.version.ref());
+    return fail(Errc::exhausted,
+                fmt::format("its files have {} bytes, the limit for loading is {}", manifest.total_size(), limit),
+                examined.version.ref());
   LoadedVersion loaded;
   loaded.files.reserve(manifest.files.size());
   for (const auto& file : manifest.files) {
@@ -129,20 +146,25 @@ Result<LoadedVersion> load_for_serving(const Ports& ports, const Policies& polic
   return loaded;
 }
 
-Status check_for_serving(const Ports& ports, const Policies& policies, Environment environment, const VersionRef& ref, const Digest& expected) {
+Status check_for_serving(const Ports& ports, const Policies& policies, Environment environment, const VersionRef& ref,
+                         const Digest& expected) {
   TRY(examine_for_serving(ports, policies, environment, ref, expected));
   return {};
 }
 
-Result<std::unique_ptr<BlobReader>> open_for_scan(const Ports& ports, const ManifestFile& file) { return open_blob(ports, file, Environment::dev); }
+Result<std::unique_ptr<BlobReader>> open_for_scan(const Ports& ports, const ManifestFile& file) {
+  return open_blob(ports, file, Environment::dev);
+}
 
-Result<Exported> export_version(const Ports& ports, Environment environment, const VersionRef& ref, Files& files, const std::string& folder,
-                                const Principal& principal) {
+Result<Exported> export_version(const Ports& ports, Environment environment, const VersionRef& ref, Files& files,
+                                const std::string& folder, const Principal& principal) {
   CHECK(require_grant(principal, "read", ref.name));
   auto examined = TRY(examine(ports, ref));
   const auto& version = examined.version;
   if (version.state == VersionState::quarantined || version.state == VersionState::revoked)
-    return fail(Errc::precondition, fmt::format("it is {}; only what was found harmless leaves the registry", name(version.state)), version.ref());
+    return fail(Errc::precondition,
+                fmt::format("it is {}; only what was found harmless leaves the registry", name(version.state)),
+                version.ref());
 
   const auto evidence_file = fmt::format("{}-{}.intoto.jsonl", version.name, version.number);
   Export output(files, folder);

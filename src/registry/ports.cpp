@@ -7,14 +7,18 @@ namespace hauberk::registry {
 Result<crypto::KeyProvider*> EvidenceKeys::need(Environment environment) const {
   auto* keys = of(environment);
   if (keys != nullptr) return keys;
-  return fail(Errc::unavailable, fmt::format("the keys of {} are not at hand; check the data directory", name(environment)), "keys");
+  return fail(Errc::unavailable,
+              fmt::format("the keys of {} are not at hand; check the data directory", name(environment)), "keys");
 }
 
 const Policy& Policies::of(Environment environment) const {
   switch (environment) {
-    case Environment::dev: return dev;
-    case Environment::staging: return staging;
-    case Environment::production: return production;
+    case Environment::dev:
+      return dev;
+    case Environment::staging:
+      return staging;
+    case Environment::production:
+      return production;
   }
   return production;
 }
@@ -48,8 +52,10 @@ Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artif
     if (opened) {
       verified.good.push_back(std::move(opened->evidence));
       verified.sealed_by.push_back(opened->sealed_by);
-    } else if (opened.error().code == Errc::corrupt || opened.error().code == Errc::denied || opened.error().code == Errc::invalid) {
-      verified.refused.push_back(fmt::format("evidence {} of {} is not counted: {}", i + 1, envelopes.size(), opened.error().message));
+    } else if (opened.error().code == Errc::corrupt || opened.error().code == Errc::denied ||
+               opened.error().code == Errc::invalid) {
+      verified.refused.push_back(
+          fmt::format("evidence {} of {} is not counted: {}", i + 1, envelopes.size(), opened.error().message));
     } else {
       return std::unexpected(std::move(opened).error());  // could not check: the keys are out of reach
     }
@@ -57,8 +63,8 @@ Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artif
   return verified;
 }
 
-Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type, const Subject& subject,
-                            json::Value body, const Principal& issuer) {
+Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type,
+                            const Subject& subject, json::Value body, const Principal& issuer) {
   auto* keys = TRY(ports.keys.need(environment));
   body.set("issuer", issuer.subject).set("time", rfc3339(ports.clock.now())).set("environment", name(environment));
   return seal(Statement{{subject}, std::string(predicate_type), std::move(body)}, *keys);
@@ -66,7 +72,9 @@ Result<Evidence> seal_about(const Ports& ports, Environment environment, std::st
 
 Status require_grant(const Principal& principal, std::string_view action, std::string_view name) {
   if (principal.allowed(action, name)) return {};
-  return fail(Errc::denied, fmt::format("{} may not do this; it needs the grant {}:{}", principal.subject.empty() ? "nobody known" : principal.subject, action, name),
+  return fail(Errc::denied,
+              fmt::format("{} may not do this; it needs the grant {}:{}",
+                          principal.subject.empty() ? "nobody known" : principal.subject, action, name),
               std::string(name));
 }
 
@@ -74,11 +82,15 @@ bool serves(Environment environment, VersionState state) {
   switch (state) {
     case VersionState::quarantined:
     case VersionState::retired:
-    case VersionState::revoked: return false;
+    case VersionState::revoked:
+      return false;
     case VersionState::scanned:
-    case VersionState::approved: return environment == Environment::dev;
-    case VersionState::staging: return environment != Environment::production;
-    case VersionState::production: return true;
+    case VersionState::approved:
+      return environment == Environment::dev;
+    case VersionState::staging:
+      return environment != Environment::production;
+    case VersionState::production:
+      return true;
   }
   return false;
 }
@@ -98,9 +110,14 @@ Result<Secret> unwrap_from(const Ports& ports, const Digest& blob, Environment e
   auto* keys = TRY(ports.keys.need(environment));
   const auto key = TRY(ports.catalog.wrapped_key(blob, environment));
   if (!key)
-    return fail(Errc::corrupt, fmt::format("the data key of this blob for {} is missing; restore the last backup of the catalogue", name(environment)), blob.text());
+    return fail(Errc::corrupt,
+                fmt::format("the data key of this blob for {} is missing; restore the last backup of the catalogue",
+                            name(environment)),
+                blob.text());
   auto data_key = keys->unwrap(key->key_id, key->wrapped, key_binding(blob, environment));
-  if (!data_key) return std::unexpected(std::move(data_key).error().in(fmt::format("data key of {} for {}", blob.brief(), name(environment))));
+  if (!data_key)
+    return std::unexpected(
+        std::move(data_key).error().in(fmt::format("data key of {} for {}", blob.brief(), name(environment))));
   return data_key;
 }
 

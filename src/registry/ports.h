@@ -1,6 +1,6 @@
-// What every service of the registry works with, and how evidence becomes trusted: each envelope is opened with the keys
-// of the environments before anything in it counts. The services hold references only, make no thread and no socket, and
-// read the time from the clock they are given. Thread safety: as the ports (any thread).
+// What every service of the registry works with, and how evidence becomes trusted: each envelope is opened with the
+// keys of the environments before anything in it counts. The services hold references only, make no thread and no
+// socket, and read the time from the clock they are given. Thread safety: as the ports (any thread).
 #pragma once
 
 #include <array>
@@ -16,8 +16,8 @@
 
 namespace hauberk::registry {
 
-// The keys at hand, one provider per environment; null where this process has none (a gateway of production has no reason
-// to hold the keys of dev beyond their public halves, which its provider for dev then serves).
+// The keys at hand, one provider per environment; null where this process has none (a gateway of production has no
+// reason to hold the keys of dev beyond their public halves, which its provider for dev then serves).
 struct EvidenceKeys {
   std::array<crypto::KeyProvider*, 3> providers{};
 
@@ -38,7 +38,7 @@ struct Ports {
 };
 
 struct Policies {
-  Policy dev;         // quarantined -> scanned by its required evidence, scanned -> approved by its approvals (at least one)
+  Policy dev;  // quarantined -> scanned by its required evidence, scanned -> approved by its approvals (at least one)
   Policy staging;
   Policy production;
   const Policy& of(Environment environment) const;
@@ -46,15 +46,15 @@ struct Policies {
 
 // What lies on a digest, opened. Evidence that no key at hand confirms is reported in `refused` and never counted.
 struct VerifiedEvidence {
-  std::vector<Evidence> good;            // oldest first
-  std::vector<Environment> sealed_by;    // beside good: whose key signed it
-  std::vector<std::string> refused;      // one sentence each
+  std::vector<Evidence> good;          // oldest first
+  std::vector<Environment> sealed_by;  // beside good: whose key signed it
+  std::vector<std::string> refused;    // one sentence each
 };
 Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artifact, const EvidenceKeys& keys);
 
 // A statement about the version, signed with the keys of `environment`. `body` gets "issuer", "time" and "environment".
-Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type, const Subject& subject,
-                            json::Value body, const Principal& issuer);
+Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type,
+                            const Subject& subject, json::Value body, const Principal& issuer);
 
 // denied, with the grant that is missing, unless the principal may.
 Status require_grant(const Principal& principal, std::string_view action, std::string_view name);
@@ -62,7 +62,8 @@ Status require_grant(const Principal& principal, std::string_view action, std::s
 // dev serves scanned, approved, staging, production; staging serves staging and production; production only production.
 bool serves(Environment environment, VersionState state);
 
-// Data keys: what a wrapping is bound to (the blob and the environment), and moving one from one environment to another.
+// Data keys: what a wrapping is bound to (the blob and the environment), and moving one from one environment to
+// another.
 Bytes key_binding(const Digest& blob, Environment environment);
 Result<WrappedKey> wrap_for(const Ports& ports, const Digest& blob, Environment environment, const Secret& data_key);
 Result<Secret> unwrap_from(const Ports& ports, const Digest& blob, Environment environment);

@@ -13,7 +13,8 @@ constexpr std::string_view verdicts[] = {"CLEAN", "REVIEW", "MALICIOUS", "MALFOR
 constexpr std::size_t most_comment_bytes = 1024;
 
 StepResult result_of(Examined examined, Decision decision) {
-  return {std::move(decision), std::move(examined.version), std::move(examined.evidence.refused), std::nullopt, std::nullopt};
+  return {std::move(decision), std::move(examined.version), std::move(examined.evidence.refused), std::nullopt,
+          std::nullopt};
 }
 
 // The step from dev's point of view: its required evidence; the approvals are the next step's.
@@ -35,9 +36,12 @@ bool has_approved(const Examined& examined, std::string_view subject) {
 // What an approval was good for: the step it may have opened, or the gate that comes next.
 Decision decide_after_approval(const Policies& policies, const Examined& examined, Instant now) {
   switch (examined.version.state) {
-    case VersionState::approved: return decide(policies.staging, examined, Ages::count, now);
-    case VersionState::staging: return decide(policies.production, examined, Ages::count, now);
-    default: return decide(for_approval(policies.dev), examined, Ages::count, now);
+    case VersionState::approved:
+      return decide(policies.staging, examined, Ages::count, now);
+    case VersionState::staging:
+      return decide(policies.production, examined, Ages::count, now);
+    default:
+      return decide(for_approval(policies.dev), examined, Ages::count, now);
   }
 }
 
@@ -47,9 +51,12 @@ struct Gate {
 };
 Result<Gate> gate_to(Environment target) {
   switch (target) {
-    case Environment::dev: break;
-    case Environment::staging: return Gate{VersionState::approved, VersionState::staging, Environment::dev};
-    case Environment::production: return Gate{VersionState::staging, VersionState::production, Environment::staging};
+    case Environment::dev:
+      break;
+    case Environment::staging:
+      return Gate{VersionState::approved, VersionState::staging, Environment::dev};
+    case Environment::production:
+      return Gate{VersionState::staging, VersionState::production, Environment::staging};
   }
   return fail(Errc::invalid, "a version is promoted to staging or production; dev serves what is scanned");
 }
@@ -61,14 +68,16 @@ struct Weighed {
   std::string deployment;
 };
 
-Result<Weighed> weigh(const Ports& ports, const Policies& policies, const PromoteRequest& request, const Principal& principal, std::string_view action) {
+Result<Weighed> weigh(const Ports& ports, const Policies& policies, const PromoteRequest& request,
+                      const Principal& principal, std::string_view action) {
   const auto gate = TRY(gate_to(request.target));
   const auto deployment = request.deployment.empty() ? request.version.name : request.deployment;
   CHECK(check_name(deployment));
   CHECK(require_grant(principal, action, request.version.name));
   CHECK(require_grant(principal, action, deployment));
   auto examined = TRY(examine(ports, request.version));
-  if (auto step = find_transition(examined.version.state, gate.to); !step) return std::unexpected(std::move(step).error().in(examined.version.ref()));
+  if (auto step = find_transition(examined.version.state, gate.to); !step)
+    return std::unexpected(std::move(step).error().in(examined.version.ref()));
   auto decision = decide(policies.of(request.target), examined, Ages::count, ports.clock.now());
   return Weighed{std::move(examined), std::move(decision), gate, deployment};
 }
@@ -81,19 +90,24 @@ std::optional<std::uint64_t> newest_entry_with(const Deployment& deployment, con
 
 }  // namespace
 
-Result<StepResult> record_scan(const Ports& ports, const Policies& policies, const VersionRef& ref, json::Value report, const Principal& principal) {
+Result<StepResult> record_scan(const Ports& ports, const Policies& policies, const VersionRef& ref, json::Value report,
+                               const Principal& principal) {
   CHECK(require_grant(principal, "import", ref.name));
   if (!report.is_object() || std::ranges::find(verdicts, report.text_or("verdict", "")) == std::end(verdicts))
-    return fail(Errc::invalid, "a scan report needs a verdict: CLEAN, REVIEW, MALICIOUS, MALFORMED or INCONCLUSIVE", ref.text());
+    return fail(Errc::invalid, "a scan report needs a verdict: CLEAN, REVIEW, MALICIOUS, MALFORMED or INCONCLUSIVE",
+                ref.text());
   auto examined = TRY(examine(ports, ref));
   const auto state = examined.version.state;
-  if (state == VersionState::revoked) return fail(Errc::precondition, "it is revoked; nothing can be added", examined.version.ref());
+  if (state == VersionState::revoked)
+    return fail(Errc::precondition, "it is revoked; nothing can be added", examined.version.ref());
 
-  auto evidence = TRY(seal_about(ports, Environment::dev, predicate::scan, {examined.version.ref(), examined.artifact}, std::move(report), principal));
+  auto evidence = TRY(seal_about(ports, Environment::dev, predicate::scan, {examined.version.ref(), examined.artifact},
+                                 std::move(report), principal));
   include(examined, evidence, Environment::dev);
   auto decision = decide(for_scan(policies.dev), examined, Ages::count, ports.clock.now());
   if (state == VersionState::quarantined && decision.allow) {
-    CHECK(ports.catalog.change_state({{examined.version.name, examined.version.number}, state, VersionState::scanned, {evidence}, {}, {}, {}, {}}));
+    CHECK(ports.catalog.change_state(
+        {{examined.version.name, examined.version.number}, state, VersionState::scanned, {evidence}, {}, {}, {}, {}}));
     examined.version.state = VersionState::scanned;
   } else {
     CHECK(ports.catalog.add_evidence(examined.artifact, {evidence}));
@@ -103,30 +117,38 @@ Result<StepResult> record_scan(const Ports& ports, const Policies& policies, con
   return result;
 }
 
-Result<StepResult> approve(const Ports& ports, const Policies& policies, const VersionRef& ref, std::string_view comment, const Principal& principal) {
+Result<StepResult> approve(const Ports& ports, const Policies& policies, const VersionRef& ref,
+                           std::string_view comment, const Principal& principal) {
   CHECK(require_grant(principal, "approve", ref.name));
   if (principal.subject.empty()) return fail(Errc::denied, "an approval needs a name", ref.text());
-  if (comment.size() > most_comment_bytes) return fail(Errc::invalid, "the comment is longer than 1024 bytes", ref.text());
+  if (comment.size() > most_comment_bytes)
+    return fail(Errc::invalid, "the comment is longer than 1024 bytes", ref.text());
   auto examined = TRY(examine(ports, ref));
   const auto state = examined.version.state;
   if (state != VersionState::scanned && state != VersionState::approved && state != VersionState::staging)
-    return fail(Errc::precondition, fmt::format("it is {}; approvals are given to versions that are scanned, approved or in staging", name(state)),
-                examined.version.ref());
+    return fail(
+        Errc::precondition,
+        fmt::format("it is {}; approvals are given to versions that are scanned, approved or in staging", name(state)),
+        examined.version.ref());
   if (!policies.dev.self_approval && principal.subject == examined.version.imported_by)
-    return result_of(std::move(examined), Decision{false, {"whoever imported a version does not approve it"}, {"an approval by somebody else"}});
+    return result_of(
+        std::move(examined),
+        Decision{false, {"whoever imported a version does not approve it"}, {"an approval by somebody else"}});
 
   const Version before = examined.version;
   std::optional<Evidence> sealed;
   if (!has_approved(examined, principal.subject)) {
     auto body = json::Value::object();
     if (!comment.empty()) body.set("comment", comment);
-    sealed = TRY(seal_about(ports, Environment::dev, predicate::approval, {before.ref(), examined.artifact}, std::move(body), principal));
+    sealed = TRY(seal_about(ports, Environment::dev, predicate::approval, {before.ref(), examined.artifact},
+                            std::move(body), principal));
     include(examined, *sealed, Environment::dev);
   }
   const auto fresh = sealed ? std::vector<Evidence>{*sealed} : std::vector<Evidence>{};
   auto decision = decide_after_approval(policies, examined, ports.clock.now());
   if (state == VersionState::scanned && decision.allow) {
-    CHECK(ports.catalog.change_state({{before.name, before.number}, state, VersionState::approved, fresh, {}, {}, {}, {}}));
+    CHECK(ports.catalog.change_state(
+        {{before.name, before.number}, state, VersionState::approved, fresh, {}, {}, {}, {}}));
     examined.version.state = VersionState::approved;
   } else if (sealed) {
     CHECK(ports.catalog.add_evidence(examined.artifact, fresh));
@@ -136,25 +158,42 @@ Result<StepResult> approve(const Ports& ports, const Policies& policies, const V
   return result;
 }
 
-Result<StepResult> preview(const Ports& ports, const Policies& policies, const PromoteRequest& request, const Principal& principal) {
+Result<StepResult> preview(const Ports& ports, const Policies& policies, const PromoteRequest& request,
+                           const Principal& principal) {
   auto weighed = TRY(weigh(ports, policies, request, principal, "read"));
   return result_of(std::move(weighed.examined), std::move(weighed.decision));
 }
 
-Result<StepResult> promote(const Ports& ports, const Policies& policies, const PromoteRequest& request, const Principal& principal) {
+Result<StepResult> promote(const Ports& ports, const Policies& policies, const PromoteRequest& request,
+                           const Principal& principal) {
   auto [examined, decision, gate, deployment] = TRY(weigh(ports, policies, request, principal, "promote"));
   if (!decision.allow) return result_of(std::move(examined), std::move(decision));
 
   const auto& version = examined.version;
-  DeploymentEntry entry{0, {version.name, version.number, examined.artifact, request.config}, ports.clock.now(), principal.subject, "promote"};
+  DeploymentEntry entry{0,
+                        {version.name, version.number, examined.artifact, request.config},
+                        ports.clock.now(),
+                        principal.subject,
+                        "promote"};
   auto keys = TRY(rewrap(ports, version.manifest, gate.keys_from, request.target));
   auto body = json::Value::object();
-  body.set("from", name(gate.from)).set("to", name(request.target)).set("deployment", deployment).set("state", entry.spec.digest().text());
+  body.set("from", name(gate.from))
+      .set("to", name(request.target))
+      .set("deployment", deployment)
+      .set("state", entry.spec.digest().text());
   auto reasons = json::Value::array();
   for (const auto& reason : decision.reasons) reasons.push(reason);
   body.set("reasons", std::move(reasons));
-  auto evidence = TRY(seal_about(ports, request.target, predicate::promotion, {version.ref(), examined.artifact}, std::move(body), principal));
-  CHECK(ports.catalog.change_state({{version.name, version.number}, gate.from, gate.to, {evidence}, std::move(keys), request.target, deployment, entry}));
+  auto evidence = TRY(seal_about(ports, request.target, predicate::promotion, {version.ref(), examined.artifact},
+                                 std::move(body), principal));
+  CHECK(ports.catalog.change_state({{version.name, version.number},
+                                    gate.from,
+                                    gate.to,
+                                    {evidence},
+                                    std::move(keys),
+                                    request.target,
+                                    deployment,
+                                    entry}));
   examined.version.state = gate.to;
 
   auto result = result_of(std::move(examined), std::move(decision));
@@ -163,38 +202,45 @@ Result<StepResult> promote(const Ports& ports, const Policies& policies, const P
   return result;
 }
 
-Result<std::uint64_t> deploy(const Ports& ports, Environment environment, std::string_view deployment, DeploymentSpec spec, std::string_view reason,
-                             const Principal& principal) {
+Result<std::uint64_t> deploy(const Ports& ports, Environment environment, std::string_view deployment,
+                             DeploymentSpec spec, std::string_view reason, const Principal& principal) {
   CHECK(check_name(deployment));
   CHECK(require_grant(principal, "promote", deployment));
   if (!spec.model.empty()) {
     CHECK(require_grant(principal, "promote", spec.model));
     if (spec.version == 0) spec.version = TRY(ports.catalog.version({spec.model, 0})).number;
-    if (spec.artifact == Digest{}) spec.artifact = TRY(ports.catalog.version({spec.model, spec.version})).manifest.digest();
+    if (spec.artifact == Digest{})
+      spec.artifact = TRY(ports.catalog.version({spec.model, spec.version})).manifest.digest();
     CHECK(check_entry(ports, environment, spec));
   }
   auto present = ports.catalog.deployment(environment, deployment);
   if (!present && present.error().code != Errc::not_found) return std::unexpected(std::move(present).error());
   const auto* current = present ? present->entry() : nullptr;
   if (current != nullptr && current->spec.digest() == spec.digest()) return current->id;
-  return ports.catalog.deploy(environment, deployment, {0, std::move(spec), ports.clock.now(), principal.subject, std::string(reason)});
+  return ports.catalog.deploy(environment, deployment,
+                              {0, std::move(spec), ports.clock.now(), principal.subject, std::string(reason)});
 }
 
 Result<Version> retire(const Ports& ports, const VersionRef& ref, std::string_view reason, const Principal& principal) {
   CHECK(require_grant(principal, "promote", ref.name));
   auto version = TRY(ports.catalog.version(ref));
-  if (auto step = find_transition(version.state, VersionState::retired); !step) return std::unexpected(std::move(step).error().in(version.ref()));
+  if (auto step = find_transition(version.state, VersionState::retired); !step)
+    return std::unexpected(std::move(step).error().in(version.ref()));
   const auto artifact = version.manifest.digest();
   for (const auto environment : all_environments)
     for (const auto& deployment : TRY(ports.catalog.deployments(environment)))
-      if (const auto* entry = deployment.entry(); entry != nullptr && entry->spec.model == version.name && entry->spec.version == version.number)
+      if (const auto* entry = deployment.entry();
+          entry != nullptr && entry->spec.model == version.name && entry->spec.version == version.number)
         return fail(Errc::precondition,
-                    fmt::format("the deployment {} in {} still serves it; promote a successor or roll back first", deployment.name, name(environment)),
+                    fmt::format("the deployment {} in {} still serves it; promote a successor or roll back first",
+                                deployment.name, name(environment)),
                     version.ref());
   auto body = json::Value::object();
   body.set("from", name(version.state)).set("to", name(VersionState::retired)).set("reason", reason);
-  auto evidence = TRY(seal_about(ports, Environment::production, predicate::promotion, {version.ref(), artifact}, std::move(body), principal));
-  CHECK(ports.catalog.change_state({{version.name, version.number}, version.state, VersionState::retired, {std::move(evidence)}, {}, {}, {}, {}}));
+  auto evidence = TRY(seal_about(ports, Environment::production, predicate::promotion, {version.ref(), artifact},
+                                 std::move(body), principal));
+  CHECK(ports.catalog.change_state(
+      {{version.name, version.number}, version.state, VersionState::retired, {std::move(evidence)}, {}, {}, {}, {}}));
   version.state = VersionState::retired;
   return version;
 }

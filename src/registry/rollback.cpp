@@ -14,7 +14,8 @@ Result<std::optional<std::string>> obstacle(const Ports& ports, Environment envi
   auto fine = check_entry(ports, environment, entry.spec);
   if (fine) return std::nullopt;
   const auto code = fine.error().code;
-  if (code != Errc::precondition && code != Errc::corrupt && code != Errc::not_found) return std::unexpected(std::move(fine).error());
+  if (code != Errc::precondition && code != Errc::corrupt && code != Errc::not_found)
+    return std::unexpected(std::move(fine).error());
   return fine.error().text();
 }
 
@@ -32,9 +33,11 @@ Result<DeploymentEntry> choose(const Deployment& deployment, const std::optional
   const DeploymentEntry* chosen = nullptr;
   for (const auto& entry : deployment.history)
     if (wanted ? entry.id == *wanted : entry.id < deployment.current) chosen = &entry;
-  if (chosen == nullptr && wanted) return fail(Errc::not_found, fmt::format("it has no entry {}", *wanted), deployment.name);
+  if (chosen == nullptr && wanted)
+    return fail(Errc::not_found, fmt::format("it has no entry {}", *wanted), deployment.name);
   if (chosen == nullptr) return fail(Errc::precondition, "there is no earlier entry to roll back to", deployment.name);
-  if (chosen->id == deployment.current) return fail(Errc::precondition, fmt::format("it serves entry {} already", chosen->id), deployment.name);
+  if (chosen->id == deployment.current)
+    return fail(Errc::precondition, fmt::format("it serves entry {} already", chosen->id), deployment.name);
   return *chosen;
 }
 
@@ -43,10 +46,13 @@ Digest content_of(const DeploymentSpec& spec) { return spec.model.empty() ? spec
 // Whose key seals a revocation: that of the environment the version got furthest into.
 Environment environment_of(VersionState state) {
   switch (state) {
-    case VersionState::staging: return Environment::staging;
+    case VersionState::staging:
+      return Environment::staging;
     case VersionState::production:
-    case VersionState::retired: return Environment::production;
-    default: return Environment::dev;
+    case VersionState::retired:
+      return Environment::production;
+    default:
+      return Environment::dev;
   }
 }
 
@@ -54,7 +60,8 @@ Result<std::vector<AffectedDeployment>> deployments_of(const Ports& ports, const
   std::vector<AffectedDeployment> affected;
   for (const auto environment : all_environments)
     for (const auto& deployment : TRY(ports.catalog.deployments(environment)))
-      if (const auto* entry = deployment.entry(); entry != nullptr && !entry->spec.model.empty() && entry->spec.artifact == artifact)
+      if (const auto* entry = deployment.entry();
+          entry != nullptr && !entry->spec.model.empty() && entry->spec.artifact == artifact)
         affected.push_back({environment, deployment.name, entry->id});
   return affected;
 }
@@ -65,16 +72,25 @@ Result<RolledBack> rollback(const Ports& ports, const RollbackRequest& request, 
   CHECK(require_grant(principal, "rollback", request.deployment));
   const auto deployment = TRY(ports.catalog.deployment(request.environment, request.deployment));
   const auto* current = deployment.entry();
-  if (current == nullptr) return fail(Errc::corrupt, "the deployment points at no entry; restore the last backup of the catalogue", deployment.name);
+  if (current == nullptr)
+    return fail(Errc::corrupt, "the deployment points at no entry; restore the last backup of the catalogue",
+                deployment.name);
   const auto target = TRY(choose(deployment, request.entry));
   if (const auto stops = TRY(obstacle(ports, request.environment, target)))
-    return fail(Errc::precondition, fmt::format("entry {} cannot be served: {}; {}", target.id, *stops, usable_entries(ports, deployment)), deployment.name);
+    return fail(Errc::precondition,
+                fmt::format("entry {} cannot be served: {}; {}", target.id, *stops, usable_entries(ports, deployment)),
+                deployment.name);
 
-  const auto artifact = content_of(current->spec);  // the evidence lies on what was rolled away from: that is what failed
+  const auto artifact =
+      content_of(current->spec);  // the evidence lies on what was rolled away from: that is what failed
   auto body = json::Value::object();
-  body.set("deployment", deployment.name).set("from", current->id).set("to", target.id).set("to_artifact", content_of(target.spec).text());
+  body.set("deployment", deployment.name)
+      .set("from", current->id)
+      .set("to", target.id)
+      .set("to_artifact", content_of(target.spec).text());
   body.set("reason", request.reason);
-  auto evidence = TRY(seal_about(ports, request.environment, predicate::rollback, {deployment.name, artifact}, std::move(body), principal));
+  auto evidence = TRY(seal_about(ports, request.environment, predicate::rollback, {deployment.name, artifact},
+                                 std::move(body), principal));
   CHECK(ports.catalog.point_at(request.environment, deployment.name, current->id, target.id, {evidence}, artifact));
   return RolledBack{*current, target, std::move(evidence)};
 }
@@ -83,7 +99,8 @@ Result<Revoked> revoke(const Ports& ports, const VersionRef& ref, std::string_vi
   const auto named = TRY(ports.catalog.version(ref));
   const auto artifact = named.manifest.digest();
   CHECK(require_grant(principal, "revoke", named.name));
-  if (reason.empty()) return fail(Errc::invalid, "say why it is revoked: the reason is shown wherever it is refused", named.ref());
+  if (reason.empty())
+    return fail(Errc::invalid, "say why it is revoked: the reason is shown wherever it is refused", named.ref());
 
   auto environment = Environment::dev;
   std::vector<Version> versions;
@@ -97,10 +114,12 @@ Result<Revoked> revoke(const Ports& ports, const VersionRef& ref, std::string_vi
 
   auto body = json::Value::object();
   body.set("reason", reason);
-  auto evidence = TRY(seal_about(ports, environment, predicate::revocation, {named.ref(), artifact}, std::move(body), principal));
+  auto evidence =
+      TRY(seal_about(ports, environment, predicate::revocation, {named.ref(), artifact}, std::move(body), principal));
   // The evidence lands with the first of them and from then on refuses the content under every name.
   for (auto& version : versions) {
-    CHECK(ports.catalog.change_state({{version.name, version.number}, version.state, VersionState::revoked, {evidence}, {}, {}, {}, {}}));
+    CHECK(ports.catalog.change_state(
+        {{version.name, version.number}, version.state, VersionState::revoked, {evidence}, {}, {}, {}, {}}));
     version.state = VersionState::revoked;
   }
   return Revoked{std::move(versions), TRY(deployments_of(ports, artifact)), std::move(evidence)};

@@ -1,7 +1,7 @@
-// The way back. Rollback is one atomic move of a deployment's pointer to an earlier entry, whole state under one digest,
-// with signed evidence of who and why; it is refused when that entry's version is revoked or no longer in a state which
-// the environment serves. Revocation ends a version for good, under every name its digest has.
-// Errors: denied (grant), not_found, precondition (says which entries would do). Thread safety: any thread.
+// The way back. Rollback is one atomic move of a deployment's pointer to an earlier entry, whole state under one
+// digest, with signed evidence of who and why; it is refused when that entry's version is revoked or no longer in a
+// state which the environment serves. Revocation ends a version for good, under every name its digest has. Errors:
+// denied (grant), not_found, precondition (says which entries would do). Thread safety: any thread.
 #pragma once
 
 #include <optional>

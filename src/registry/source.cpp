@@ -39,8 +39,10 @@ class Descriptor {
 std::unexpected<Error> cannot(std::string_view what, const std::string& where) {
   const int reason = errno;
   if (reason == ENOENT) return fail(Errc::not_found, "there is no such file or folder; check the path", where);
-  if (reason == ELOOP || reason == ENOTDIR) return fail(Errc::invalid, "it is a symbolic link, or became one; import what it points at instead", where);
-  if (reason == EACCES || reason == EPERM) return fail(Errc::denied, "this user may not read it; check the permissions", where);
+  if (reason == ELOOP || reason == ENOTDIR)
+    return fail(Errc::invalid, "it is a symbolic link, or became one; import what it points at instead", where);
+  if (reason == EACCES || reason == EPERM)
+    return fail(Errc::denied, "this user may not read it; check the permissions", where);
   return fail(Errc::unavailable, fmt::format("cannot {} it: {}", what, ::strerror(reason)), where);
 }
 
@@ -96,14 +98,16 @@ class SystemSource final : public Source {
     } else {
       Descriptor folder;
       std::size_t begin = 0;
-      for (auto slash = item.path.find('/'); slash != std::string::npos; begin = slash + 1, slash = item.path.find('/', begin)) {
-        folder = open_below(folder ? folder.get() : root_.get(), item.path.substr(begin, slash - begin).c_str(), O_DIRECTORY);
+      for (auto slash = item.path.find('/'); slash != std::string::npos;
+           begin = slash + 1, slash = item.path.find('/', begin)) {
+        folder = open_below(folder ? folder.get() : root_.get(), item.path.substr(begin, slash - begin).c_str(),
+                            O_DIRECTORY);
         if (!folder) return cannot("open", item.path);
       }
       file = open_below(folder ? folder.get() : root_.get(), item.path.c_str() + begin, 0);
     }
     if (!file) return cannot("open", item.path);
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.get(), &info) != 0) return cannot("examine", item.path);
     if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, "it is no regular file any more", item.path);
     return std::make_unique<FileReader>(std::move(file), item.path);
@@ -116,7 +120,8 @@ class SystemSource final : public Source {
   }
 
   Status walk(int folder, const std::string& prefix, int depth) {
-    if (depth > most_folders_deep) return fail(Errc::invalid, fmt::format("folders are nested deeper than {}", most_folders_deep), prefix);
+    if (depth > most_folders_deep)
+      return fail(Errc::invalid, fmt::format("folders are nested deeper than {}", most_folders_deep), prefix);
     const int copy = ::fcntl(folder, F_DUPFD_CLOEXEC, 0);  // closedir closes what it is given
     DIR* listing = copy < 0 ? nullptr : ::fdopendir(copy);
     if (listing == nullptr) {
@@ -136,16 +141,18 @@ class SystemSource final : public Source {
 
   Status take(int folder, const char* name, const std::string& path, int depth) {
     CHECK(check_path(path));
-    struct stat info {};
+    struct stat info{};
     if (::fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return cannot("examine", path);
     if (S_ISDIR(info.st_mode)) {
       const auto below = open_below(folder, name, O_DIRECTORY);
       if (!below) return cannot("open", path);
       return walk(below.get(), path + "/", depth + 1);
     }
-    if (S_ISLNK(info.st_mode)) return fail(Errc::invalid, "it is a symbolic link; import what it points at instead", path);
+    if (S_ISLNK(info.st_mode))
+      return fail(Errc::invalid, "it is a symbolic link; import what it points at instead", path);
     if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, "it is neither a file nor a folder", path);
-    if (items_.size() >= max_files_) return fail(Errc::exhausted, fmt::format("the folder holds more than {} files", max_files_), origin_);
+    if (items_.size() >= max_files_)
+      return fail(Errc::exhausted, fmt::format("the folder holds more than {} files", max_files_), origin_);
     items_.push_back({path, static_cast<std::uint64_t>(info.st_size)});
     return {};
   }
@@ -164,7 +171,7 @@ Result<std::unique_ptr<Source>> open_source(const std::string& path, std::size_t
   while (trimmed.size() > 1 && trimmed.ends_with('/')) trimmed.pop_back();
   auto top = open_below(AT_FDCWD, trimmed.c_str(), 0);
   if (!top) return cannot("open", path);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(top.get(), &info) != 0) return cannot("examine", path);
   auto source = std::make_unique<SystemSource>(trimmed.substr(trimmed.rfind('/') + 1), max_files);
   if (S_ISDIR(info.st_mode)) {

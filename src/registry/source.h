@@ -1,5 +1,5 @@
-// Source: what is imported, a file or a folder. Folders are walked by descriptor, so that nobody can swap a part for a link
-// on the way: symbolic links, devices, sockets and names that a manifest may not hold are refused, not skipped.
+// Source: what is imported, a file or a folder. Folders are walked by descriptor, so that nobody can swap a part for a
+// link on the way: symbolic links, devices, sockets and names that a manifest may not hold are refused, not skipped.
 // Sizes are told for progress only; what counts is what is read. One thread at a time.
 #pragma once
 
@@ -25,7 +25,7 @@ class Source {
     std::uint64_t size = 0;
   };
   virtual ~Source() = default;
-  virtual std::string origin() const = 0;  // the last part of what was given: no path of the machine
+  virtual std::string origin() const = 0;              // the last part of what was given: no path of the machine
   virtual const std::vector<Item>& items() const = 0;  // sorted by path
   virtual Result<std::unique_ptr<SourceReader>> open(const Item& item) = 0;
 };

@@ -1,6 +1,7 @@
-// API tokens: made, listed, revoked. The text hbk_<env>_<id>_<secret>_<crc> is shown once; kept is only its HMAC under the
-// environment's token key, so that neither the catalogue nor a backup of it lets anybody in. Nobody can grant what they do
-// not have. Errors: denied (grant "token", or a scope beyond one's own), invalid, not_found. Thread safety: any thread.
+// API tokens: made, listed, revoked. The text hbk_<env>_<id>_<secret>_<crc> is shown once; kept is only its HMAC under
+// the environment's token key, so that neither the catalogue nor a backup of it lets anybody in. Nobody can grant what
+// they do not have. Errors: denied (grant "token", or a scope beyond one's own), invalid, not_found. Thread safety: any
+// thread.
 #pragma once
 
 #include <optional>
@@ -22,8 +23,10 @@ struct CreatedToken {
   TokenRecord record;
   Secret text;  // to be shown once
 };
-Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request, const Principal& principal);
+Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request,
+                                  const Principal& principal);
 Result<std::vector<TokenRecord>> list_tokens(const Ports& ports, Environment environment, const Principal& principal);
-Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, std::string_view id, const Principal& principal);
+Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, std::string_view id,
+                                 const Principal& principal);
 
 }  // namespace hauberk::registry

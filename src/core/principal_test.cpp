@@ -1,0 +1,84 @@
+#include "core/principal.h"
+
+#include <gtest/gtest.h>
+
+namespace hauberk {
+namespace {
+
+TEST(Scope, allows_what_its_pattern_matches_and_nothing_else) {
+  const struct {
+    std::string_view scope, action, name;
+    bool allowed;
+  } cases[] = {
+      {"infer:fraud", "infer", "fraud", true},
+      {"infer:fraud", "infer", "fraud2", false},
+      {"infer:fraud", "infer", "frau", false},
+      {"infer:fraud", "read", "fraud", false},
+      {"infer:fraud-*", "infer", "fraud-eu", true},
+      {"infer:fraud-*", "infer", "fraud-", true},
+      {"infer:fraud-*", "infer", "fraud", false},
+      {"infer:*-eu", "infer", "fraud-eu", true},
+      {"infer:*-eu", "infer", "fraud-eu-2", false},
+      {"infer:a*b*c", "infer", "a-b-b-c", true},
+      {"infer:a*b*c", "infer", "a-b", false},
+      {"infer:a*a", "infer", "a", false},
+      {"infer:**", "infer", "", true},
+      {"infer", "infer", "anything", true},
+      {"infer:*", "promote", "anything", false},
+      {"admin", "revoke", "anything", true},
+      {"admin:fraud-*", "revoke", "fraud-eu", true},
+      {"admin:fraud-*", "revoke", "spam", false},
+      {"read:x", "admin", "x", false},
+      {"infer:fraud", "infer", "*", false},  // a star in the name asked for is no wildcard
+      {"infer:fraud", "infer", "FRAUD", false},
+  };
+  for (const auto& c : cases) {
+    const auto scope = Scope::parse(c.scope);
+    ASSERT_TRUE(scope) << c.scope;
+    EXPECT_EQ(scope->allows(c.action, c.name), c.allowed) << c.scope << " " << c.action << " " << c.name;
+  }
+}
+
+TEST(Scope, stays_fast_on_a_pattern_full_of_stars) {
+  std::string pattern;
+  for (int i = 0; i < 60; ++i) pattern += "a*";
+  const Scope scope{"infer", pattern + "b"};
+  EXPECT_FALSE(scope.allows("infer", std::string(20'000, 'a')));
+}
+
+TEST(Scope, refuses_unknown_actions_and_odd_patterns) {
+  for (const std::string bad :
+       {"", ":", ":x", "Infer:x", "delete:x", "infer:", "infer: x", "infer:x\n", "infer:x;y", "infer :x", "*:*", "*"})
+    EXPECT_FALSE(Scope::parse(bad)) << bad;
+  EXPECT_FALSE(Scope::parse("infer:" + std::string(129, 'a')));
+}
+
+TEST(Scope, text_round_trips) {
+  for (const std::string_view text : {"infer:fraud-*", "admin:*", "token:ci@build"})
+    EXPECT_EQ(Scope::parse(text)->text(), text);
+  EXPECT_EQ(Scope::parse("ledger")->text(), "ledger:*");
+}
+
+TEST(Principal, may_do_nothing_without_a_grant) {
+  const Principal nobody;
+  for (const std::string_view action : {"infer", "read", "admin", ""}) EXPECT_FALSE(nobody.allowed(action, "x"));
+}
+
+TEST(Principal, may_do_what_any_of_its_grants_allows) {
+  const Principal alice{"alice", "default", "", CredentialKind::local_user, {{"read", "*"}, {"promote", "fraud-*"}}};
+  EXPECT_TRUE(alice.allowed("read", "spam"));
+  EXPECT_TRUE(alice.allowed("promote", "fraud-eu"));
+  EXPECT_FALSE(alice.allowed("promote", "spam"));
+  EXPECT_FALSE(alice.allowed("revoke", "fraud-eu"));
+}
+
+TEST(Environment, names_round_trip_and_short_names_differ) {
+  for (const auto environment : all_environments) EXPECT_EQ(parse_environment(name(environment)), environment);
+  EXPECT_EQ(short_name(Environment::dev), "dev");
+  EXPECT_EQ(short_name(Environment::staging), "stg");
+  EXPECT_EQ(short_name(Environment::production), "prd");
+  for (const std::string_view bad : {"", "prod", "Dev", "stg"}) EXPECT_FALSE(parse_environment(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace hauberk
