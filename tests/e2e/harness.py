@@ -79,9 +79,9 @@ class Place:
 class Gateway:
     """`hauberk serve` on loopback until stop(); use it as a context manager."""
 
-    def __init__(self, place: Place, environment: str = "production", ready: bool = True, **options):
+    def __init__(self, place: Place, environment: str = "production", ready: bool = True, port: int = 0, **options):
         self.place = place
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = port or free_port(), free_port()
         self.environment = environment
         place.config["serve"] = place.config.get("serve", {}) | {
             "listen": f"127.0.0.1:{self.port}", "admin_listen": f"127.0.0.1:{self.admin_port}", "environment": environment}

@@ -1,0 +1,250 @@
+"""The command line: help, exit codes, --json, colours, completion, the scanner as a tool, the configuration's errors."""
+import json
+import os
+import pickle
+import pty
+import shutil
+import subprocess
+import zipfile
+
+from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, prepared
+
+VERBS = ["init", "scan", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export",
+         "serve", "token create", "token list", "token revoke", "ledger tail", "ledger verify", "ledger export",
+         "config check", "config schema", "config show", "version", "completion"]
+
+
+def on_a_terminal(command: list[str], env: dict | None = None) -> str:
+    """What the command prints when a person looks on."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=os.environ | {"TERM": "xterm-256color"} | (env or {}))
+    os.close(slave)
+    out = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        out += part
+    process.wait()
+    os.close(master)
+    return out.decode(errors="replace")
+
+
+class Help(Test):
+    def test_every_verb_explains_itself(self):
+        place = self.make()
+        for verb in VERBS:
+            with self.subTest(verb):
+                told = self.expect(place.hauberk(*verb.split(), "--help"))
+                self.assertIn("--json", self.expect(place.hauberk("--help")).out)
+                self.assertGreater(len(told.out.splitlines()), 3)
+
+    def test_the_exit_codes_are_in_the_help(self):
+        told = self.expect(self.make().hauberk("--help")).out
+        for part in ("0 fine", "1 findings or denied", "2 wrong use", "3 could not"):
+            self.assertIn(part, told)
+
+    def test_wrong_use_is_2(self):
+        place = self.make()
+        for arguments in ([], ["frobnicate"], ["scan"], ["scan", "--nonsense", "x"], ["model"], ["model", "import"], ["model", "promote", "x", "--to", "moon"],
+                          ["token", "create"], ["completion", "tcsh"]):
+            with self.subTest(arguments=arguments):
+                self.expect(place.hauberk(*arguments), 2)
+
+    def test_without_data_a_verb_says_how_to_begin(self):
+        outcome = self.expect(self.make().hauberk("model", "list"), 2)
+        self.assertIn("hauberk init", outcome.err)
+
+    def test_version_is_a_version(self):
+        self.assertRegex(self.expect(self.make().hauberk("version")).out, r"\d+\.\d+\.\d+")
+        self.assertRegex(self.expect(self.make().hauberk("version", "--json")).json()["version"], r"^\d+\.\d+\.\d+")
+
+
+class Json(Test):
+    def test_every_verb_prints_one_json_value_and_nothing_else(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        for arguments in (
+                "init", "version", "scan m.onnx", "model import m.onnx --name m", "model list", "model list m", "model show m", "model approve m", "model promote m --to staging",
+                "model promote m --to dev", "model rollback m --environment dev", "model export m out", "model revoke m --reason x", "token create -e dev -s s --scope read:*", "token list",
+                "token revoke none -e dev", "ledger tail", "ledger verify", "ledger export", "config check", "config schema", "config show"):
+            with self.subTest(arguments):
+                outcome = place.hauberk(*arguments.split(), "--json")
+                if arguments in ("ledger tail", "ledger export"):
+                    for line in outcome.out.splitlines() if not outcome.out.lstrip().startswith("[") else [outcome.out.replace("\n", " ")]:
+                        json.loads(line)
+                else:
+                    json.loads(outcome.out)
+                self.assertNotIn(ANSI, outcome.out)
+
+    def test_an_error_is_json_too(self):
+        outcome = self.expect(self.make().hauberk("model", "list", "--json"), 2)
+        self.assertEqual(outcome.json()["error"]["code"], "not_found")
+
+
+class Colour(Test):
+    def test_people_get_colours_and_pipes_do_not(self):
+        place = self.make(copy_of=prepared())
+        (place.folder / "evil.pkl").write_bytes(MALICIOUS)
+        command = place.command("scan", place.folder / "evil.pkl")
+        self.assertIn(ANSI, on_a_terminal(command, {"NO_COLOR": ""}))
+        self.assertNotIn("\x1b[3", on_a_terminal(command, {"NO_COLOR": "1"}))
+        piped = place.hauberk("scan", "evil.pkl")
+        self.assertNotIn(ANSI, piped.out + piped.err)
+
+    def test_control_characters_of_a_file_never_reach_the_terminal(self):
+        place = self.make()
+        name = "\x1b]0;owned\x07"
+        (place.folder / "evil.pkl").write_bytes(b"c" + name.encode() + b"\nsystem\n(tR.")
+        with zipfile.ZipFile(place.folder / "z.zip", "w") as archive:
+            archive.writestr(f"a{name}.pkl", MALICIOUS)
+        for file in ("evil.pkl", "z.zip"):
+            outcome = place.hauberk("scan", file)
+            self.assertNotIn("\x1b", outcome.out + outcome.err)
+            self.assertNotIn("\x07", outcome.out + outcome.err)
+
+
+class Completion(Test):
+    def test_scripts_can_be_read_by_their_shells(self):
+        place = self.make()
+        for shell in ("bash", "zsh", "fish"):
+            script = self.expect(place.hauberk("completion", shell)).out
+            self.assertIn("promote", script)
+            if shutil.which(shell):
+                checked = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True)
+                self.assertEqual((checked.returncode, checked.stderr), (0, ""), shell)
+
+    def completed(self, *words: str) -> set[str]:
+        line = " ".join(words)
+        script = (f"source <({BINARY} completion bash); COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; "
+                  f"COMP_LINE={line!r}; COMP_POINT={len(line)}; _hauberk; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+        return set(subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split())
+
+    def test_bash_completes_verbs_options_and_environments(self):
+        self.assertLessEqual({"model", "scan", "serve", "token"}, self.completed("hauberk", ""))
+        self.assertLessEqual({"import", "promote", "rollback"}, self.completed("hauberk", "model", ""))
+        self.assertEqual(self.completed("hauberk", "model", "promote", "x", "--to", "pro"), {"production"})
+        self.assertIn("--name", self.completed("hauberk", "model", "import", "--n"))
+
+
+class Scan(Test):
+    def test_exit_codes_say_clean_found_and_could_not_check(self):
+        place = self.make()
+        files = place.folder
+        (files / "evil.pkl").write_bytes(MALICIOUS)
+        (files / "good.pkl").write_bytes(pickle.dumps({"a": [1, 2.5, "x", None]}))
+        (files / "cut.pkl").write_bytes(pickle.dumps(list(range(1000)))[:-100])
+        (files / "cut.onnx").write_bytes(MAGIKA.read_bytes()[:100_000])
+        self.expect(place.hauberk("scan", "good.pkl"))
+        self.expect(place.hauberk("scan", MAGIKA))
+        found = self.expect(place.hauberk("scan", "evil.pkl"), 1)
+        self.assertRegex(found.out, r"(posix|os)\.system")
+        self.expect(place.hauberk("scan", "cut.pkl"), 3)
+        self.expect(place.hauberk("scan", "cut.onnx"), 3)
+        self.expect(place.hauberk("scan", "good.pkl", "evil.pkl"), 1)
+        self.expect(place.hauberk("scan", "no-such-file"), 2)
+
+    def test_findings_name_the_byte(self):
+        place = self.make()
+        (place.folder / "evil.pkl").write_bytes(pickle.dumps([1, 2, 3], protocol=0)[:-1] + b"0" + MALICIOUS)
+        report = self.expect(place.hauberk("scan", "evil.pkl", "--json"), 1).json()
+        text = json.dumps(report)
+        self.assertIn("offset", text)
+        self.assertRegex(text, r"(posix|os)\.system")
+
+    def test_nothing_of_a_scanned_file_is_executed(self):
+        place = self.make()
+        marker = place.folder / "it-ran"
+        (place.folder / "evil.pkl").write_bytes(f"cposix\nsystem\n(S'touch {marker}'\ntR.".encode())
+        self.expect(place.hauberk("scan", "evil.pkl"), 1)
+        self.assertFalse(marker.exists())
+
+    def test_tricks_that_hide_a_pickle(self):
+        place = self.make()
+        files = place.folder
+        with zipfile.ZipFile(files / "model.pt", "w") as archive:
+            archive.writestr("archive/data.pkl", MALICIOUS)
+            archive.writestr("archive/version", "3\n")
+        (files / "picture.png").write_bytes(MALICIOUS)
+        (files / "weights.bin").write_bytes(b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R.")
+        (files / "framed.pkl").write_bytes(b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00cposix\nsystem\n(S'true'\ntR.")
+        for name in ("model.pt", "picture.png", "weights.bin", "framed.pkl"):
+            with self.subTest(name):
+                self.assertIn(place.hauberk("scan", name).status, (1, 3))
+        self.expect(place.hauberk("scan", "model.pt"), 1)
+        self.expect(place.hauberk("scan", "weights.bin"), 1)
+
+    def test_a_folder_is_scanned_whole(self):
+        place = self.make()
+        folder = place.folder / "model" / "deep"
+        folder.mkdir(parents=True)
+        shutil.copy(MAGIKA, folder.parent)
+        self.expect(place.hauberk("scan", "model"))
+        (folder / "a.pkl").write_bytes(MALICIOUS)
+        self.expect(place.hauberk("scan", "model"), 1)
+
+    def test_an_unreadable_file_is_no_clean_file(self):
+        place = self.make()
+        self.assertNotEqual(place.hauberk("scan", "/proc/1/mem").status, 0)
+        os.mkfifo(place.folder / "pipe")
+        self.assertNotEqual(place.hauberk("scan", "pipe", timeout=20).status, 0)
+
+
+class Config(Test):
+    def test_a_good_file_passes_and_is_shown_with_its_defaults(self):
+        place = self.make(copy_of=prepared())
+        self.expect(place.hauberk("config", "check"))
+        self.assertTrue(self.expect(place.hauberk("config", "show")).out)
+
+    def test_the_schema_documents_every_key(self):
+        schema = self.expect(self.make().hauberk("config", "schema")).out
+        for word in ("listen", "rate_limit", "requests"):
+            self.assertIn(word, schema)
+
+    def test_a_wrong_key_is_answered_with_place_caret_and_the_nearest_name(self):
+        place = self.make()
+        place.write_config("serve:\n  lisen: 127.0.0.1:8080\n")
+        outcome = self.expect(place.hauberk("config", "check"), 2)
+        self.assertRegex(outcome.err, r"hauberk\.yaml:2:3")
+        self.assertIn("^", outcome.err)
+        self.assertIn("listen", outcome.err)
+
+    def test_wrong_values_and_broken_yaml_are_answered_with_their_place(self):
+        place = self.make()
+        for text, where in (("serve:\n  listen: 17\n", "2:"), ("serve: [1, 2\n", ""), ("serve:\n\tlisten: x\n", "2:"), ("- a\n- b\n", "1:"), ("a: &x [*x]\n", ""),
+                            ("serve: {listen: 127.0.0.1:1, listen: 127.0.0.1:2}\n", "1:")):
+            with self.subTest(text):
+                place.write_config(text)
+                outcome = self.expect(place.hauberk("config", "check"), 2)
+                self.assertIn("hauberk.yaml:" + where, outcome.err)
+
+    def test_a_secret_in_the_file_is_refused(self):
+        place = self.make()
+        place.write_config("deployments:\n  a:\n    upstream:\n      url: http://127.0.0.1:1\n      credential: sk-literal-secret\n")
+        outcome = self.expect(place.hauberk("config", "check"), 2)
+        self.assertIn("env:", outcome.err)
+
+
+class Tokens(Test):
+    def test_a_token_is_shown_once_and_listed_without_its_secret(self):
+        place = self.make(copy_of=prepared())
+        token = make_token(place, "web", "production", "infer:*")
+        listed = self.expect(place.hauberk("token", "list"))
+        self.assertIn("web", listed.out)
+        self.assertNotIn(token.split("_")[3], listed.out + self.expect(place.hauberk("token", "list", "--json")).out)
+
+    def test_nobody_grants_what_they_do_not_have(self):
+        place = self.make(copy_of=prepared())
+        keeper = make_token(place, "keeper", "production", "token:*", "infer:web-*")
+        denied = place.hauberk("token", "create", "-e", "production", "-s", "x", "--scope", "admin:*", token=keeper)
+        self.expect(denied, 1)
+        self.expect(place.hauberk("token", "create", "-e", "production", "-s", "x", "--scope", "infer:*", token=keeper), 1)
+        self.expect(place.hauberk("token", "create", "-e", "production", "-s", "x", "--scope", "infer:web-1", token=keeper))
+
+    def test_bad_scopes_and_lifetimes_are_wrong_use(self):
+        place = self.make(copy_of=prepared())
+        for extra in (["--scope", "fly:*"], ["--scope", "infer:*", "--expires", "tomorrow"], ["--scope", "infer:*", "--expires", "-1d"]):
+            self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "x", *extra), 2)
