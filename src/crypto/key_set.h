@@ -1,0 +1,29 @@
+// KeySet: the keys of one environment in memory, and everything a KeyProvider does with them. keys_file loads one from
+// disk, make_memory_keys() makes one for tests; neither repeats the cryptography. Thread safety: any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crypto/key_provider.h"
+#include "crypto/signature.h"
+
+namespace hauberk::crypto {
+
+struct KeySet {
+  SigningKey evidence;
+  SigningKey ledger;
+  Secret wrap;   // 32 bytes
+  Secret token;  // 32 bytes
+  std::vector<VerifyingKey> trusted;  // public halves of earlier evidence and ledger keys
+
+  static KeySet generate(Random& random);
+};
+
+// The public fingerprint of a symmetric key: "aes256:" and 16 hex digits that tell nothing about it.
+std::string key_fingerprint(const Secret& key);
+
+std::unique_ptr<KeyProvider> make_key_provider(KeySet keys, Random& random);
+
+}  // namespace hauberk::crypto
