@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/json.h"
 #include "base/time.h"
 #include "core/principal.h"
