@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/finding.h"
@@ -9,16 +10,19 @@
 namespace hauberk {
 
 struct Rule {
-  std::string_view id;      // "pickle.dangerous-call": chapter or format, then what is wrong
-  std::string_view title;   // one line
-  Severity severity;        // default
-  std::string_view fix;     // what a person should do
-  std::string_view owasp;   // e.g. "LLM03, ML06"; empty where none fits
-  std::string_view atlas;   // e.g. "AML.T0011.000"
-  std::string_view cwe;     // e.g. "CWE-502"
+  std::string_view id;     // "pickle.dangerous-call": chapter or format, then what is wrong
+  std::string_view title;  // one line
+  Severity severity;       // default
+  std::string_view fix;    // what a person should do
+  std::string_view owasp;  // e.g. "LLM03, ML06"; empty where none fits
+  std::string_view atlas;  // e.g. "AML.T0011.000"
+  std::string_view cwe;    // e.g. "CWE-502"
 };
 
-std::span<const Rule> rule_catalog();       // sorted by id
+std::span<const Rule> rule_catalog();        // sorted by id
 const Rule* find_rule(std::string_view id);  // null if there is none
+
+// docs/reference/rules.md; a test of core compares it with the file.
+std::string rules_markdown();
 
 }  // namespace hauberk
