@@ -80,6 +80,8 @@ class Cursor {
   void advance(std::size_t count) { at_ += count; }
   // Moves forward without reading. False if that passes the end.
   bool skip(std::uint64_t count);
+  // Bytes that still lie in the window, before or after the position; empty if they do not.
+  ByteView loaded(std::uint64_t offset, std::size_t count) const;
   bool failed() const { return failed_; }  // the reader answered with an error, which is not the same as the end
 
  private:

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string_view>
 
+#include "scan/budget.h"
 #include "scan/reader.h"
 #include "scan/report.h"
 
@@ -14,16 +15,6 @@ namespace hauberk::scan {
 
 // Changes whenever the rules or the table of callables do: evidence of another version is stale.
 inline constexpr std::string_view rules_version = "2026.11.1";
-
-struct ScanLimits {
-  std::uint64_t bytes_out = 8ull << 30;    // bytes out of decompression, all together
-  std::uint64_t ratio = 250;               // bytes out for one byte in, once more than 64 MiB came out
-  std::uint32_t depth = 8;                 // archives and pickles inside each other
-  std::uint64_t entries = 200'000;         // members of archives, tensors, nodes' attributes: anything listed
-  std::uint64_t opcodes = 2'000'000'000;   // pickle opcodes
-  std::uint64_t memory = 128u << 20;       // what one pickle's stack, memo and tuples may hold
-  std::size_t findings = 200;              // more are counted, not kept
-};
 
 struct ScanOptions {
   ScanLimits limits;

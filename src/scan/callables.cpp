@@ -1,0 +1,121 @@
+#include "scan/callables.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace hauberk::scan {
+namespace {
+
+// Modules that other modules import, by the names under which they show up as attributes. A dotted name that passes
+// through one of them leaves the package that it pretends to be of.
+constexpr std::array modules_within = {
+    std::string_view("_os"), std::string_view("_pickle"), std::string_view("_sys"), std::string_view("_thread"),
+    std::string_view("builtins"), std::string_view("cPickle"), std::string_view("cloudpickle"), std::string_view("code"),
+    std::string_view("commands"), std::string_view("ctypes"), std::string_view("dill"), std::string_view("importlib"),
+    std::string_view("inspect"), std::string_view("marshal"), std::string_view("multiprocessing"), std::string_view("nt"),
+    std::string_view("os"), std::string_view("pickle"), std::string_view("pkgutil"), std::string_view("posix"),
+    std::string_view("pty"), std::string_view("requests"), std::string_view("runpy"), std::string_view("shutil"),
+    std::string_view("socket"), std::string_view("subprocess"), std::string_view("sys"), std::string_view("tempfile"),
+    std::string_view("threading"), std::string_view("urllib"), std::string_view("webbrowser"),
+};
+
+// Classes that act when they are made, wherever they are imported from.
+constexpr std::array acting_classes = {
+    std::string_view("Extension"), std::string_view("FileIO"), std::string_view("InteractiveConsole"), std::string_view("InteractiveInterpreter"),
+    std::string_view("Path"), std::string_view("Pool"), std::string_view("Popen"), std::string_view("Process"),
+    std::string_view("PyDLL"), std::string_view("CDLL"), std::string_view("Thread"), std::string_view("Timer"), std::string_view("Unpickler"),
+};
+
+template <std::size_t n>
+bool contains(const std::array<std::string_view, n>& list, std::string_view text) {
+  return std::find(list.begin(), list.end(), text) != list.end();
+}
+
+bool is_dunder(std::string_view part) { return part.size() > 4 && part.starts_with("__") && part.ends_with("__"); }
+
+bool looks_like_class(std::string_view name) {
+  const auto first = name.find_first_not_of('_');
+  return first != std::string_view::npos && name[first] >= 'A' && name[first] <= 'Z';
+}
+
+// Calls `visit(part)` for each dotted part until it answers true.
+template <class Visit>
+bool any_part(std::string_view dotted, Visit visit) {
+  while (true) {
+    const auto dot = dotted.find('.');
+    if (visit(dotted.substr(0, dot))) return true;
+    if (dot == std::string_view::npos) return false;
+    dotted.remove_prefix(dot + 1);
+  }
+}
+
+const CallableRule* find_pattern(std::string_view pattern) {
+  const auto rules = callable_rules();
+  const auto found = std::lower_bound(rules.begin(), rules.end(), pattern, [](const CallableRule& rule, std::string_view key) { return rule.pattern < key; });
+  return found != rules.end() && found->pattern == pattern ? &*found : nullptr;
+}
+
+Judgement from(const CallableRule& rule) { return {rule.risk, rule.effect, rule.check}; }
+
+bool is_harmless(Risk risk) { return risk == Risk::harmless || risk == Risk::class_only || risk == Risk::by_arguments; }
+
+// The rule of the innermost module that has one, for a name without dots.
+const CallableRule* find_module_rule(std::string_view module, std::string_view name) {
+  const bool class_like = (looks_like_class(name) && !contains(acting_classes, name)) || name.starts_with("__pyx_unpickle_");
+  for (std::string_view prefix = module; !prefix.empty();) {
+    if (class_like)
+      if (const auto* rule = find_pattern(std::string(prefix) + ".#")) return rule;
+    if (const auto* rule = find_pattern(std::string(prefix) + ".*")) return rule;
+    const auto dot = prefix.rfind('.');
+    prefix = dot == std::string_view::npos ? std::string_view{} : prefix.substr(0, dot);
+  }
+  return nullptr;
+}
+
+Judgement judge_plain(std::string_view module, std::string_view name) {
+  if (const auto* rule = find_pattern(std::string(module) + "." + std::string(name))) return from(*rule);
+  const auto* rule = find_module_rule(module, name);
+  const auto first_dot = module.find('.');
+  // "torch.multiprocessing" is a package of torch's own; "torch.os" could only be somebody else's module.
+  const bool foreign = first_dot != std::string_view::npos &&
+                       any_part(module.substr(first_dot + 1), [](std::string_view part) { return contains(modules_within, part); });
+  if (foreign && (!rule || is_harmless(rule->risk))) return {Risk::execution, "reach a module of the system through another one", Check::none, true};
+  return rule ? from(*rule) : Judgement{};
+}
+
+}  // namespace
+
+bool is_internal_name(std::string_view name) {
+  constexpr std::array internal = {
+      std::string_view("f_back"), std::string_view("f_builtins"), std::string_view("f_globals"), std::string_view("f_locals"),
+      std::string_view("func_globals"), std::string_view("func_code"), std::string_view("gi_frame"), std::string_view("cr_frame"),
+      std::string_view("mro"), std::string_view("tb_frame"), std::string_view("_module"),
+  };
+  return any_part(name, [&](std::string_view part) { return is_dunder(part) || contains(internal, part) || contains(modules_within, part); });
+}
+
+Judgement judge(std::string_view module, std::string_view name) {
+  if (const auto* rule = find_pattern(std::string(module) + "." + std::string(name))) return from(*rule);
+  const Judgement internal{Risk::execution, "reach into Python's internals", Check::none, true};
+  const auto dot = name.find('.');
+  if (dot == std::string_view::npos) {
+    if (is_dunder(name)) {
+      const Judgement whole = judge_plain(module, name);
+      return whole.risk == Risk::execution || whole.risk == Risk::access ? whole : internal;
+    }
+    return judge_plain(module, name);
+  }
+  // A dotted name: fine for a class within a class, suspicious for a method, and an attack through a module.
+  if (any_part(name, [](std::string_view part) { return is_dunder(part) || contains(modules_within, part); })) return internal;
+  const Judgement base = judge(module, name.substr(0, dot));
+  if (base.risk == Risk::execution || base.risk == Risk::access) return base;
+  if (!looks_like_class(name.substr(0, dot)) && base.risk != Risk::harmless)
+    return {Risk::execution, "reach an attribute through a module or function", Check::none, true};
+  const bool classes = !any_part(name, [](std::string_view part) { return !looks_like_class(part); });
+  return classes && base.risk == Risk::class_only ? base : Judgement{};
+}
+
+Judgement judge(const PickleGlobal& global) { return judge(global.module, global.name); }
+
+}  // namespace hauberk::scan

@@ -1,0 +1,58 @@
+// What the functions and classes that a pickle may name can do: the policy of the pickle scanner. The table is data
+// (callables_table.cpp) and follows from what a callable does when it is called, imported or given state, not from where
+// it was seen. Full dotted names are matched exactly; a rule for a module holds for what the module itself defines.
+// What neither list names is unknown, and unknown is never fine. Pure functions, O(log n).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "scan/pickle_machine.h"
+
+namespace hauberk::scan {
+
+enum class Risk : std::uint8_t {
+  harmless,      // makes data
+  class_only,    // a class of a known library: fine to make and to fill, its constructor takes plain data only
+  by_arguments,  // harmless or not, depending on the arguments: see Check
+  unknown,       // nobody knows
+  code,          // carries code by design, as cloudpickle and dill do: for a person to decide
+  access,        // reaches files or the network when called
+  execution,     // runs code, or hands out what does
+};
+
+// How to decide where the arguments matter.
+enum class Check : std::uint8_t {
+  none,
+  encoding,       // codecs.encode: text codecs only
+  partial,        // judge the function that is wrapped
+  getter,         // operator.itemgetter, attrgetter: plain names and keys
+  attribute,      // getattr: a plain name of a harmless class
+  nested_pickle,  // loads the bytes it is given
+  dill_type,      // dill's way to name a builtin type
+  type_of,        // type(x) is harmless, type(name, bases, dict) makes a class
+  path,           // names a file beside this one
+};
+
+struct CallableRule {
+  std::string_view pattern;  // "a.b.c"; "a.b.*": all in the module a.b and below; "a.b.#": what looks like a class there
+  Risk risk;
+  std::string_view effect;   // "would …": completes the sentence of the finding; empty where harmless
+  Check check = Check::none;
+};
+
+struct Judgement {
+  Risk risk = Risk::unknown;
+  std::string_view effect;
+  Check check = Check::none;
+  bool indirect = false;  // the name reaches through a module or into Python's internals
+};
+
+std::span<const CallableRule> callable_rules();  // sorted by pattern
+Judgement judge(const PickleGlobal& global);
+Judgement judge(std::string_view module, std::string_view name);
+// An attribute that harmless code does not fetch: dunders and what leads from an object to its module or frames.
+bool is_internal_name(std::string_view name);
+
+}  // namespace hauberk::scan

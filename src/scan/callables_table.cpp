@@ -1,0 +1,356 @@
+#include "scan/callables.h"
+
+#include <algorithm>
+#include <array>
+
+namespace hauberk::scan {
+namespace {
+
+// One group: what its names can do. The names are separated by blanks, so that a group reads as a list.
+struct Group {
+  Risk risk;
+  Check check;
+  std::string_view effect;
+  std::string_view names;
+};
+
+constexpr Group groups[] = {
+    {Risk::execution, Check::none, "run a command of the system",
+     "_posixsubprocess.* _winapi.* _winreg.* anyio.open_process anyio.run_process "
+     "asyncio.create_subprocess_exec asyncio.create_subprocess_shell asyncio.subprocess.* asyncssh.* "
+     "commands.* crypt.* delegator.* docker.* envoy.* fabric.* invoke.* msvcrt.* nt.* ntpath.* os.* paramiko.* "
+     "pexpect.* platform.* plumbum.* popen2.* posix.* posixpath.* psutil.* pty.* ptyprocess.* sarge.* sh.* "
+     "subprocess.* trio.run_process winreg.*"},
+    {Risk::execution, Check::none, "run native code",
+     "Cython.* _cffi_backend.* _ctypes.* cffi.* clr.* cppyy.* ctypes.* jnius.* jpype.* numpy.ctypeslib.* "
+     "numpy.distutils.* numpy.f2py.* pyximport.* scipy.weave.* tensorflow.load_library "
+     "tensorflow.load_op_library tensorflow.python.framework.load_library.* torch._inductor.* torch._ops.* "
+     "torch.classes.* torch.compile torch.ops.* torch.utils._config_module.* torch.utils.bottleneck.* "
+     "torch.utils.collect_env.* torch.utils.cpp_extension.* torch.utils.data.datapipes.utils.decoder.* weave.*"},
+    {Risk::execution, Check::none, "run code or a script",
+     "IPython.* Pyro4.* Pyro5.* RestrictedPython.* _pip.* _pytest.* antigravity.* asteval.* bdb.* bottle.* "
+     "cProfile.* chameleon.* cherrypy.* cmd.* code.* codeop.* compileall.* distutils.* django.* doctest.* "
+     "ensurepip.* execnet.* faulthandler.* fire.* flask.* frida.* genshi.* idlelib.* ipykernel.* jinja2.* "
+     "joblib._multiprocessing_helpers.* joblib._parallel_backends.* joblib.externals.* jupyter_client.* "
+     "jupyter_core.* keras.src.utils.python_utils.* langchain_experimental.* lib2to3.* lief.* mako.* "
+     "modulefinder.* nbconvert.* nbformat.* nose.* numexpr.* numpy._core._internal.* numpy.core._internal.* "
+     "numpy.lib.utils.* numpy.testing.* pandas.DataFrame.eval pandas.DataFrame.query pandas.core.apply.* "
+     "pandas.core.computation.* pandas.core.frame.DataFrame.eval pandas.core.frame.DataFrame.query pandas.eval "
+     "papermill.* pdb.* pip.* plac.* profile.* pwn.* pwnlib.* py_compile.* pyclbr.* pydoc.* pytest.* "
+     "rlcompleter.* rpyc.* runpy.* setuptools.* simpleeval.* site.* sitecustomize.* smolagents.* tabnanny.* "
+     "test.* this.* timeit.* torch.multiprocessing.* torch.testing.* torchvision.datasets.utils.* "
+     "tornado.template.* tox.* trace.* transformers.agents.* transformers.dynamic_module_utils.* "
+     "transformers.tools.* turtle.* turtledemo.* unittest.* usercustomize.* venv.* werkzeug.* zipapp.*"},
+    {Risk::execution, Check::none, "run code",
+     "Tkinter.* _codecs.register _codecs.register_error _functools.reduce _multiprocessing.* _operator.call "
+     "_operator.delitem _operator.methodcaller _operator.setitem _signal.* _sys.* _sysconfigdata.* "
+     "_thread.start_new _thread.start_new_thread abc.update_abstractmethods asyncio.* atexit.* bsddb.* "
+     "builtins.__build_class__ builtins.apply builtins.breakpoint builtins.compile builtins.eval builtins.exec "
+     "builtins.execfile builtins.help builtins.reload builtins.runfile cgi.* cgitb.* codecs.register "
+     "codecs.register_error concurrent.* copyreg.add_extension copyreg.constructor copyreg.dispatch_table "
+     "copyreg.pickle copyreg.remove_extension curses.* dataclasses.make_dataclass dis.* eventlet.* "
+     "fsspec.core.* functools.reduce gc.* hydra._internal.* hydra.utils.get_class hydra.utils.get_method "
+     "hydra.utils.instantiate inspect.* itertools.accumulate itertools.dropwhile itertools.filterfalse "
+     "itertools.groupby itertools.starmap itertools.takewhile keyboard.* logging.config.* mouse.* "
+     "multiprocessing.* new.* nltk.app.* nturl2path.* opcode.* operator.call operator.delitem "
+     "operator.methodcaller operator.setitem pyautogui.* pynput.* pyperclip.* pythoncom.* pywintypes.* sched.* "
+     "setproctitle.* signal.* string.Formatter string.Formatter.* sympy.core.sympify.sympify sympy.lambdify "
+     "sympy.parse_expr sympy.parsing.sympy_parser.* sympy.sympify sympy.utilities.lambdify.* symtable.* sys.* "
+     "sysconfig.* thread.* threading.Thread threading.Timer tkinter.* tokenize.* torch._dynamo.guards.* "
+     "torch.fx.experimental.* torch.jit.unsupported_tensor_ops.execWrapper types.FunctionType types.LambdaType "
+     "types.MethodType types.ModuleType types.coroutine types.new_class types.prepare_class "
+     "types.resolve_bases typing.ForwardRef._evaluate typing._eval_type typing.get_type_hints weakref.finalize "
+     "win32api.* win32com.* wmi.* wsgiref.*"},
+    {Risk::execution, Check::none, "import or look up any module",
+     "_frozen_importlib.* _frozen_importlib_external.* _imp.* builtins.__import__ "
+     "django.utils.module_loading.* entrypoints.* ihooks.* imp.* importlib.* importlib_metadata.* "
+     "importlib_resources.* imputil.* keras.utils.deserialize_keras_object numpy._core.overrides.* "
+     "numpy.core.overrides.* pkg_resources.* pkgutil.* pluggy.* pydantic._internal.* "
+     "pydantic.utils.import_string pydoc.locate sklearn.utils._testing.* stevedore.* torch._lazy.* "
+     "torch._sources.* torch._utils_internal.* torch._weights_only_unpickler.* werkzeug.utils.import_string "
+     "zipimport.* zipimporter.*"},
+    {Risk::execution, Check::none, "reach any attribute or namespace",
+     "builtins.__dict__ builtins.__loader__ builtins.__spec__ builtins.delattr builtins.filter "
+     "builtins.globals builtins.input builtins.locals builtins.map builtins.raw_input builtins.setattr "
+     "builtins.vars operator.__getitem__"},
+    {Risk::execution, Check::none, "load another serialised object",
+     "_dill.* _pickle.* cPickle.* cloudpickle.cloudpickle._dynamic_class_tracker "
+     "cloudpickle.cloudpickle.dynamic_subimport cloudpickle.cloudpickle.load cloudpickle.cloudpickle.loads "
+     "cloudpickle.cloudpickle.subimport cloudpickle.load cloudpickle.loads dbm.* dill.* hickle.* "
+     "joblib.hashing.* joblib.load joblib.numpy_pickle.NumpyUnpickler joblib.numpy_pickle.load "
+     "joblib.numpy_pickle_utils.* jsonpickle.* keras.models.load_model keras.saving.load_model "
+     "keras.src.saving.saving_api.load_model keras.src.saving.saving_lib.* "
+     "keras.src.saving.saving_lib.load_model klepto.* lightgbm.register_logger marshal.* "
+     "numpy.core.multiarray.fromfile numpy.lib._format_impl.* numpy.lib._npyio_impl.load numpy.lib.format.* "
+     "numpy.lib.npyio.load numpy.load onnxruntime.InferenceSession pandas.compat.pickle_compat.* "
+     "pandas.core.generic.NDFrame.to_pickle pandas.io.pickle.* pandas.read_pickle pandas.to_pickle pickle.* "
+     "pickle5.* pickletools.* plistlib.* pox.* ruamel.* ruamel_yaml.* safetensors.torch.load_file scipy.io.* "
+     "shelve.* skops.io.load skops.io.loads srsly.* tensorflow.keras.models.load_model "
+     "tensorflow.saved_model.load torch.hub.* torch.jit._serialization.load torch.jit.load torch.load "
+     "torch.serialization._legacy_load torch.serialization._load torch.serialization.load "
+     "torch.utils.benchmark.* torch.utils.mobile_optimizer.* torch.utils.model_zoo.* xdrlib.* yaml.*"},
+    {Risk::execution, Check::none, "switch off a scanner",
+     "bandit.* fickling.* guarddog.* hauberk.* modelaudit.* modelscan.* picklescan.* saferpickle.*"},
+    {Risk::code, Check::none, "carry code",
+     "cloudpickle.* dill._dill.* dill._objects.* dill.source.*"},
+    {Risk::execution, Check::none, "start other programs",
+     "webbrowser.* xdg.*"},
+    {Risk::access, Check::none, "reach the network",
+     "MySQLdb.* SocketServer.* _socket.* _ssl.* aiohttp.* asynchat.* asyncore.* boto.* boto3.* botocore.* "
+     "dns.* ftplib.* gcsfs.* gdown.* h2.* http.* httpcore.* httplib.* httpx.* huggingface_hub.* imaplib.* "
+     "kafka.* keras.src.utils.file_utils.* keras.utils.get_file ldap3.* mailbox.* mysql.* nis.* nmap.* "
+     "nntplib.* pika.* poplib.* psycopg2.* pycurl.* pymongo.* pymysql.* redis.* requests.* s3fs.* scapy.* "
+     "sklearn.datasets.* smtpd.* smtplib.* socket.* socketserver.* sqlalchemy.* ssl.* telnetlib.* "
+     "tensorflow.keras.utils.get_file torchvision.datasets.* transformers.file_utils.* "
+     "transformers.utils.hub.* urllib.* urllib2.* urllib3.* uuid._ifconfig_getter uuid.getnode wandb.* "
+     "websocket.* websockets.* wget.* xmlrpc.* xmlrpclib.* zmq.*"},
+    {Risk::access, Check::none, "read or write files",
+     "_io.* _pyio.* _sqlite3.* builtins.file builtins.open bz2.* codecs.EncodedFile codecs.StreamReaderWriter "
+     "codecs.open fcntl.* filecmp.* fileinput.* getpass.* glob.* grp.* gzip.* io.* io.BufferedRandom "
+     "io.BufferedReader io.BufferedWriter io.FileIO io.OpenWrapper io.TextIOWrapper io.open io.open_code "
+     "joblib._memmapping_reducer.* joblib.disk.* joblib.dump joblib.func_inspect.* joblib.logger.* "
+     "joblib.memory.* joblib.numpy_pickle.* linecache.* logging.* logging.handlers.* lzma.* mmap.* netrc.* "
+     "numpy.DataSource numpy.core.memmap.* numpy.core.records.fromfile numpy.fromfile numpy.genfromtxt "
+     "numpy.lib._datasource.* numpy.lib._npyio_impl.* numpy.lib.npyio.* numpy.loadtxt numpy.memmap "
+     "numpy.ndarray.tofile numpy.save numpy.savetxt numpy.savez numpy.savez_compressed pandas.ExcelFile "
+     "pandas.ExcelWriter pandas.HDFStore pandas.io.* pandas.read_clipboard pandas.read_csv pandas.read_excel "
+     "pandas.read_feather pandas.read_hdf pandas.read_html pandas.read_json pandas.read_orc "
+     "pandas.read_parquet pandas.read_sas pandas.read_spss pandas.read_sql pandas.read_sql_query "
+     "pandas.read_stata pandas.read_table pandas.read_xml pathlib.* pwd.* resource.* shutil.* spwd.* sqlite3.* "
+     "tarfile.* tempfile.* termios.* torch.from_file torch.save torch.utils.file_baton.* tty.* watchdog.* "
+     "xlrd.* zipfile.*"},
+    {Risk::harmless, Check::none, "",
+     "_collections.defaultdict _collections.deque _collections_abc.dict_keys _decimal.Decimal _io.BytesIO "
+     "_io.StringIO _operator.add _operator.eq _operator.getitem _operator.gt _operator.lt _operator.mul "
+     "_operator.sub _operator.truediv argparse.Namespace array._array_reconstructor array.array "
+     "builtins.ArithmeticError builtins.AssertionError builtins.AttributeError builtins.BaseException "
+     "builtins.DeprecationWarning builtins.Ellipsis builtins.Exception builtins.FutureWarning "
+     "builtins.ImportError builtins.IndexError builtins.KeyError builtins.LookupError builtins.MemoryError "
+     "builtins.NoneType builtins.NotImplemented builtins.NotImplementedError builtins.OSError "
+     "builtins.OverflowError builtins.RuntimeError builtins.RuntimeWarning builtins.StopIteration "
+     "builtins.TimeoutError builtins.TypeError builtins.UnicodeError builtins.UserWarning builtins.ValueError "
+     "builtins.Warning builtins.ZeroDivisionError builtins.abs builtins.all builtins.any builtins.basestring "
+     "builtins.bin builtins.bool builtins.bytearray builtins.bytes builtins.chr builtins.complex builtins.dict "
+     "builtins.divmod builtins.enumerate builtins.float builtins.frozenset builtins.hash builtins.hex "
+     "builtins.int builtins.isinstance builtins.len builtins.list builtins.long builtins.max builtins.min "
+     "builtins.object builtins.oct builtins.ord builtins.pow builtins.range builtins.repr builtins.reversed "
+     "builtins.round builtins.set builtins.slice builtins.sorted builtins.str builtins.sum builtins.tuple "
+     "builtins.unicode builtins.zip collections.ChainMap collections.Counter collections.OrderedDict "
+     "collections.UserDict collections.UserList collections.UserString collections.abc.# "
+     "collections.defaultdict collections.deque copyreg.__newobj__ copyreg.__newobj_ex__ "
+     "copyreg._reconstructor datetime.date datetime.datetime datetime.time datetime.timedelta "
+     "datetime.timezone datetime.tzinfo dateutil.tz.tz.tzlocal dateutil.tz.tz.tzutc decimal.Context "
+     "decimal.Decimal dill._dill._create_array dill._dill._create_ftype enum.Enum enum.Flag enum.IntEnum "
+     "enum.IntFlag fractions.Fraction inspect.Parameter inspect.Signature inspect._ParameterKind "
+     "inspect._empty io.BytesIO io.StringIO ipaddress.IPv4Address ipaddress.IPv4Network ipaddress.IPv6Address "
+     "ipaddress.IPv6Network itertools.chain itertools.combinations itertools.count itertools.cycle "
+     "itertools.islice itertools.permutations itertools.product itertools.repeat "
+     "jax._src.array._reconstruct_array joblib._store_backends.FileSystemStoreBackend joblib.logger.Logger "
+     "joblib.memory.MemorizedFunc joblib.memory.Memory joblib.memory.NotMemorizedFunc "
+     "joblib.numpy_pickle.NumpyArrayWrapper joblib.numpy_pickle_compat.NDArrayWrapper "
+     "joblib.numpy_pickle_compat.ZNDArrayWrapper lightgbm.basic.Booster logging.Logger logging.RootLogger "
+     "logging.getLogger math.ceil math.cos math.exp math.fabs math.floor math.inf math.log math.log10 "
+     "math.log1p math.log2 math.nan math.pow math.sin math.sqrt math.tan math.tanh ml_dtypes.bfloat16 "
+     "ml_dtypes.float8_e4m3fn ml_dtypes.float8_e5m2 networkx.classes.graph.Graph numbers.Number "
+     "numpy._core._multiarray_umath._reconstruct numpy._core._multiarray_umath.absolute "
+     "numpy._core._multiarray_umath.add numpy._core._multiarray_umath.ceil numpy._core._multiarray_umath.cos "
+     "numpy._core._multiarray_umath.divide numpy._core._multiarray_umath.exp "
+     "numpy._core._multiarray_umath.expm1 numpy._core._multiarray_umath.floor "
+     "numpy._core._multiarray_umath.log numpy._core._multiarray_umath.log10 "
+     "numpy._core._multiarray_umath.log1p numpy._core._multiarray_umath.log2 "
+     "numpy._core._multiarray_umath.maximum numpy._core._multiarray_umath.minimum "
+     "numpy._core._multiarray_umath.multiply numpy._core._multiarray_umath.negative "
+     "numpy._core._multiarray_umath.reciprocal numpy._core._multiarray_umath.rint "
+     "numpy._core._multiarray_umath.scalar numpy._core._multiarray_umath.sign "
+     "numpy._core._multiarray_umath.sin numpy._core._multiarray_umath.sqrt "
+     "numpy._core._multiarray_umath.square numpy._core._multiarray_umath.subtract "
+     "numpy._core._multiarray_umath.tan numpy._core._multiarray_umath.tanh "
+     "numpy._core._multiarray_umath.true_divide numpy._core._ufunc_reconstruct "
+     "numpy._core.multiarray._reconstruct numpy._core.multiarray.frombuffer numpy._core.multiarray.scalar "
+     "numpy._core.numeric._frombuffer numpy._core.records.recarray numpy.abs numpy.absolute numpy.add "
+     "numpy.amax numpy.amin numpy.arange numpy.arccos numpy.arcsin numpy.arctan numpy.argmax numpy.argmin "
+     "numpy.array numpy.asarray numpy.bool numpy.bool8 numpy.bool_ numpy.bytes_ numpy.cbrt numpy.ceil "
+     "numpy.clip numpy.complex128 numpy.complex256 numpy.complex64 numpy.concatenate "
+     "numpy.core._multiarray_umath._reconstruct numpy.core._multiarray_umath.absolute "
+     "numpy.core._multiarray_umath.add numpy.core._multiarray_umath.ceil numpy.core._multiarray_umath.cos "
+     "numpy.core._multiarray_umath.divide numpy.core._multiarray_umath.exp numpy.core._multiarray_umath.expm1 "
+     "numpy.core._multiarray_umath.floor numpy.core._multiarray_umath.log numpy.core._multiarray_umath.log10 "
+     "numpy.core._multiarray_umath.log1p numpy.core._multiarray_umath.log2 "
+     "numpy.core._multiarray_umath.maximum numpy.core._multiarray_umath.minimum "
+     "numpy.core._multiarray_umath.multiply numpy.core._multiarray_umath.negative "
+     "numpy.core._multiarray_umath.reciprocal numpy.core._multiarray_umath.rint "
+     "numpy.core._multiarray_umath.scalar numpy.core._multiarray_umath.sign numpy.core._multiarray_umath.sin "
+     "numpy.core._multiarray_umath.sqrt numpy.core._multiarray_umath.square "
+     "numpy.core._multiarray_umath.subtract numpy.core._multiarray_umath.tan numpy.core._multiarray_umath.tanh "
+     "numpy.core._multiarray_umath.true_divide numpy.core._ufunc_reconstruct "
+     "numpy.core.multiarray._reconstruct numpy.core.multiarray.array numpy.core.multiarray.dtype "
+     "numpy.core.multiarray.frombuffer numpy.core.multiarray.ndarray numpy.core.multiarray.scalar "
+     "numpy.core.numeric._frombuffer numpy.core.numeric.dtype numpy.core.numerictypes.sctype2char "
+     "numpy.core.records.recarray numpy.cos numpy.cosh numpy.cumsum numpy.datetime64 numpy.divide numpy.dot "
+     "numpy.double numpy.dtype numpy.equal numpy.exp numpy.exp2 numpy.expm1 numpy.float128 numpy.float16 "
+     "numpy.float32 numpy.float64 numpy.float_ numpy.floor numpy.frombuffer numpy.full numpy.generic "
+     "numpy.greater numpy.half numpy.identity numpy.inf numpy.int16 numpy.int32 numpy.int64 numpy.int8 "
+     "numpy.int_ numpy.intc numpy.intp numpy.isfinite numpy.isnan numpy.less numpy.log numpy.log10 numpy.log1p "
+     "numpy.log2 numpy.logical_and numpy.logical_not numpy.logical_or numpy.longdouble numpy.longlong "
+     "numpy.ma.MaskedArray numpy.ma.core.MaskedArray numpy.ma.core.MaskedConstant numpy.ma.core._mareconstruct "
+     "numpy.matmul numpy.matrix numpy.max numpy.maximum numpy.mean numpy.median numpy.min numpy.minimum "
+     "numpy.multiply numpy.nan numpy.nan_to_num numpy.ndarray numpy.negative numpy.number numpy.object_ "
+     "numpy.ones numpy.poly1d numpy.positive numpy.power numpy.prod numpy.random.RandomState "
+     "numpy.random.__RandomState_ctor numpy.random._generator.Generator numpy.random._mt19937.MT19937 "
+     "numpy.random._pcg64.PCG64 numpy.random._pcg64.PCG64DXSM numpy.random._philox.Philox "
+     "numpy.random._pickle.__bit_generator_ctor numpy.random._pickle.__generator_ctor "
+     "numpy.random._pickle.__randomstate_ctor numpy.random._sfc64.SFC64 "
+     "numpy.random.bit_generator.BitGenerator numpy.random.bit_generator.ISeedSequence "
+     "numpy.random.bit_generator.SeedSequence numpy.random.bit_generator.__pyx_unpickle_SeedSequence "
+     "numpy.random.mtrand.RandomState numpy.ravel numpy.rec.recarray numpy.recarray numpy.reciprocal "
+     "numpy.record numpy.reshape numpy.rint numpy.round numpy.sign numpy.sin numpy.single numpy.sinh "
+     "numpy.sort numpy.sqrt numpy.square numpy.std numpy.str_ numpy.string_ numpy.subtract numpy.sum numpy.tan "
+     "numpy.tanh numpy.timedelta64 numpy.transpose numpy.true_divide numpy.trunc numpy.uint numpy.uint16 "
+     "numpy.uint32 numpy.uint64 numpy.uint8 numpy.uintp numpy.ulonglong numpy.unicode_ numpy.unique numpy.var "
+     "numpy.void numpy.zeros operator.add operator.and_ operator.concat operator.contains operator.eq "
+     "operator.floordiv operator.ge operator.getitem operator.gt operator.index operator.is_ operator.is_not "
+     "operator.le operator.lt operator.matmul operator.mod operator.mul operator.ne operator.neg operator.not_ "
+     "operator.or_ operator.pos operator.pow operator.sub operator.truediv operator.truth operator.xor "
+     "pandas._libs.internals._unpickle_block pandas._libs.tslibs.nattype.__nat_unpickle "
+     "pandas._libs.tslibs.nattype._nat_unpickle pandas._libs.tslibs.offsets._unpickle_offset "
+     "pandas._libs.tslibs.period._unpickle_period pandas._libs.tslibs.timedeltas._timedelta_unpickle "
+     "pandas._libs.tslibs.timestamps._unpickle_timestamp pandas.core.indexes.base._new_Index "
+     "pandas.core.indexes.datetimes._new_DatetimeIndex pandas.core.indexes.period._new_PeriodIndex "
+     "pandas.core.internals.blocks.new_block pathlib.Path pathlib.PosixPath pathlib.PurePath "
+     "pathlib.PurePosixPath pathlib.PureWindowsPath pathlib.WindowsPath pathlib._local.PosixPath "
+     "pathlib._local.PurePosixPath pathlib._local.PureWindowsPath pathlib._local.WindowsPath "
+     "pyarrow.lib._reconstruct_record_batch pyarrow.lib._reconstruct_table pyarrow.lib._restore_array "
+     "pyarrow.lib.chunked_array pyarrow.lib.field pyarrow.lib.py_buffer pyarrow.lib.schema "
+     "pyarrow.lib.type_for_alias pytz.UTC pytz._UTC pytz._p pytz.utc random.Random random._inst re.Pattern "
+     "re._compile re.compile sklearn.metrics._dist_metrics.newObj sklearn.metrics._scorer._passthrough_scorer "
+     "sklearn.metrics.scorer._passthrough_scorer sklearn.neighbors._ball_tree.newObj "
+     "sklearn.neighbors._dist_metrics.newObj sklearn.neighbors._kd_tree.newObj "
+     "sklearn.neighbors.ball_tree.newObj sklearn.neighbors.dist_metrics.newObj "
+     "sklearn.neighbors.kd_tree.newObj sklearn.utils._bunch.Bunch sklearn.utils.validation.check_array "
+     "string.ascii_letters time.struct_time torch.BFloat16Storage torch.BFloat16Tensor torch.BoolStorage "
+     "torch.BoolTensor torch.ByteStorage torch.ByteTensor torch.CharStorage torch.CharTensor "
+     "torch.ComplexDoubleStorage torch.ComplexFloatStorage torch.DoubleStorage torch.DoubleTensor "
+     "torch.FloatStorage torch.FloatTensor torch.Generator torch.HalfStorage torch.HalfTensor torch.IntStorage "
+     "torch.IntTensor torch.LongStorage torch.LongTensor torch.QInt32Storage torch.QInt8Storage "
+     "torch.QUInt2x4Storage torch.QUInt4x2Storage torch.QUInt8Storage torch.ShortStorage torch.ShortTensor "
+     "torch.Size torch.Tensor torch.TypedStorage torch.UntypedStorage torch._C._nn.gelu torch._C._nn.hardtanh "
+     "torch._C._nn.leaky_relu torch._C._nn.linear torch._C._nn.silu "
+     "torch._namedtensor_internals.check_serializing_named_tensor torch._tensor.Tensor "
+     "torch._tensor._rebuild_from_type torch._tensor._rebuild_from_type_v2 "
+     "torch._utils._rebuild_device_tensor_from_cpu_tensor torch._utils._rebuild_device_tensor_from_numpy "
+     "torch._utils._rebuild_meta_tensor_no_storage torch._utils._rebuild_nested_tensor "
+     "torch._utils._rebuild_parameter torch._utils._rebuild_parameter_v2 "
+     "torch._utils._rebuild_parameter_with_state torch._utils._rebuild_qtensor "
+     "torch._utils._rebuild_sparse_csr_tensor torch._utils._rebuild_sparse_tensor torch._utils._rebuild_tensor "
+     "torch._utils._rebuild_tensor_v2 torch._utils._rebuild_tensor_v3 torch._utils._rebuild_wrapper_subclass "
+     "torch._utils._rebuild_xla_tensor torch.abs torch.add torch.addmm torch.backends.cuda.sdp_kernel "
+     "torch.bfloat16 torch.bool torch.cat torch.cdouble torch.cfloat torch.channels_last torch.complex128 "
+     "torch.complex32 torch.complex64 torch.contiguous_format torch.cuda.BFloat16Storage "
+     "torch.cuda.BoolStorage torch.cuda.ByteStorage torch.cuda.CharStorage torch.cuda.ComplexDoubleStorage "
+     "torch.cuda.ComplexFloatStorage torch.cuda.DoubleStorage torch.cuda.FloatStorage torch.cuda.HalfStorage "
+     "torch.cuda.IntStorage torch.cuda.LongStorage torch.cuda.QInt32Storage torch.cuda.QInt8Storage "
+     "torch.cuda.QUInt2x4Storage torch.cuda.QUInt4x2Storage torch.cuda.QUInt8Storage torch.cuda.ShortStorage "
+     "torch.cuda.TypedStorage torch.cuda.UntypedStorage torch.device "
+     "torch.distributed.fsdp._shard_utils.Placeholder torch.distributions.constraints._Real torch.double "
+     "torch.dtype torch.exp torch.float torch.float16 torch.float32 torch.float64 torch.float8_e4m3fn "
+     "torch.float8_e4m3fnuz torch.float8_e5m2 torch.float8_e5m2fnuz torch.float8_e8m0fnu torch.half torch.int "
+     "torch.int16 torch.int32 torch.int64 torch.int8 torch.jit._pickle.build_boollist "
+     "torch.jit._pickle.build_doublelist torch.jit._pickle.build_intlist "
+     "torch.jit._pickle.build_tensor_from_id torch.jit._pickle.build_tensorlist "
+     "torch.jit._pickle.restore_type_tag torch.layout torch.log torch.long torch.matmul torch.max torch.mean "
+     "torch.memory_format torch.min torch.mul torch.nn.Parameter torch.nn.parameter.Buffer "
+     "torch.nn.parameter.Parameter torch.nn.parameter.UninitializedParameter torch.ones "
+     "torch.optim.lr_scheduler.LambdaLR torch.package.package_importer.torch_package_importer_placeholder "
+     "torch.per_channel_affine torch.per_channel_symmetric torch.per_tensor_affine torch.per_tensor_symmetric "
+     "torch.preserve_format torch.qint32 torch.qint8 torch.qscheme torch.quint8 torch.relu "
+     "torch.serialization.MAP_LOCATION torch.serialization._get_layout torch.short torch.sigmoid torch.softmax "
+     "torch.sparse_coo torch.sparse_csr torch.sqrt torch.stack torch.storage.TypedStorage "
+     "torch.storage.UntypedStorage torch.storage._TypedStorage torch.storage._UntypedStorage torch.strided "
+     "torch.sum torch.tanh torch.tensor torch.tensor._rebuild_from_type torch.torch_version.TorchVersion "
+     "torch.uint16 torch.uint32 torch.uint64 torch.uint8 torch.utils.data.dataset.TensorDataset "
+     "torch.utils.data.sampler.RandomSampler torch.utils.data.sampler.SequentialSampler "
+     "torch.utils.hooks.RemovableHandle torch.zeros transformers.activations.gelu_python types.EllipsisType "
+     "types.GenericAlias types.MappingProxyType types.NoneType types.SimpleNamespace typing.Any typing.Dict "
+     "typing.Generic typing.List typing.Optional typing.OrderedDict typing.Tuple typing.Union uuid.SafeUUID "
+     "uuid.UUID zoneinfo.ZoneInfo zoneinfo.ZoneInfo._unpickle"},
+    {Risk::class_only, Check::none, "",
+     "CHAID.# TTS.# _loss.# accelerate.# aif360.# allennlp.# apex.# ase.# asteroid.# astropy.# attr.# attrs.# "
+     "audiocraft.# auto_gptq.# awq.# bark.# basicsr.# bidict.# bitsandbytes.# boruta.# catboost.# "
+     "category_encoders.# causalml.# chemprop.# chex.# chronos.# clip.# combo.# composer.# cudf.# cuml.# "
+     "d3rlpy.# darts.# deepchem.# deepspeed.# demucs.# detectron2.# dgl.# diffusers.# dirty_cat.# doctr.# "
+     "easyocr.# econml.# efficientnet_pytorch.# einops.# encodec.# espnet.# espnet2.# facexlib.# fairlearn.# "
+     "fairseq.# fairseq2.# fastai.# fastcore.# fbprophet.# feature_engine.# flair.# flaml.# flash_attn.# "
+     "flax.# formulaic.# frozendict.# gensim.# geopandas.# gfpgan.# gluonts.# groundingdino.# gym.# "
+     "gymnasium.# h2o.# haiku.# hdbscan.# hivemind.# hpsklearn.# hyperopt.# imblearn.# implicit.# "
+     "insightface.# interpret.# jax.# jaxlib.# keras.# kmodes.# kornia.# laion_clap.# layoutparser.# "
+     "lifelines.# lightfm.# lightgbm.# lightning.# lightning_fabric.# lightning_utilities.# lime.# llava.# "
+     "mamba_ssm.# megatron.# mlforecast.# mlxtend.# mmcv.# mmdet.# mmengine.# mmseg.# models.# monai.# "
+     "mplug_owl2.# nanodet.# nemo.# networkx.# neuralforecast.# neuralprophet.# ngboost.# norfair.# "
+     "numcodecs.# numpy.dtypes.# numpy.polynomial.# omegaconf.# onnxmltools.# open_clip.# openunmix.# optax.# "
+     "optbinning.# optuna.# paddleocr.# pandas.# patsy.# peft.# pmdarima.# polars.# prophet.# pyannote.# "
+     "pyarrow.# pycaret.# pydantic.# pygam.# pymatgen.# pyod.# pyproj.# pytorch_forecasting.# "
+     "pytorch_lightning.# pytorch_tabnet.# ray.rllib.# rdkit.# realesrgan.# rembg.# reranker.# rfdetr.# "
+     "river.# rl_zoo3.# rtdl.# s3prl.# sample_factory.# sb3_contrib.# scipy.# scipy.interpolate.* "
+     "scipy.sparse.* scipy.spatial.* scipy.special.* scipy.special._ufuncs.* scipy.stats._continuous_distns.* "
+     "scipy.stats._discrete_distns.* segmentation_models_pytorch.# sentence_transformers.# sentencepiece.# "
+     "shap.# shapely.# simpletransformers.# skl2onnx.# sklearn.# "
+     "sklearn.feature_selection._univariate_selection.* sklearn.feature_selection.univariate_selection_.* "
+     "sklearn.metrics.* sklearn2pmml.# sklearn_crfsuite.# sklearn_pandas.# sklego.# skmultilearn.# skopt.# "
+     "skrub.# sksurv.# sktime.# sortedcontainers.# spacy.# sparse.# speechbrain.# stable_baselines3.# stanza.# "
+     "statsforecast.# statsmodels.# super_gradients.# supervision.# surprise.# tab_transformer_pytorch.# "
+     "tabpfn.# tensorflow.# thinc.# tianshou.# timm.# tokenizers.# torch.amp.# torch.ao.# torch.autograd.# "
+     "torch.backends.# torch.cuda.amp.# torch.distributions.# torch.futures.# torch.nn.# torch.nn.functional.* "
+     "torch.nn.init.* torch.optim.# torch.quantization.# torch.utils.data.dataloader.# "
+     "torch.utils.data.dataset.# torch.utils.data.sampler.# torch_geometric.# torchaudio.models.# "
+     "torchaudio.transforms.# torchmetrics.# torchtext.# torchvision.models.# torchvision.ops.# "
+     "torchvision.transforms.# tpot.# transformers.# treelib.# treelite.# treeple.# trl.# tslearn.# "
+     "ultralytics.# umap.# whisper.# xformers.# xgboost.# yellowbrick.# yolov5.# yolov7.# yolox.#"},
+    {Risk::by_arguments, Check::encoding, "",
+     "_codecs.decode _codecs.encode codecs.decode codecs.encode"},
+    {Risk::by_arguments, Check::partial, "call the function that it wraps",
+     "_functools.partial functools.partial functools.partialmethod"},
+    {Risk::by_arguments, Check::getter, "",
+     "_operator.attrgetter _operator.itemgetter operator.attrgetter operator.itemgetter"},
+    {Risk::by_arguments, Check::attribute, "reach any attribute",
+     "builtins.getattr"},
+    {Risk::by_arguments, Check::nested_pickle, "load another serialised object",
+     "torch.storage._load_from_bytes"},
+    {Risk::by_arguments, Check::dill_type, "carry code",
+     "dill._dill._load_type"},
+    {Risk::by_arguments, Check::type_of, "make a class",
+     "builtins.type"},
+    {Risk::code, Check::none, "carry code or run a program of its own",
+     "_thread.* airflow.* anyio.* ast.* autogen.* celery.* click.* contextlib.* curio.* dask.* "
+     "dataclasses._create_fn distributed.* dummy_threading.* evaluate.* fsspec.* gevent.* gradio.* greenlet.* "
+     "hydra.* joblib.parallel.* kedro.* keras.saving.* keras.src.saving.* langchain.* langchain_community.* "
+     "langchain_core.* llama_index.* llvmlite.* luigi.* mlflow.* nltk.* numba.* onnxruntime.* prefect.* "
+     "pyspark.* ray.* rq.* six.* skops.* spacy.cli.* spacy.util.* streamlit.* sympy.* "
+     "tensorflow.python.keras.saving.* threading.* torch._C.* torch._dynamo.* torch._export.* "
+     "torch._functorch.* torch._six.* torch.distributed.* torch.export.* torch.fx.* torch.jit.* "
+     "torch.package.* torch.serialization.* trio.* twisted.* typer.* types.CodeType typing.ForwardRef"},
+    {Risk::execution, Check::none, "reach any module",
+     "torch._dynamo.external_utils.* torch.fx.graph_module._exec_with_source "
+     "torch.fx.graph_module._forward_from_src torch.serialization.os torch.serialization.sys"},
+};
+
+std::vector<CallableRule> make_rules() {
+  std::vector<CallableRule> rules;
+  for (const auto& group : groups) {
+    for (std::string_view rest = group.names; !rest.empty();) {
+      const auto blank = rest.find(' ');
+      rules.push_back({rest.substr(0, blank), group.risk, group.effect, group.check});
+      rest = blank == std::string_view::npos ? std::string_view{} : rest.substr(blank + 1);
+    }
+  }
+  std::sort(rules.begin(), rules.end(), [](const CallableRule& a, const CallableRule& b) { return a.pattern < b.pattern; });
+  return rules;
+}
+
+}  // namespace
+
+std::span<const CallableRule> callable_rules() {
+  static const std::vector<CallableRule> rules = make_rules();
+  return rules;
+}
+
+}  // namespace hauberk::scan

@@ -1,0 +1,46 @@
+// DecompressingReader: random access to the content of a compressed stream, decoded as it is asked for and kept in a
+// window; going back beyond the window decodes anew. Every decoded byte is spent from the budget, and a ratio that no
+// honest data has ends it: a bomb costs what the budget allows and no more. Memory: about 24 MiB.
+// Errors: Errc::corrupt for what is no such stream or is cut off, Errc::exhausted for the budget.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "scan/budget.h"
+#include "scan/reader.h"
+
+namespace hauberk::scan {
+
+enum class Compression { deflate, zlib, gzip, bzip2, xz, lzma };  // deflate: without any header, as in ZIP
+
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  virtual Result<std::size_t> decode(MutableBytes out) = 0;  // 0 at the end of the stream
+  virtual std::uint64_t consumed() const = 0;                // compressed bytes used
+};
+
+class DecompressingReader final : public Reader {
+ public:
+  // Without a declared size, the stream is decoded once to its end to learn it.
+  static Result<std::unique_ptr<DecompressingReader>> open(Reader& compressed, Compression kind, std::optional<std::uint64_t> declared_size, Budget& budget);
+  std::uint64_t size() const override { return size_; }
+  Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override;
+  std::uint64_t consumed() const { return decoder_->consumed(); }
+
+ private:
+  DecompressingReader(Reader& compressed, Compression kind, Budget& budget) : compressed_(compressed), kind_(kind), budget_(budget) {}
+  Status restart();
+  Result<std::size_t> decode_more();
+
+  Reader& compressed_;
+  Compression kind_;
+  Budget& budget_;
+  std::unique_ptr<Decoder> decoder_;
+  Bytes window_;
+  std::uint64_t window_start_ = 0;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace hauberk::scan

@@ -1,0 +1,140 @@
+#include "scan/identify.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "scan/decompress.h"
+#include "scan/formats.h"
+#include "scan/pickle.h"
+
+namespace hauberk::scan {
+namespace {
+
+struct Magic {
+  std::string_view bytes;
+  Format format;
+};
+
+using namespace std::string_view_literals;
+constexpr Magic magics[] = {
+    {"PK\x03\x04"sv, Format::zip}, {"PK\x05\x06"sv, Format::zip}, {"\x1f\x8b"sv, Format::gzip}, {"\xfd" "7zXZ\0"sv, Format::xz},
+    {"\x5d\0\0"sv, Format::lzma}, {"\x28\xb5\x2f\xfd"sv, Format::zstd}, {"\x04\x22\x4d\x18"sv, Format::lz4}, {"ZF0x"sv, Format::joblib_old},
+    {"7z\xbc\xaf\x27\x1c"sv, Format::seven_zip}, {"Rar!\x1a\x07"sv, Format::rar}, {"\x93NUMPY"sv, Format::npy}, {"GGUF"sv, Format::gguf},
+    {"lmgg"sv, Format::ggml}, {"fmgg"sv, Format::ggml}, {"tjgg"sv, Format::ggml}, {"algg"sv, Format::ggml},
+    {"ptrt"sv, Format::tensorrt}, {"CBM1"sv, Format::catboost}, {"MZqFpD='"sv, Format::llamafile}, {"\x7f" "ELF"sv, Format::elf},
+    {"\xfe\xed\xfa\xce"sv, Format::mach_o}, {"\xfe\xed\xfa\xcf"sv, Format::mach_o}, {"\xce\xfa\xed\xfe"sv, Format::mach_o},
+    {"\xcf\xfa\xed\xfe"sv, Format::mach_o}, {"#!"sv, Format::script}, {"\x08\x01\x12"sv, Format::tensorflow},
+};
+
+constexpr std::string_view hdf5_magic = "\x89HDF\r\n\x1a\n"sv;
+
+bool has_at(Reader& data, std::uint64_t offset, std::string_view magic) {
+  std::array<std::uint8_t, 16> bytes{};
+  const auto got = data.read_at(offset, MutableBytes(bytes).first(magic.size()));
+  return got && *got == magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+}
+
+// HDF5 may stand behind a block of the user's own, at 512, 1024, 2048, …
+bool is_hdf5(Reader& data) {
+  if (has_at(data, 0, hdf5_magic)) return true;
+  for (std::uint64_t at = 512; at < data.size() && at <= (1u << 20); at *= 2)
+    if (has_at(data, at, hdf5_magic)) return true;
+  return false;
+}
+
+bool is_zlib(Reader& data, ByteView head, Budget& budget) {
+  if (head.size() < 2 || head[0] != 0x78 || (head[0] * 256 + head[1]) % 31 != 0) return false;
+  const auto reader = DecompressingReader::open(data, Compression::zlib, 1, budget);
+  std::uint8_t first = 0;
+  return reader && (*reader)->read_at(0, {&first, 1}).has_value();
+}
+
+bool is_windows_program(Reader& data, ByteView head) {
+  if (head.size() < 64 || head[0] != 'M' || head[1] != 'Z') return false;
+  return has_at(data, load_le<std::uint32_t>(head.data() + 60), "PE\0\0"sv);
+}
+
+Format text_kind(ByteView head) {
+  const auto first = std::find_if(head.begin(), head.end(), [](std::uint8_t b) { return b != ' ' && b != '\t' && b != '\r' && b != '\n'; });
+  const bool printable = std::all_of(head.begin(), head.end(), [](std::uint8_t b) { return b >= 0x20 || (b >= 9 && b <= 13) || b == 0x1b; });
+  if (!printable || first == head.end()) return Format::unknown;
+  if (*first == '{' || *first == '[') return Format::json;
+  return *first == '<' ? Format::xml : Format::text;
+}
+
+}  // namespace
+
+std::string_view name(Format format) {
+  switch (format) {
+    case Format::empty: return "empty";
+    case Format::pickle: return "pickle";
+    case Format::zip: return "zip";
+    case Format::tar: return "tar";
+    case Format::gzip: return "gzip";
+    case Format::zlib: return "zlib";
+    case Format::bzip2: return "bzip2";
+    case Format::xz: return "xz";
+    case Format::lzma: return "lzma";
+    case Format::zstd: return "zstd";
+    case Format::lz4: return "lz4";
+    case Format::joblib_old: return "joblib-old";
+    case Format::seven_zip: return "seven-zip";
+    case Format::rar: return "rar";
+    case Format::npy: return "npy";
+    case Format::safetensors: return "safetensors";
+    case Format::onnx: return "onnx";
+    case Format::gguf: return "gguf";
+    case Format::ggml: return "ggml";
+    case Format::hdf5: return "hdf5";
+    case Format::tensorflow: return "tensorflow";
+    case Format::tflite: return "tflite";
+    case Format::executorch: return "executorch";
+    case Format::tensorrt: return "tensorrt";
+    case Format::catboost: return "catboost";
+    case Format::llamafile: return "llamafile";
+    case Format::elf: return "elf";
+    case Format::windows_program: return "windows-program";
+    case Format::mach_o: return "mach-o";
+    case Format::script: return "script";
+    case Format::json: return "json";
+    case Format::xml: return "xml";
+    case Format::text: return "text";
+    case Format::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+Format identify(Reader& data, Budget& budget) {
+  std::array<std::uint8_t, 512> buffer{};
+  const auto got = data.read_at(0, buffer);
+  if (!got) return Format::unknown;
+  const ByteView head = ByteView(buffer).first(*got);
+  if (head.empty()) return Format::empty;
+  const std::string_view text = as_text(head);
+  for (const auto& magic : magics)
+    if (text.starts_with(magic.bytes)) return magic.format;
+  if (text.size() >= 4 && text.starts_with("BZh") && text[3] >= '1' && text[3] <= '9') return Format::bzip2;
+  if (is_safetensors(data)) return Format::safetensors;
+  if (text.size() >= 2 && head[0] == 0x80 && head[1] <= 5) return Format::pickle;
+  if (text.size() > 262 && text.substr(257, 5) == "ustar") return Format::tar;
+  if (is_hdf5(data)) return Format::hdf5;
+  if (text.size() >= 8 && text.substr(4, 4) == "TFL3") return Format::tflite;
+  if (text.size() >= 8 && text.substr(4, 4) == "ET12") return Format::executorch;
+  if (is_windows_program(data, head)) return Format::windows_program;
+  if (is_zlib(data, head, budget)) return Format::zlib;
+  if (is_onnx(data)) return Format::onnx;
+  if (is_pickle(data, budget)) return Format::pickle;
+  return text_kind(head);
+}
+
+Format format_of_name(std::string_view file_name) {
+  static constexpr std::pair<std::string_view, Format> endings[] = {
+      {".safetensors", Format::safetensors}, {".onnx", Format::onnx}, {".gguf", Format::gguf}, {".npy", Format::npy}, {".npz", Format::zip},
+      {".keras", Format::zip}, {".tflite", Format::tflite}, {".h5", Format::hdf5}, {".hdf5", Format::hdf5}, {".zip", Format::zip}};
+  for (const auto& [ending, format] : endings)
+    if (file_name.ends_with(ending)) return format;
+  return Format::unknown;
+}
+
+}  // namespace hauberk::scan

@@ -1,0 +1,76 @@
+#include "scan/inspection.h"
+
+#include <algorithm>
+
+namespace hauberk::scan {
+
+ScanVerdict Gathering::verdict() const {
+  if (worst == Severity::critical) return ScanVerdict::malicious;
+  if (malformed) return ScanVerdict::malformed;
+  if (inconclusive || budget.exhausted()) return ScanVerdict::inconclusive;
+  return worst == Severity::info ? ScanVerdict::clean : ScanVerdict::review;
+}
+
+std::string_view Inspection::name() const {
+  const std::string_view path = path_;
+  const auto cut = path.find_last_of("/!\\");
+  return cut == std::string_view::npos ? path : path.substr(cut + 1);
+}
+
+void Inspection::find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message, std::string excerpt,
+                      std::string pointer) {
+  gathering_.worst = std::max(gathering_.worst, severity);
+  if (gathering_.findings.size() >= budget().limits().findings) {
+    ++gathering_.dropped;
+    return;
+  }
+  gathering_.findings.push_back({.rule = std::string(rule),
+                                 .severity = severity,
+                                 .where = {.file = path_, .offset = offset, .pointer = std::move(pointer)},
+                                 .message = std::move(message),
+                                 .excerpt = std::move(excerpt)});
+}
+
+void Inspection::malformed(std::string_view rule, std::uint64_t offset, std::string message, std::string pointer) {
+  gathering_.malformed = true;
+  find(rule, Severity::medium, offset, std::move(message), {}, std::move(pointer));
+}
+
+void Inspection::inconclusive(std::string_view rule, std::string message) {
+  gathering_.inconclusive = true;
+  note(path_ + ": " + message);
+  find(rule, Severity::low, 0, std::move(message));
+}
+
+void Inspection::note(std::string text) {
+  if (gathering_.notes.size() < budget().limits().findings) gathering_.notes.push_back(std::move(text));
+}
+
+bool Inspection::out_of_budget() {
+  if (!budget().exhausted()) return false;
+  if (!gathering_.inconclusive || std::none_of(gathering_.findings.begin(), gathering_.findings.end(),
+                                               [](const Finding& f) { return f.rule == "scan.budget-exhausted"; }))
+    inconclusive("scan.budget-exhausted", "the scan's limit of " + std::string(budget().exhausted_limit()) + " is used up; the rest was not looked at");
+  return true;
+}
+
+void Inspection::failed(const Error& error, std::string_view rule, std::uint64_t offset) {
+  if (out_of_budget()) return;
+  if (error.code == Errc::corrupt || error.code == Errc::invalid) return malformed(rule, offset, error.text());
+  if (error.code == Errc::exhausted) return inconclusive("scan.budget-exhausted", error.text());
+  inconclusive("scan.not-scanned", error.text());
+}
+
+Inspection Inspection::child(std::string_view member) const {
+  return Inspection(gathering_, path_ + "!" + printable(member, 300), depth_ + 1);
+}
+
+std::string printable(std::string_view text, std::size_t limit) {
+  std::string out(text.substr(0, limit));
+  for (auto& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
+  if (text.size() > limit) out += "...";
+  return out;
+}
+
+}  // namespace hauberk::scan

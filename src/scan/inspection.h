@@ -1,0 +1,67 @@
+// Inspection: one piece of data under inspection: its path with the members of archives after "!", and the place where
+// findings, notes and the worst that was seen are gathered. Inspectors are free functions `inspect_x(Reader&,
+// Inspection&)`; what lies inside an archive gets a child inspection of the same Gathering, hence of the same budget.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "scan/budget.h"
+#include "scan/reader.h"
+#include "scan/report.h"
+
+namespace hauberk::scan {
+
+// What one scan gathers over all its pieces.
+struct Gathering {
+  Budget budget;
+  std::vector<Finding> findings;
+  std::vector<std::string> notes;
+  std::size_t dropped = 0;  // findings beyond the limit; their severity still counts
+  Severity worst = Severity::info;
+  bool malformed = false;
+  bool inconclusive = false;
+
+  ScanVerdict verdict() const;
+};
+
+class Inspection {
+ public:
+  Inspection(Gathering& gathering, std::string path, std::uint32_t depth = 0)
+      : gathering_(gathering), path_(std::move(path)), depth_(depth) {}
+
+  Budget& budget() const { return gathering_.budget; }
+  const std::string& path() const { return path_; }
+  std::uint32_t depth() const { return depth_; }
+  std::string_view name() const;  // the last part of the path: the file's or the member's own name
+
+  // Something is wrong here. Critical makes the verdict malicious, low to high make it review, info changes nothing.
+  void find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message, std::string excerpt = {},
+            std::string pointer = {});
+  // Not what the format demands.
+  void malformed(std::string_view rule, std::uint64_t offset, std::string message, std::string pointer = {});
+  // Not looked at to the end: the rule says why.
+  void inconclusive(std::string_view rule, std::string message);
+  // Worth knowing, without effect on the verdict.
+  void note(std::string text);
+  // Says so once if the budget is used up. True if it is.
+  bool out_of_budget();
+  // Says so if the error is one of reading; malformed otherwise.
+  void failed(const Error& error, std::string_view rule, std::uint64_t offset);
+
+  Inspection child(std::string_view member) const;
+
+ private:
+  Gathering& gathering_;
+  std::string path_;
+  std::uint32_t depth_;
+};
+
+// Says what the data is and inspects it as that; the answer is the format's name. Spends from the depth.
+std::string inspect_any(Reader& data, Inspection& inspection);
+
+// Untrusted text for messages and excerpts: control characters and non-ASCII replaced, cut at `limit`.
+std::string printable(std::string_view text, std::size_t limit = 120);
+
+}  // namespace hauberk::scan

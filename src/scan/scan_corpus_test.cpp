@@ -1,0 +1,94 @@
+// Measures the scanner on a corpus of labelled files, if one lies beside the project: a folder with manifest.tsv (path,
+// split, verdict, format, why, …) named by HAUBERK_SCAN_CORPUS at configure time. The samples are only ever scanned.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "scan/scanner.h"
+
+namespace hauberk::scan {
+namespace {
+
+struct Sample {
+  std::string path, label, format, why;
+  Report report;
+};
+
+std::string corpus_folder() {
+  if (const char* named = std::getenv("HAUBERK_SCAN_CORPUS")) return named;
+  return HAUBERK_SOURCE_DIR "/../shared/data/scan";
+}
+
+std::vector<Sample> scan_corpus() {
+  std::vector<Sample> samples;
+  std::ifstream manifest(corpus_folder() + "/manifest.tsv");
+  std::string line;
+  std::getline(manifest, line);
+  while (std::getline(manifest, line)) {
+    std::istringstream columns(line);
+    Sample sample;
+    std::string split;
+    std::getline(columns, sample.path, '\t');
+    std::getline(columns, split, '\t');
+    std::getline(columns, sample.label, '\t');
+    std::getline(columns, sample.format, '\t');
+    std::getline(columns, sample.why, '\t');
+    const auto reader = FileReader::open(corpus_folder() + "/" + sample.path);
+    if (!reader) continue;
+    sample.report = scan(**reader, sample.path);
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+// The formats that this version understands; of the others it must say so.
+bool is_understood(const Sample& sample) {
+  static const std::set<std::string> later = {"keras", "keras-zip", "keras-h5", "h5", "tf-savedmodel", "pmml", "skops", "json", "xml", "jinja", "j2", "jax", "mar", "torchserve-mar", "meta", "pb",
+      "engine", "openvino", "yaml", "template", "t7", "rknn", "nemo", "model", "keras-metadata", "hf-tokenizer", "dnn", "cbm", "7z", "lightgbm", "index", "xgboost", "tflite", "msgpack", "bst",
+      "script", "polyglot", "hf-config", "llamafile", "tensorrt", "requirements", "mlmodel", "dvc", "cmf", "unknown", "flax-msgpack", "lgb", "params", "rds", "pdmodel", "ubj", "lz4"};
+  return !later.contains(sample.format);
+}
+
+TEST(ScanCorpus, malicious_files_are_flagged_and_benign_files_are_not) {
+  const auto samples = scan_corpus();
+  if (samples.empty()) GTEST_SKIP() << "no labelled corpus at " << corpus_folder();
+  std::map<std::pair<std::string, bool>, std::map<std::string, int>> table;
+  const bool verbose = std::getenv("HAUBERK_SCAN_VERBOSE") != nullptr;
+  for (const auto& sample : samples) {
+    const std::string verdict(name(sample.report.verdict));
+    ++table[{sample.label, is_understood(sample)}][verdict];
+    if (verbose) {
+      std::printf("%s\t%s\t%d\t%s\t%s\t%s", sample.label.c_str(), verdict.c_str(), is_understood(sample), sample.format.c_str(), sample.report.format.c_str(), sample.path.c_str());
+      for (const auto& finding : sample.report.findings)
+        if (finding.severity != Severity::info) std::printf("\t%s: %s", finding.rule.c_str(), finding.message.c_str());
+      std::printf("\t(%s)\n", sample.why.c_str());
+    }
+  }
+  for (const auto& [key, verdicts] : table) {
+    std::printf("%-10s %-16s", key.first.c_str(), key.second ? "understood" : "not understood");
+    for (const auto& [verdict, count] : verdicts) std::printf("  %s %d", verdict.c_str(), count);
+    std::printf("\n");
+  }
+  auto count = [&](const std::string& label, auto&& test) {
+    int n = 0;
+    for (const auto& sample : samples) n += sample.label == label && is_understood(sample) && test(sample.report.verdict) ? 1 : 0;
+    return n;
+  };
+  const auto any = [](ScanVerdict) { return true; };
+  const auto is = [](ScanVerdict wanted) { return [wanted](ScanVerdict v) { return v == wanted; }; };
+  const int malicious = count("malicious", any), benign = count("benign", any);
+  EXPECT_GE(count("malicious", [](ScanVerdict v) { return v == ScanVerdict::malicious || v == ScanVerdict::review; }), malicious * 97 / 100);
+  EXPECT_GE(count("benign", is(ScanVerdict::clean)), benign * 95 / 100);
+  EXPECT_EQ(count("malicious", is(ScanVerdict::clean)), 0);
+  for (const auto& sample : samples) {
+    if (sample.label == "malformed") EXPECT_NE(sample.report.verdict, ScanVerdict::clean) << sample.path;
+    if (sample.label == "benign") EXPECT_NE(sample.report.verdict, ScanVerdict::malicious) << sample.path;
+    if (!is_understood(sample)) EXPECT_NE(sample.report.verdict, ScanVerdict::clean) << sample.path;
+  }
+}
+
+}  // namespace
+}  // namespace hauberk::scan

@@ -1,0 +1,95 @@
+#include "scan/scanner.h"
+
+#include "scan/formats.h"
+#include "scan/identify.h"
+#include "scan/inspection.h"
+#include "scan/pickle.h"
+#include "scan/zip.h"
+
+namespace hauberk::scan {
+namespace {
+
+std::string inspect_format(Reader& data, Inspection& inspection, Format format) {
+  switch (format) {
+    case Format::pickle: return inspect_pickle_file(data, inspection);
+    case Format::zip: return inspect_zip(data, inspection);
+    case Format::tar: return inspect_tar(data, inspection);
+    case Format::gzip: return inspect_compressed(data, inspection, Compression::gzip, "gzip");
+    case Format::zlib: return inspect_compressed(data, inspection, Compression::zlib, "zlib");
+    case Format::bzip2: return inspect_compressed(data, inspection, Compression::bzip2, "bzip2");
+    case Format::xz: return inspect_compressed(data, inspection, Compression::xz, "xz");
+    case Format::lzma: return inspect_compressed(data, inspection, Compression::lzma, "lzma");
+    case Format::npy: inspect_npy(data, inspection); break;
+    case Format::safetensors: inspect_safetensors(data, inspection); break;
+    case Format::onnx: inspect_onnx(data, inspection); break;
+    case Format::gguf: inspect_gguf(data, inspection); break;
+    case Format::elf: case Format::windows_program: case Format::mach_o: case Format::script: case Format::llamafile:
+      inspection.find("scan.executable", Severity::high, 0, "this is a program, not a model: it runs when it is started");
+      break;
+    case Format::empty: inspection.malformed("scan.unsupported", 0, "the file is empty"); break;
+    default:
+      inspection.inconclusive("scan.unsupported", format == Format::unknown ? std::string("the content is of no format that is known")
+                                                                            : "the format " + std::string(name(format)) + " is not understood yet");
+  }
+  return std::string(name(format));
+}
+
+void check_name(const Inspection& at, Inspection& inspection, Format format) {
+  const Format promised = format_of_name(at.name());
+  if (promised == Format::unknown || promised == format) return;
+  inspection.find("scan.name-mismatch", Severity::medium, 0,
+                  "the name promises " + std::string(name(promised)) + ", the content is " + std::string(name(format)));
+}
+
+Result<Digest> hash_of(Reader& reader) {
+  crypto::Sha256 sha;
+  Bytes chunk(1u << 20);
+  for (std::uint64_t at = 0; at < reader.size();) {
+    const auto got = TRY(reader.read_at(at, chunk));
+    if (got == 0) break;
+    sha.update(ByteView(chunk).first(got));
+    at += got;
+  }
+  return sha.finish();
+}
+
+}  // namespace
+
+std::string inspect_any(Reader& data, Inspection& inspection) {
+  if (inspection.depth() > inspection.budget().limits().depth) {
+    inspection.inconclusive("scan.budget-exhausted", "archives are nested deeper than the scan follows");
+    return "unknown";
+  }
+  if (!inspection.budget().check_time()) {
+    inspection.out_of_budget();
+    return "unknown";
+  }
+  const Format format = identify(data, inspection.budget());
+  check_name(inspection, inspection, format);
+  std::string found = inspect_format(data, inspection, format);
+  if (format != Format::zip && format != Format::tar && ends_as_zip(data)) {
+    inspection.find("scan.polyglot", Severity::high, 0, "the file is a ZIP archive as well: loaders that look for one at its end see something else");
+    Inspection second = inspection.child("as-zip");
+    inspect_zip(data, second);
+  }
+  return found;
+}
+
+Report scan(Reader& reader, std::string_view path, const ScanOptions& options) {
+  Gathering gathering{.budget = Budget(options.limits, options.out_of_time)};
+  Inspection inspection(gathering, std::string(path));
+  Report report{.path = std::string(path), .size = reader.size(), .rules_version = std::string(rules_version)};
+  report.format = inspect_any(reader, inspection);
+  inspection.out_of_budget();
+  if (options.hash) {
+    if (auto digest = hash_of(reader)) report.sha256 = *digest;
+    else inspection.inconclusive("scan.not-scanned", digest.error().text());
+  }
+  if (gathering.dropped != 0) gathering.notes.push_back(std::to_string(gathering.dropped) + " more findings are not listed");
+  report.verdict = gathering.verdict();
+  report.findings = std::move(gathering.findings);
+  report.notes = std::move(gathering.notes);
+  return report;
+}
+
+}  // namespace hauberk::scan
