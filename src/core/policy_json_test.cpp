@@ -7,7 +7,8 @@ namespace {
 
 TEST(PolicyFile, is_read_as_written) {
   const auto policy = policy_from_json(*json::parse(
-      R"({"required":[{"evidence":"scan","where":{"/verdict":{"one_of":["CLEAN"]},"/rules":7},"max_age":"30d"},{"evidence":"https://example.org/test/v2"}],
+      R"({"required":[{"evidence":"scan","where":{"/verdict":{"one_of":["CLEAN"]},"/rules":7},"max_age":"30d"},
+                      {"evidence":"https://example.org/test/v2"}],
           "approvals":2,"self_approval":true})"));
   ASSERT_TRUE(policy) << policy.error().text();
   ASSERT_EQ(policy->required.size(), 2u);
@@ -28,7 +29,8 @@ TEST(PolicyFile, means_no_requirements_and_no_self_approval_where_nothing_is_sai
 
 TEST(PolicyFile, round_trips) {
   const auto policy = *policy_from_json(*json::parse(
-      R"({"required":[{"evidence":"import"},{"evidence":"scan","where":{"/n":{"greater_equal":1,"less":10},"/v":"x"},"max_age":"36h"}],"approvals":1})"));
+      R"({"required":[{"evidence":"import"},
+                      {"evidence":"scan","where":{"/n":{"greater_equal":1,"less":10},"/v":"x"},"max_age":"36h"}],"approvals":1})"));
   EXPECT_EQ(policy_from_json(to_json(policy)), policy);
 }
 

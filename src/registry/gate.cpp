@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace hauberk::registry {
 namespace {
@@ -38,6 +39,11 @@ Decision decide(Policy policy, const Examined& examined, Ages ages, Instant now)
   if (ages == Ages::ignore)
     for (auto& requirement : policy.required) requirement.max_age.reset();
   auto decision = evaluate(policy, examined.artifact, examined.evidence.good, examined.version.imported_by, now);
+  // A policy that names the scan itself says once more what the floor has said.
+  for (auto* list : {&decision.reasons, &decision.missing}) {
+    std::set<std::string> seen;
+    std::erase_if(*list, [&](const std::string& sentence) { return !seen.insert(sentence).second; });
+  }
   if (!import_is_confirmed(examined)) {
     decision.allow = false;
     decision.reasons.push_back(

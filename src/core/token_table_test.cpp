@@ -1,0 +1,103 @@
+#include "core/token_table.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "crypto/token.h"
+
+namespace hauberk {
+namespace {
+
+const Instant noon = *parse_rfc3339("2026-11-24T12:00:00Z");
+
+class TokenTableTest : public testing::Test {
+ protected:
+  // A token of the environment and its record.
+  std::string make(Environment environment, auto change) {
+    const auto token = crypto::make_token(short_name(environment), random_);
+    TokenRecord record{token.id, environment, "ci", {{"infer", "fraud-*"}}, *crypto::token_mac(*keys_, token.text),
+                       noon,     {},          {}};
+    change(record);
+    records_.push_back(record);
+    return std::string(crypto::presented(token.text));
+  }
+  std::string make(Environment environment = Environment::dev) {
+    return make(environment, [](TokenRecord&) {});
+  }
+  Result<Principal> verify(std::string_view token, Instant now = noon) {
+    return TokenTable(Environment::dev, records_, keys_).verify(token, now);
+  }
+  void expect_refused(std::string_view token, std::string_view message = "the API token is not valid here",
+                      Instant now = noon) {
+    const auto principal = verify(token, now);
+    ASSERT_FALSE(principal) << message;
+    EXPECT_EQ(principal.error().code, Errc::unauthenticated);
+    EXPECT_EQ(principal.error().message, message);
+  }
+
+  SystemRandom random_;
+  std::shared_ptr<crypto::KeyProvider> keys_ = crypto::make_memory_keys(random_);
+  std::vector<TokenRecord> records_;
+};
+
+TEST_F(TokenTableTest, knows_the_bearer_by_the_whole_token) {
+  const auto token = make();
+  make();
+  const auto principal = verify(token);
+  ASSERT_TRUE(principal);
+  EXPECT_EQ(principal->subject, "ci");
+  EXPECT_EQ(principal->token_id, records_[0].id);
+  EXPECT_EQ(principal->credential, CredentialKind::api_token);
+  EXPECT_TRUE(principal->allowed("infer", "fraud-eu"));
+  EXPECT_FALSE(principal->allowed("read", "fraud-eu"));
+}
+
+TEST_F(TokenTableTest, says_the_same_of_a_wrong_form_an_unknown_id_and_a_wrong_secret) {
+  const auto token = make();
+  for (const std::string_view bad : {"", "hbk_", "Bearer x", "hbk_dev_000000000000_"}) expect_refused(bad);
+  expect_refused(token + "0");
+  expect_refused(token.substr(0, token.size() - 1));
+  expect_refused(crypto::presented(crypto::make_token("dev", random_).text));  // well formed, never made here
+
+  // The id of one token with the secret of another, and a CRC that fits.
+  const auto other = make();
+  auto body = token.substr(0, 21) + other.substr(21, other.size() - 21 - 9);
+  const auto sum = crc32(as_bytes(body));
+  std::uint8_t digits[4];
+  store_be(digits, sum);
+  const auto mixed = body + "_" + hex(digits);
+  ASSERT_TRUE(crypto::parse_token(mixed));
+  expect_refused(mixed);
+}
+
+TEST_F(TokenTableTest, holds_no_token_of_another_environment) {
+  const auto production = make(Environment::production);
+  expect_refused(production);
+  EXPECT_EQ(TokenTable(Environment::dev, records_, keys_).size(), 0u);
+  EXPECT_TRUE(TokenTable(Environment::production, records_, keys_).verify(production, noon));
+}
+
+TEST_F(TokenTableTest, does_not_accept_a_record_made_with_other_keys) {
+  const auto token = make();
+  const auto others = std::shared_ptr(crypto::make_memory_keys(random_));
+  EXPECT_FALSE(TokenTable(Environment::dev, records_, others).verify(token, noon));
+}
+
+TEST_F(TokenTableTest, ends_with_the_hour_of_expiry) {
+  const auto token = make(Environment::dev, [](TokenRecord& record) { record.expires = noon; });
+  EXPECT_TRUE(verify(token, noon - Duration(1)));
+  expect_refused(token, "the API token has expired", noon);
+}
+
+TEST_F(TokenTableTest, refuses_the_revoked) {
+  expect_refused(make(Environment::dev, [](TokenRecord& record) { record.revoked = noon; }),
+                 "the API token was revoked");
+}
+
+TEST_F(TokenTableTest, refuses_a_record_without_an_hmac) {
+  expect_refused(make(Environment::dev, [](TokenRecord& record) { record.mac.clear(); }));
+}
+
+}  // namespace
+}  // namespace hauberk

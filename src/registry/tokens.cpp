@@ -1,0 +1,88 @@
+#include "registry/tokens.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "crypto/token.h"
+
+namespace hauberk::registry {
+namespace {
+
+constexpr std::size_t most_scopes = 32;
+
+// Subjects stand in logs, events and evidence, and are the names that "token:<pattern>" grants match.
+Status check_subject(std::string_view subject) {
+  const auto fine = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-_.@").contains(c);
+  };
+  if (!subject.empty() && subject.size() <= 64 && std::ranges::all_of(subject, fine)) return {};
+  return fail(Errc::invalid, "a subject has 1 to 64 letters, digits, '-', '_', '.' or '@'", "subject");
+}
+
+// Whoever could grant more than they have would have it. A pattern is covered if the creator's matches its very text: a
+// literal never matches '*', so only the creator's own '*' can stand for one.
+Status check_no_escalation(const std::vector<Scope>& scopes, const Principal& principal) {
+  for (const auto& scope : scopes)
+    if (!principal.allowed(scope.action, scope.pattern))
+      return fail(Errc::denied,
+                  fmt::format("{} cannot grant {}: it goes beyond the own grants", principal.subject, scope.text()),
+                  "scope");
+  return {};
+}
+
+}  // namespace
+
+Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request,
+                                  const Principal& principal) {
+  CHECK(check_subject(request.subject));
+  CHECK(require_grant(principal, "token", request.subject));
+  if (request.scopes.empty() || request.scopes.size() > most_scopes)
+    return fail(Errc::invalid, fmt::format("a token has 1 to {} scopes; without any it could do nothing", most_scopes),
+                "scope");
+  CHECK(check_no_escalation(request.scopes, principal));
+  if (request.lifetime && request.lifetime->count() <= 0)
+    return fail(Errc::invalid, "the lifetime must be above zero", "expires");
+
+  auto* keys = TRY(ports.keys.need(request.environment));
+  auto token = crypto::make_token(short_name(request.environment), random);
+  const auto now = ports.clock.now();
+  TokenRecord record{token.id,
+                     request.environment,
+                     request.subject,
+                     request.scopes,
+                     TRY(crypto::token_mac(*keys, token.text)),
+                     now,
+                     {},
+                     {}};
+  if (request.lifetime) record.expires = now + *request.lifetime;
+  CHECK(ports.catalog.add_token(record));
+  return CreatedToken{std::move(record), std::move(token.text)};
+}
+
+Result<std::vector<TokenRecord>> list_tokens(const Ports& ports, Environment environment, const Principal& principal) {
+  const bool any = std::ranges::any_of(
+      principal.scopes, [](const Scope& scope) { return scope.action == "token" || scope.action == "admin"; });
+  if (!any) return std::unexpected(require_grant(principal, "token", "*").error());
+  auto records = TRY(ports.catalog.tokens(environment));
+  std::erase_if(records, [&](const TokenRecord& record) { return !principal.allowed("token", record.subject); });
+  return records;
+}
+
+Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, std::string_view id,
+                                 const Principal& principal) {
+  const auto records = TRY(list_tokens(ports, environment, principal));
+  const auto found = std::ranges::find(records, id, &TokenRecord::id);
+  if (found == records.end())
+    return fail(
+        Errc::not_found,
+        fmt::format("there is no such token in {}; `hauberk token list` shows what there is", name(environment)),
+        std::string(id));
+  auto record = *found;
+  CHECK(ports.catalog.revoke_token(environment, id, ports.clock.now()));
+  if (!record.revoked) record.revoked = ports.clock.now();
+  return record;
+}
+
+}  // namespace hauberk::registry
