@@ -269,6 +269,14 @@ std::string inspect_compressed(Reader& data, Inspection& inspection, Compression
   return std::string(name) + "+" + format;
 }
 
+// "ZF", the length in hexadecimal padded to 19 characters, in some versions one blank more, and a zlib stream.
+std::string inspect_joblib_old(Reader& data, Inspection& inspection) {
+  std::uint8_t blank = 0;
+  const auto got = data.read_at(21, {&blank, 1});
+  RangeReader stream(data, got && *got == 1 && blank == ' ' ? 22 : 21, data.size());
+  return inspect_compressed(stream, inspection, Compression::zlib, "joblib-old");
+}
+
 void inspect_trailing(Reader& rest, Inspection& inspection) {
   switch (identify(rest, inspection.budget())) {
     case Format::empty: case Format::unknown: case Format::text: case Format::json: case Format::xml: return;

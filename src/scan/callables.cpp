@@ -58,11 +58,9 @@ const CallableRule* find_pattern(std::string_view pattern) {
 
 Judgement from(const CallableRule& rule) { return {rule.risk, rule.effect, rule.check}; }
 
-bool is_harmless(Risk risk) { return risk == Risk::harmless || risk == Risk::class_only || risk == Risk::by_arguments; }
-
 // The rule of the innermost module that has one, for a name without dots.
 const CallableRule* find_module_rule(std::string_view module, std::string_view name) {
-  const bool class_like = (looks_like_class(name) && !contains(acting_classes, name)) || name.starts_with("__pyx_unpickle_");
+  const bool class_like = !name.empty() && ((looks_like_class(name) && !contains(acting_classes, name)) || name.starts_with("__pyx_unpickle_"));
   for (std::string_view prefix = module; !prefix.empty();) {
     if (class_like)
       if (const auto* rule = find_pattern(std::string(prefix) + ".#")) return rule;
@@ -76,12 +74,8 @@ const CallableRule* find_module_rule(std::string_view module, std::string_view n
 Judgement judge_plain(std::string_view module, std::string_view name) {
   if (const auto* rule = find_pattern(std::string(module) + "." + std::string(name))) return from(*rule);
   const auto* rule = find_module_rule(module, name);
-  const auto first_dot = module.find('.');
-  // "torch.multiprocessing" is a package of torch's own; "torch.os" could only be somebody else's module.
-  const bool foreign = first_dot != std::string_view::npos &&
-                       any_part(module.substr(first_dot + 1), [](std::string_view part) { return contains(modules_within, part); });
-  if (foreign && (!rule || is_harmless(rule->risk))) return {Risk::execution, "reach a module of the system through another one", Check::none, true};
-  return rule ? from(*rule) : Judgement{};
+  if (!rule) return {.in_known_library = find_pattern(std::string(module.substr(0, module.find('.'))) + ".#") != nullptr};
+  return from(*rule);
 }
 
 }  // namespace
@@ -100,6 +94,8 @@ Judgement judge(std::string_view module, std::string_view name) {
   const Judgement internal{Risk::execution, "reach into Python's internals", Check::none, true};
   const auto dot = name.find('.');
   if (dot == std::string_view::npos) {
+    // The namespace of a module: dill names it for functions; who writes into it is caught at the writing.
+    if (name == "__dict__" && judge_plain(module, name).risk == Risk::unknown) return {.risk = Risk::code, .effect = "hand out the namespace of a module"};
     if (is_dunder(name)) {
       const Judgement whole = judge_plain(module, name);
       return whole.risk == Risk::execution || whole.risk == Risk::access ? whole : internal;
@@ -113,7 +109,10 @@ Judgement judge(std::string_view module, std::string_view name) {
   if (!looks_like_class(name.substr(0, dot)) && base.risk != Risk::harmless)
     return {Risk::execution, "reach an attribute through a module or function", Check::none, true};
   const bool classes = !any_part(name, [](std::string_view part) { return !looks_like_class(part); });
-  return classes && base.risk == Risk::class_only ? base : Judgement{};
+  if (classes && base.risk == Risk::class_only) return base;
+  // A method of a harmless class is what its module's rule says: Path names a file, Path.write_text writes one.
+  const auto* rule = find_module_rule(module, "");
+  return rule && rule->risk >= Risk::code ? from(*rule) : Judgement{};
 }
 
 Judgement judge(const PickleGlobal& global) { return judge(global.module, global.name); }

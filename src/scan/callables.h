@@ -32,7 +32,7 @@ enum class Check : std::uint8_t {
   nested_pickle,  // loads the bytes it is given
   dill_type,      // dill's way to name a builtin type
   type_of,        // type(x) is harmless, type(name, bases, dict) makes a class
-  path,           // names a file beside this one
+  calls_first,    // calls its first argument
 };
 
 struct CallableRule {
@@ -47,6 +47,7 @@ struct Judgement {
   std::string_view effect;
   Check check = Check::none;
   bool indirect = false;  // the name reaches through a module or into Python's internals
+  bool in_known_library = false;  // an unknown function of a known library: mentioned, it is data; called, it is unknown
 };
 
 std::span<const CallableRule> callable_rules();  // sorted by pattern

@@ -17,6 +17,7 @@ void inspect_gguf(Reader& data, Inspection& inspection);
 std::string inspect_tar(Reader& data, Inspection& inspection);  // "torch-tar" or "tar"
 // The content of a compressed stream, whatever that is: "gzip+pickle".
 std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name);
+std::string inspect_joblib_old(Reader& data, Inspection& inspection);
 // What follows a file's own end: inspected if it is something that a loader would take, otherwise left alone.
 void inspect_trailing(Reader& rest, Inspection& inspection);
 

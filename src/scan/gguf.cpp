@@ -122,8 +122,16 @@ class GgufWalk {
   // Chat templates are programs of Jinja. These names lead from a template to the interpreter that runs it.
   void check_template(const std::string& key, const std::string& text) {
     inspection_.note(inspection_.path() + ": holds a chat template (" + printable(key) + "), a program that the server runs for each conversation");
+    // Jinja knows the escapes of Python's texts: "\x5f" and "\u005f" are underscores as well.
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const auto rest = std::string_view(text).substr(i);
+      const std::size_t escape = rest.starts_with("\\x5f") || rest.starts_with("\\x5F") || rest.starts_with("\\137") ? 4 : rest.starts_with("\\u005f") || rest.starts_with("\\u005F") ? 6 : 0;
+      plain += escape != 0 ? '_' : text[i];
+      if (escape != 0) i += escape - 1;
+    }
     for (const std::string_view name : {"__class__", "__globals__", "__builtins__", "__subclasses__", "__import__", "__mro__", "__init__", "__base__", "__getattribute__", "__dict__"})
-      if (text.find(name) != std::string::npos)
+      if (plain.find(name) != std::string::npos)
         return inspection_.find("gguf.template-escape", Severity::critical, at_.position(), "the chat template reaches for " + std::string(name) + ": it would run code on the server", {}, printable(key));
   }
 

@@ -149,7 +149,7 @@ class OnnxWalk {
       else if (value.empty())
         inspection_.malformed(rule, offset, "a tensor's data lies in a file without a name", where);
       else if (files_.insert(value).second && files_.size() <= 16)
-        inspection_.note(inspection_.path() + ": weights lie in " + printable(value) + " beside the model, which is not part of this scan");
+        inspection_.find("onnx.external-data", Severity::low, offset, "weights lie in the file " + printable(value) + " beside the model, which is not part of this scan", printable(value), where);
     } else if (key == "offset" || key == "length") {
       const bool number = !value.empty() && value.size() < 20 && value.find_first_not_of("0123456789") == std::string::npos;
       if (!number) inspection_.malformed(rule, offset, "the " + key + " of external data is no number", where);

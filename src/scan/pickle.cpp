@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "scan/callables.h"
 #include "scan/formats.h"
@@ -16,6 +17,11 @@ using Kind = PickleValue::Kind;
 constexpr std::uint32_t calls_reported = 3;                // of one callable
 constexpr std::uint64_t nested_text_limit = 64u << 20;     // bytes that are written as text and must be decoded in memory
 constexpr std::uint64_t harmless_pickles_in_a_file = 1000;
+constexpr std::uint32_t embedded_limit = 1000;             // constants that are tried as pickles
+constexpr std::size_t embedded_size_limit = 1u << 20;
+
+// Whether a dry run of the data imports what runs code.
+bool hides_harm(Reader& data, Budget& budget);
 
 // A few characters say which command it was without repeating a payload.
 std::string masked(std::string_view text) {
@@ -37,7 +43,7 @@ class PickleJudge final : public PickleListener {
   std::uint32_t called(PickleMachine& machine, const PickleCall& call) override {
     if (call.callee.kind() == Kind::object) return called_object(machine, call), 0;
     if (call.callee.kind() != Kind::global) {
-      find("pickle.computed-call", Severity::critical, call.offset, "would call something that the stream itself computes: " + rendered(machine, call));
+      find("pickle.computed-call", call.callee.kind() == Kind::persistent ? Severity::high : Severity::critical, call.offset, "would call something that the stream itself computes: " + rendered(machine, call));
       return 0;
     }
     auto& seen = seen_[call.callee.payload()];
@@ -46,7 +52,7 @@ class PickleJudge final : public PickleListener {
       case Risk::harmless: break;
       case Risk::class_only: check_constructor(machine, call, seen); break;
       case Risk::by_arguments: check_arguments(machine, call, seen); break;
-      case Risk::unknown: break;
+      case Risk::unknown: seen.asked = true; break;
       case Risk::code: report_call(machine, call, seen, "pickle.code-object", Severity::high); break;
       case Risk::access:
         report_call(machine, call, seen, "pickle.dangerous-call", call.form == CallForm::new_object ? Severity::high : Severity::critical);
@@ -72,10 +78,30 @@ class PickleJudge final : public PickleListener {
       find("pickle.attribute-write", Severity::critical, offset, "would change what getattr() found, which is no object of the stream's own");
   }
 
-  void persistent(PickleMachine&, PickleValue, std::uint64_t offset) override {
-    if (context_.storages_outside || persistent_seen_) return;
-    persistent_seen_ = true;
-    find("pickle.persistent-id", Severity::info, offset, "refers to objects outside the stream, which only a loader of its own can supply");
+  PickleValue persistent(PickleMachine& machine, PickleValue id, std::uint64_t offset) override {
+    if (context_.storages_outside) {
+      // PyTorch's older form names the classes of whole modules thus: ('module', class, file, source).
+      const auto parts = machine.tuple_items(id);
+      if (parts.size() >= 2 && parts[1].kind() == Kind::global && machine.text_of(parts[0], 16) == "module") return parts[1];
+    } else if (!std::exchange(persistent_seen_, true)) {
+      find("pickle.persistent-id", Severity::info, offset, "refers to objects outside the stream, which only a loader of its own can supply");
+    }
+    return {Kind::persistent};
+  }
+
+  void embedded(PickleMachine& machine, PickleValue constant, std::uint64_t offset) override {
+    if (probing_ || embedded_ >= embedded_limit) return;
+    const auto text = machine.text_of(constant, embedded_size_limit);
+    if (!text || !inspection_.budget().spend_bytes_out(text->size())) return;
+    ++embedded_;
+    std::optional<Bytes> decoded;
+    if (text->starts_with("gA")) decoded = from_base64(*text);
+    else if (text->starts_with("80")) decoded = from_hex(*text);
+    else decoded = to_bytes(*text);
+    if (!decoded) return;
+    MemoryReader inner(*decoded);
+    if (hides_harm(inner, inspection_.budget()))
+      find("pickle.hidden-pickle", Severity::high, offset, "a constant is itself a pickle that does harm: whoever loads it in turn runs it");
   }
 
   void extension(PickleMachine&, std::uint32_t code, std::uint64_t offset) override {
@@ -93,6 +119,8 @@ class PickleJudge final : public PickleListener {
         return;
       case PickleAnomaly::computed_name:
         return find("pickle.computed-name", Severity::critical, offset, "would import a name that the stream itself computes");
+      case PickleAnomaly::huge_memo_index:
+        return find("pickle.memory-bomb", Severity::medium, offset, "a memo entry so far out that the unpickler would reserve gigabytes for it");
       case PickleAnomaly::long_name:
         return find("pickle.unknown-import", Severity::high, offset, "would import a name that is longer than any real one");
     }
@@ -109,7 +137,9 @@ class PickleJudge final : public PickleListener {
           break;
         case Risk::access: find("pickle.dangerous-import", Severity::high, seen.offset, "imports " + printable(seen.name) + would); break;
         case Risk::code: find("pickle.code-object", Severity::high, seen.offset, "imports " + printable(seen.name) + would); break;
-        case Risk::unknown: find("pickle.unknown-import", Severity::medium, seen.offset, "imports " + printable(seen.name) + ", of which nothing is known"); break;
+        case Risk::unknown:
+          if (seen.judgement.in_known_library && !seen.asked) break;
+          find("pickle.unknown-import", Severity::medium, seen.offset, "imports " + printable(seen.name) + ", of which nothing is known"); break;
         case Risk::harmless: case Risk::class_only: case Risk::by_arguments: break;
       }
     }
@@ -121,7 +151,7 @@ class PickleJudge final : public PickleListener {
     return std::any_of(seen_.begin(), seen_.end(), [](const Seen& s) { return s.judgement.risk == Risk::execution && !s.judgement.indirect; });
   }
   bool saw_anything_known() const {
-    return harm_ || std::any_of(seen_.begin(), seen_.end(), [](const Seen& s) { return s.judgement.risk != Risk::unknown; });
+    return std::any_of(seen_.begin(), seen_.end(), [](const Seen& s) { return s.judgement.risk != Risk::unknown; });
   }
 
  private:
@@ -129,7 +159,8 @@ class PickleJudge final : public PickleListener {
     Judgement judgement;
     std::string name;
     std::uint64_t offset = 0;
-    std::uint32_t calls = 0;
+    std::uint32_t calls = 0;  // that were reported
+    bool asked = false;       // called, and nobody knows what it does
   };
   // What later opcodes must know about the result of a call.
   struct Detail {
@@ -138,7 +169,6 @@ class PickleJudge final : public PickleListener {
   };
 
   void find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message, std::string excerpt = {}) {
-    if (severity == Severity::critical) harm_ = true;
     if (!probing_) inspection_.find(rule, severity, offset, std::move(message), std::move(excerpt));
   }
 
@@ -192,10 +222,16 @@ class PickleJudge final : public PickleListener {
     const bool named = callee != PickleValue::no_global;
     const bool fetched = named && seen_[callee].judgement.check == Check::attribute;
     if (fetched && call.form == CallForm::new_object) return;  // a class within a class, as protocols below 4 write it
-    const bool code = !named || seen_[callee].judgement.risk == Risk::code || seen_[callee].judgement.risk == Risk::execution;
+    const bool code = !named || makes_functions(seen_[callee]);
     if (++object_calls_ > calls_reported) return;
     find("pickle.computed-call", code ? Severity::critical : Severity::high, call.offset,
          "would call an object that the stream itself makes: " + rendered(machine, call), rendered(machine, call));
+  }
+
+  // Instances of a class that dill or cloudpickle made are called now and then; functions that they made are not.
+  static bool makes_functions(const Seen& maker) {
+    return maker.judgement.risk == Risk::execution || (maker.judgement.risk == Risk::code && (maker.name.find("unction") != std::string::npos ||
+           maker.name.find("skel_func") != std::string::npos || maker.name.find("CodeType") != std::string::npos));
   }
 
   // A function whose effect depends on its arguments, given to another one that may call it with any.
@@ -226,7 +262,12 @@ class PickleJudge final : public PickleListener {
     };
     if (!call.complete && arguments.empty()) return unusual(Severity::high, "the arguments cannot be followed");
     switch (seen.judgement.check) {
-      case Check::none: case Check::path: return;
+      case Check::none: return;
+      case Check::calls_first: {
+        const bool harmless = !arguments.empty() && arguments[0].kind() == Kind::global && seen_[arguments[0].payload()].judgement.risk == Risk::harmless;
+        if (!harmless) unusual(Severity::high, "hands on the call to something that is not known to be harmless");
+        return;
+      }
       case Check::encoding: {
         if (arguments.size() < 2) return;
         auto codec = machine.text_of(arguments[1], 32);
@@ -402,9 +443,9 @@ class PickleJudge final : public PickleListener {
   PickleContext context_;
   bool skips_arrays_;
   bool probing_ = false;
-  bool harm_ = false;
   bool persistent_seen_ = false;
   std::uint32_t object_calls_ = 0;
+  std::uint32_t embedded_ = 0;
   std::uint64_t arrays_ = 0;
   std::vector<Seen> seen_;
   std::vector<Detail> details_;
@@ -463,6 +504,23 @@ bool is_pickle(Reader& data, Budget& budget) {
   const auto end = machine.run();
   return end == PickleEnd::stopped || end == PickleEnd::out_of_budget || judge.saw_anything_known();
 }
+
+namespace {
+
+bool hides_harm(Reader& data, Budget& budget) {
+  ScanLimits limits = budget.limits();
+  limits.opcodes = 1'000'000;
+  limits.memory = 8u << 20;
+  Gathering nothing{.budget = Budget(limits, {})};
+  Inspection inspection(nothing, "");
+  PickleJudge judge(inspection, {}, false);
+  judge.probe_only();
+  PickleMachine machine(data, 0, nothing.budget, judge);
+  machine.run();
+  return judge.saw_harm();
+}
+
+}  // namespace
 
 std::string inspect_pickle_file(Reader& data, Inspection& inspection) {
   PickleContext context;

@@ -43,6 +43,12 @@ bool looks_like_real(std::string_view text) {
   return digit;
 }
 
+// PROTO and its number, as bytes; "gA" is how base64 of it begins, "80" how hexadecimal does.
+bool begins_like_pickle(const std::uint8_t* content, Kind kind) {
+  if (kind != Kind::text && content[0] == 0x80) return content[1] <= 5;
+  return kind != Kind::number && ((content[0] == 'g' && content[1] == 'A') || (content[0] == '8' && content[1] == '0'));
+}
+
 // A memo index in text, as int() reads it.
 std::optional<std::uint64_t> memo_index(std::string_view text) {
   std::uint64_t value = 0;
@@ -193,7 +199,9 @@ bool PickleMachine::constant(Kind kind, unsigned length_bytes) {
   std::uint64_t length = 0;
   for (unsigned i = 0; i < length_bytes; ++i) length |= std::uint64_t{cursor_.data()[i]} << 8 * i;
   cursor_.advance(length_bytes);
+  const bool may_hide = length >= 12 && cursor_.need(2) && begins_like_pickle(cursor_.data(), kind);
   if (!cursor_.skip(length)) return end(PickleEnd::truncated);
+  if (may_hide) listener_.embedded(*this, {kind, opcode_at_}, opcode_at_);
   return push({kind, opcode_at_});
 }
 
@@ -249,6 +257,7 @@ bool PickleMachine::put(std::uint64_t index) {
   const PickleValue absent{Kind::unknown};
   const std::uint64_t page = index >> 10;
   if (page > memo_pages_.size() + 64) {
+    if (index > (1u << 26)) listener_.anomaly(*this, PickleAnomaly::huge_memo_index, opcode_at_);
     const auto [place, added] = memo_far_.insert_or_assign(index, stack_.back());
     if (!added) return true;
     ++memo_count_;
@@ -423,8 +432,7 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
     }
     case 'P':
       if (!skip_line(line)) return false;
-      listener_.persistent(*this, {Kind::text, opcode_at_}, opcode_at_);
-      return push({Kind::persistent});
+      return push(listener_.persistent(*this, {Kind::text, opcode_at_}, opcode_at_));
     default: break;
   }
   if (!skip_line(line)) return false;
@@ -565,8 +573,7 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
     }
     case 'Q':
       if (!pop(value)) return false;
-      listener_.persistent(*this, value, opcode_at_);
-      return push({Kind::persistent});
+      return push(listener_.persistent(*this, value, opcode_at_));
     case 0x82: case 0x83: case 0x84: {
       const unsigned size = opcode == 0x82 ? 1 : opcode == 0x83 ? 2 : 4;
       if (!cursor_.need(size)) return end(PickleEnd::truncated);

@@ -72,6 +72,7 @@ enum class PickleAnomaly {
   frame_past_end,    // a frame announces more than there is
   computed_name,     // the name of an import is made by the stream
   long_name,         // the name of an import is longer than any real one
+  huge_memo_index,   // a memo entry so far out that CPython would reserve gigabytes for it
 };
 
 // How a run ended. Everything before it has happened, whatever it is.
@@ -92,7 +93,10 @@ class PickleListener {
   virtual void built(PickleMachine& machine, PickleValue target, PickleValue state, std::uint64_t offset) = 0;
   // SETITEM(S), APPEND(S), ADDITEMS on something else than a list, dict or set of the stream itself.
   virtual void changed(PickleMachine& machine, PickleValue target, std::uint64_t offset) = 0;
-  virtual void persistent(PickleMachine& machine, PickleValue id, std::uint64_t offset) = 0;
+  // The answer is what the id stands for, as far as it can be known.
+  virtual PickleValue persistent(PickleMachine& machine, PickleValue id, std::uint64_t offset) = 0;
+  // A constant that begins like a pickle of its own, plain or as text.
+  virtual void embedded(PickleMachine& machine, PickleValue constant, std::uint64_t offset) = 0;
   virtual void extension(PickleMachine& machine, std::uint32_t code, std::uint64_t offset) = 0;
   virtual void anomaly(PickleMachine& machine, PickleAnomaly kind, std::uint64_t offset) = 0;
 };

@@ -19,6 +19,7 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
     case Format::bzip2: return inspect_compressed(data, inspection, Compression::bzip2, "bzip2");
     case Format::xz: return inspect_compressed(data, inspection, Compression::xz, "xz");
     case Format::lzma: return inspect_compressed(data, inspection, Compression::lzma, "lzma");
+    case Format::joblib_old: return inspect_joblib_old(data, inspection);
     case Format::npy: inspect_npy(data, inspection); break;
     case Format::safetensors: inspect_safetensors(data, inspection); break;
     case Format::onnx: inspect_onnx(data, inspection); break;

@@ -78,6 +78,13 @@ void apply_zip64(ByteView extra, bool size_open, bool compressed_open, bool head
   }
 }
 
+bool leads_out_of_folder(std::string_view path) {
+  std::string slashed(path);
+  std::replace(slashed.begin(), slashed.end(), '\\', '/');
+  return slashed.starts_with('/') || slashed.find('\0') != std::string::npos || (slashed.size() > 1 && slashed[1] == ':') ||
+         ("/" + slashed + "/").find("/../") != std::string::npos;
+}
+
 class ZipWalk {
  public:
   ZipWalk(Reader& data, Inspection& inspection) : data_(data), inspection_(inspection) {}
@@ -118,7 +125,7 @@ class ZipWalk {
       member.name.assign(as_text(ByteView(texts).first(name)));
       apply_zip64(ByteView(texts).subspan(name), member.size == 0xffffffff, member.compressed == 0xffffffff, member.header == 0xffffffff, member);
       member.header += directory_.base;
-      if ((mode & 0170000) == 0120000) inspection_.find("zip.link", Severity::high, place, "the member is a symbolic link", {}, printable(member.name));
+      member.link = (mode & 0170000) == 0120000;
       members_.push_back(std::move(member));
     }
     if (at.position() < directory_.end && at.need(4) && load_le<std::uint32_t>(at.data()) == central_signature)
@@ -231,9 +238,13 @@ class ZipWalk {
       std::transform(folded.begin(), folded.end(), folded.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
       if (++seen[folded] == 2)
         inspection_.find("zip.duplicate-name", Severity::high, member.header, "two members have this name (case aside): loaders differ in which one they take", {}, printable(member.name));
-      if (member.name.starts_with('/') || member.name.find('\\') != std::string::npos || member.name.find('\0') != std::string::npos ||
-          (member.name.size() > 1 && member.name[1] == ':') || ("/" + member.name + "/").find("/../") != std::string::npos)
-        inspection_.find("zip.unsafe-path", Severity::high, member.header, "the member's name leads out of the folder it is unpacked into", {}, printable(member.name));
+      if (leads_out_of_folder(member.name))
+        inspection_.find("zip.unsafe-path", Severity::critical, member.header, "the member's name leads out of the folder it is unpacked into", {}, printable(member.name));
+      if (!member.link) continue;
+      const auto target = read_part(data_, member.data, member.compressed, 4096);
+      const bool out = member.method != 0 || !target || leads_out_of_folder(as_text(*target));
+      inspection_.find("zip.link", out ? Severity::critical : Severity::medium, member.header,
+                       out ? "a symbolic link that leads out of the folder it is unpacked into" : "the member is a symbolic link", {}, printable(member.name));
     }
   }
 

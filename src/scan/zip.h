@@ -23,6 +23,7 @@ struct ZipMember {
   bool listed = true;        // in the central directory
   bool local = true;         // has a local header where the directory says
   bool disagrees = false;    // the local header says something else about the content
+  bool link = false;         // a symbolic link, as the directory says
   std::uint16_t local_method = 0;
 };
 
