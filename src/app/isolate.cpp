@@ -44,6 +44,8 @@ struct IsolatedScanner::Impl {
 IsolatedScanner::IsolatedScanner(IsolationOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 IsolatedScanner::~IsolatedScanner() = default;
 
+const IsolationReport& IsolatedScanner::layers() const { return impl_->starter.report(); }
+
 Status IsolatedScanner::scan_paths(std::span<const std::string> paths, const OnReport& on_report) {
   return PathScan(impl_->options, impl_->starter, paths, on_report).run();
 }

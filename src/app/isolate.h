@@ -76,6 +76,9 @@ class IsolatedScanner {
   // error of read_at, such as a failed authentication, is returned as it is.
   Result<scan::Report> scan_reader(std::string_view name, std::uint64_t size, const ReadAt& read_at);
 
+  // What confined the worker that was started last; empty before the first.
+  const IsolationReport& layers() const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

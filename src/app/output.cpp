@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
-#include "base/secret.h"
 #include "core/rule_catalog.h"
 
 namespace hauberk::app {
@@ -15,28 +15,64 @@ namespace {
 
 constexpr std::string_view green = "32", red = "31", yellow = "33", dim = "2", bold = "1";
 
-bool variable_is_set(std::string_view variable) { return resolve(SecretRef{"env", std::string(variable)}).has_value(); }
+// https://no-color.org: set and not empty. CLICOLOR=0 and TERM=dumb say the same.
+bool colours_wanted() {
+  const auto value = [](const char* variable) {
+    return std::string_view(std::getenv(variable) != nullptr ? std::getenv(variable) : "");
+  };
+  return value("NO_COLOR").empty() && value("CLICOLOR") != "0" && value("TERM") != "dumb";
+}
 
-// The length of the UTF-8 sequence that starts here, or 0 if there is none.
-std::size_t sequence_length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
-  return length;
+struct CodePoint {
+  char32_t value;
+  std::size_t length;  // 0: this is no UTF-8
+};
+
+// Strict (Unicode 15, table 3-7): overlong forms of an escape character must not pass as something else.
+CodePoint first_code_point(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  const std::size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                             : (lead & 0xF0) == 0xE0        ? 3
+                             : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                            : 0;
+  if (length == 0 || length > text.size()) return {0, 0};
+  char32_t value = lead & (0xFFu >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return {0, 0};
+    value = value << 6 | (byte(i) & 0x3Fu);
+  }
+  constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (value < least[length] || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return {0, 0};
+  return {value, length};
+}
+
+// What a reader does not see, or sees in another place: controls, direction marks, zero widths, line ends, tags.
+bool is_deceptive(char32_t c) {
+  struct Range {
+    char32_t first, last;
+  };
+  constexpr Range ranges[] = {{0x00, 0x1F},     {0x7F, 0x9F},     {0xAD, 0xAD},      {0x61C, 0x61C},   {0x115F, 0x1160},
+                              {0x180E, 0x180E}, {0x200B, 0x200F}, {0x2028, 0x202E},  {0x2060, 0x206F}, {0x3164, 0x3164},
+                              {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE0FFF}};
+  return std::ranges::any_of(ranges, [c](Range range) { return c >= range.first && c <= range.last; });
 }
 
 // Columns on a terminal, near enough: one a code point.
 std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string_view colour_of(scan::ScanVerdict verdict) {
   switch (verdict) {
-    case scan::ScanVerdict::clean: return green;
-    case scan::ScanVerdict::malicious: return red;
-    default: return yellow;
+    case scan::ScanVerdict::clean:
+      return green;
+    case scan::ScanVerdict::malicious:
+      return red;
+    default:
+      return yellow;
   }
 }
 
@@ -53,31 +89,33 @@ std::string format_bytes(std::uint64_t bytes) {
 
 std::string cleaned(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    const auto lead = static_cast<unsigned char>(text[0]);
-    const bool control = lead < 0x20 || lead == 0x7f;
-    // C1 controls and the marks that turn the direction of text around are as dangerous to a reader as an escape.
-    const bool hidden = length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
-    const bool turns = length == 3 && (text.starts_with("\xE2\x80\xAA") || text.starts_with("\xE2\x80\xAB") || text.starts_with("\xE2\x80\xAC") ||
-                                       text.starts_with("\xE2\x80\xAD") || text.starts_with("\xE2\x80\xAE") || text.starts_with("\xE2\x81\xA6") ||
-                                       text.starts_with("\xE2\x81\xA7") || text.starts_with("\xE2\x81\xA8") || text.starts_with("\xE2\x81\xA9"));
-    if (length == 0 || control || hidden || turns) {
-      const std::size_t bad = std::max<std::size_t>(length, 1);
-      for (std::size_t i = 0; i < bad; ++i) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
-      text.remove_prefix(bad);
-    } else {
+    const auto [value, length] = first_code_point(text);
+    if (length > 0 && !is_deceptive(value)) {
       out += text.substr(0, length);
       text.remove_prefix(length);
+      continue;
     }
+    if (length > 1) {
+      out += fmt::format("\\u{{{:x}}}", static_cast<std::uint32_t>(value));
+    } else {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out;
 }
 
-Progress::Progress(std::string label, std::uint64_t total, bool shown) : label_(std::move(label)), total_(total), shown_(shown && total > 0) {}
+Progress::Progress(std::string label, std::uint64_t total, bool shown)
+    : label_(std::move(label)), total_(total), shown_(shown && total > 0) {}
 
 Progress::Progress(Progress&& other) noexcept
-    : label_(std::move(other.label_)), total_(other.total_), done_(other.done_), drawn_percent_(other.drawn_percent_), shown_(std::exchange(other.shown_, false)) {}
+    : label_(std::move(other.label_)),
+      total_(other.total_),
+      done_(other.done_),
+      drawn_percent_(other.drawn_percent_),
+      shown_(std::exchange(other.shown_, false)) {}
 
 void Progress::set(std::uint64_t done) {
   done_ = std::min(done, total_);
@@ -92,7 +130,8 @@ void Progress::draw() {
   const int filled = percent * columns / 100;
   std::string bar;
   for (int i = 0; i < columns; ++i) bar += i < filled ? "█" : "░";
-  std::fprintf(stderr, "\r%-10s %s %3d%%  %s of %s\x1b[K", label_.c_str(), bar.c_str(), percent, format_bytes(done_).c_str(), format_bytes(total_).c_str());
+  std::fprintf(stderr, "\r%-10s %s %3d%%  %s of %s\x1b[K", label_.c_str(), bar.c_str(), percent,
+               format_bytes(done_).c_str(), format_bytes(total_).c_str());
   std::fflush(stderr);
 }
 
@@ -103,7 +142,7 @@ void Progress::finish() {
 }
 
 Output::Output(bool json, bool quiet) : json_(json), quiet_(quiet) {
-  const bool colour = !variable_is_set("NO_COLOR");
+  const bool colour = colours_wanted();
   colour_out_ = colour && ::isatty(STDOUT_FILENO) != 0;
   colour_err_ = colour && ::isatty(STDERR_FILENO) != 0;
   progress_ = !quiet && ::isatty(STDERR_FILENO) != 0;
@@ -127,7 +166,9 @@ void Output::good(std::string_view text) {
 void Output::bad(std::string_view text) {
   if (!json_) std::printf("%s %s\n", coloured(red, "✗", colour_out_).c_str(), cleaned(text).c_str());
 }
-void Output::warn(std::string_view text) { std::fprintf(stderr, "%s %s\n", coloured(yellow, "!", colour_err_).c_str(), cleaned(text).c_str()); }
+void Output::warn(std::string_view text) {
+  std::fprintf(stderr, "%s %s\n", coloured(yellow, "!", colour_err_).c_str(), cleaned(text).c_str());
+}
 void Output::hint(std::string_view text) {
   if (!json_ && !quiet_) std::fprintf(stderr, "%s\n", coloured(dim, cleaned(text), colour_err_).c_str());
 }
@@ -160,25 +201,47 @@ void Output::reports(std::span<const scan::Report> reports) {
   if (json_) return;
   for (const auto& report : reports) {
     std::string verdict(scan::name(report.verdict));
-    std::ranges::transform(verdict, verdict.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-    std::printf("%s  %s  (%s, %s)\n", coloured(colour_of(report.verdict), fmt::format("{:12}", verdict), colour_out_).c_str(), cleaned(report.path).c_str(),
-                report.format.c_str(), format_bytes(report.size).c_str());
+    std::ranges::transform(verdict, verdict.begin(),
+                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    std::printf("%s  %s  (%s, %s)\n",
+                coloured(colour_of(report.verdict), fmt::format("{:12}", verdict), colour_out_).c_str(),
+                cleaned(report.path).c_str(), cleaned(report.format).c_str(), format_bytes(report.size).c_str());
     for (const auto& finding : report.findings) {
       Where where = finding.where;
       where.file.clear();
       const auto place = where.text();
-      std::printf("    %s %s%s%s\n", coloured(finding.severity >= Severity::high ? red : yellow, fmt::format("{:8}", name(finding.severity)), colour_out_).c_str(),
-                  cleaned(finding.message).c_str(), finding.excerpt.empty() ? "" : fmt::format("  {}", cleaned(finding.excerpt)).c_str(),
+      std::printf("    %s %s%s%s\n",
+                  coloured(finding.severity >= Severity::high ? red : yellow,
+                           fmt::format("{:8}", name(finding.severity)), colour_out_)
+                      .c_str(),
+                  cleaned(finding.message).c_str(),
+                  finding.excerpt.empty() ? "" : fmt::format("  {}", cleaned(finding.excerpt)).c_str(),
                   place.empty() ? "" : fmt::format("  ({})", cleaned(place)).c_str());
       const auto* rule = find_rule(finding.rule);
-      std::printf("             %s\n", coloured(dim, rule != nullptr ? fmt::format("{}: {}", finding.rule, rule->fix) : finding.rule, colour_out_).c_str());
+      std::printf(
+          "             %s\n",
+          coloured(dim, rule != nullptr ? fmt::format("{}: {}", finding.rule, rule->fix) : cleaned(finding.rule),
+                   colour_out_)
+              .c_str());
     }
     for (const auto& note : report.notes) std::printf("    note     %s\n", cleaned(note).c_str());
   }
 }
 
-Progress Output::progress(std::string label, std::uint64_t total_bytes) { return Progress(std::move(label), total_bytes, progress_ && !json_); }
+Progress Output::progress(std::string label, std::uint64_t total_bytes) {
+  return Progress(std::move(label), total_bytes, progress_ && !json_);
+}
 
-std::string Output::error_line(const Error& error) const { return fmt::format("{} {}", coloured(red, "error:", colour_err_), cleaned(error.text())); }
+std::string Output::error_line(const Error& error) const {
+  // Errors of the configuration show a line of the file and a caret below it: line ends stay.
+  std::string text;
+  const std::string whole = error.text();
+  for (std::size_t start = 0; start <= whole.size();) {
+    const auto end = std::min(whole.find('\n', start), whole.size());
+    text += (start == 0 ? "" : "\n") + cleaned(std::string_view(whole).substr(start, end - start));
+    start = end + 1;
+  }
+  return fmt::format("{} {}", coloured(red, "error:", colour_err_), text);
+}
 
 }  // namespace hauberk::app

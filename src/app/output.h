@@ -1,6 +1,6 @@
-// Output: what people and programs read. Results go to stdout, progress, hints and warnings to stderr. With --json nothing
-// but one JSON value reaches stdout. Colours only on a terminal, and never with NO_COLOR; progress only on a terminal.
-// Text from outside (file names, findings) is cleaned: no escape sequence reaches the terminal. One thread.
+// Output: what people and programs read. Results go to stdout, progress, hints and warnings to stderr. With --json
+// nothing but one JSON value reaches stdout. Colours only on a terminal, and never with NO_COLOR; progress only on a
+// terminal. Text from outside (file names, findings) is cleaned: no escape sequence reaches the terminal. One thread.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,31 @@
+// What `hauberk scan PATH…` looks at: every file that was named, and every file below every folder that was named,
+// sorted. Nothing is left out in silence: links, devices and folders that cannot be read stay in the list, for the
+// scanner to say that it could not check them. Links are never followed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "scan/report.h"
+
+namespace hauberk::app {
+
+struct ScanTargets {
+  std::vector<std::string> files;
+  std::vector<scan::Report> unread;  // folders that could not be listed
+  std::uint64_t bytes = 0;           // of the regular files, for progress
+};
+
+// Errc::not_found if a path that was named does not exist.
+Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> paths);
+
+// 1 for any REVIEW or MALICIOUS, else 3 for any MALFORMED or INCONCLUSIVE and for nothing at all, else 0.
+int scan_exit_code(std::span<const scan::Report> reports);
+
+// "3 files: 1 malicious, 2 clean".
+std::string summary_of(std::span<const scan::Report> reports);
+
+}  // namespace hauberk::app
