@@ -198,6 +198,14 @@ def prepared() -> Place:
     return _prepared[0]
 
 
+def deployment(place: Place, name: str, **sections) -> None:
+    """Changes the configuration of a deployment; rate_limit goes to the end of its guards."""
+    section = place.config.setdefault("deployments", {}).setdefault(name, {})
+    if "rate_limit" in sections:
+        section["guards"] = ["authn", "authz", "shape", {"rate_limit": sections.pop("rate_limit")}]
+    section.update(sections)
+
+
 def make_token(place: Place, subject: str, environment: str, *scopes: str, expires: str = "1d") -> str:
     arguments = [part for scope in scopes for part in ("--scope", scope)]
     return must(place.hauberk("token", "create", "--subject", subject, "--environment", environment, "--expires", expires, "--json", *arguments)).json()["token"]
