@@ -33,6 +33,8 @@ std::string_view name(Operation operation) {
     case Operation::model_metadata: return "metadata";
     case Operation::model_ready: return "ready";
     case Operation::server_metadata: return "server";
+    case Operation::server_live: return "live";
+    case Operation::server_ready: return "server_ready";
     case Operation::infer: return "infer";
     case Operation::chat: return "chat.completions";
     case Operation::completion: return "completions";

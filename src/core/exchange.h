@@ -21,7 +21,7 @@ enum class Surface { none, openai, v2 };
 std::string_view name(Surface surface);
 
 // What a route allows: the second half of every grant check.
-enum class Operation { none, list_models, model_metadata, model_ready, server_metadata, infer, chat, completion, embedding };
+enum class Operation { none, list_models, model_metadata, model_ready, server_metadata, server_live, server_ready, infer, chat, completion, embedding };
 std::string_view name(Operation operation);
 
 enum class DataType { boolean, uint8, uint16, uint32, uint64, int8, int16, int32, int64, fp16, bf16, fp32, fp64, bytes };

@@ -28,7 +28,9 @@ class Authz final : public Guard {
       case Operation::model_metadata:
       case Operation::model_ready: return who.allowed("infer", exchange.deployment) || who.allowed("read", exchange.deployment);
       case Operation::list_models:  // lists only what the caller may use
-      case Operation::server_metadata: return true;
+      case Operation::server_metadata:
+      case Operation::server_live:
+      case Operation::server_ready: return true;
       case Operation::none: return false;
     }
     return false;

@@ -1,0 +1,142 @@
+#include "gateway/surface_openai.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+
+namespace hauberk::gateway {
+namespace {
+
+std::unexpected<Error> bad(std::string message) { return fail(Errc::invalid, std::move(message)); }
+
+constexpr std::string_view roles[] = {"assistant", "developer", "function", "system", "tool", "user"};
+
+// The text of a message's content: a string, or the text parts of a list. Other parts (images, audio) are kept in the body.
+Result<std::string> content_text(const json::Value& content) {
+  if (const auto* text = content.as_string()) return *text;
+  if (content.is_null()) return std::string();
+  const auto* parts = content.as_array();
+  if (parts == nullptr) return bad("the content of a message must be a string or a list of parts");
+  std::string joined;
+  for (const auto& part : *parts) {
+    const auto type = part.text_or("type", "");
+    if (type.empty()) return bad("a part of a message has no type");
+    // An upstream that fetches a caller's address is a way into our network.
+    if (type == "image_url" || type == "input_image" || type == "video_url" || type == "audio_url") {
+      const auto* holder = part.find(type);
+      const auto url = holder != nullptr ? (holder->as_string() != nullptr ? std::string_view(*holder->as_string()) : holder->text_or("url", "")) : part.text_or("image_url", "");
+      if (!url.starts_with("data:")) return bad("media must be given inline (data:), not by address");
+    }
+    joined += part.text_or("text", part.text_or("refusal", ""));
+  }
+  return joined;
+}
+
+Status parse_messages(const json::Value& body, TextInput& input) {
+  const auto* messages = body.find("messages");
+  if (messages == nullptr || messages->as_array() == nullptr || messages->as_array()->empty()) return bad("messages must be a list with at least one message");
+  for (const auto& message : *messages->as_array()) {
+    const auto role = message.text_or("role", "");
+    if (!std::ranges::binary_search(roles, role)) return bad(fmt::format("a message has the role '{:.32}', which is not known", role));
+    const auto* content = message.find("content");
+    input.messages.push_back({std::string(role), TRY(content_text(content != nullptr ? *content : json::Value()))});
+  }
+  return {};
+}
+
+// prompt and input: a string, a list of strings, or lists of token numbers (kept in the body, no text).
+Status parse_texts(const json::Value& body, std::string_view key, TextInput& input) {
+  const auto* value = body.find(key);
+  if (value == nullptr || value->is_null()) return bad(fmt::format("{} is missing", key));
+  if (const auto* text = value->as_string()) {
+    input.texts.push_back(*text);
+    return {};
+  }
+  const auto* items = value->as_array();
+  if (items == nullptr || items->empty()) return bad(fmt::format("{} must be a string or a list that is not empty", key));
+  if (items->size() > 2048) return bad(fmt::format("{} has more than 2048 items", key));
+  for (const auto& item : *items) {
+    if (const auto* text = item.as_string()) input.texts.push_back(*text);
+    else if (!item.is_integer() && !item.is_array()) return bad(fmt::format("{} holds something else than texts or token numbers", key));
+  }
+  return {};
+}
+
+std::string_view error_type(int status) {
+  switch (status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 429: return "rate_limit_error";
+    default: return status < 500 ? "invalid_request_error" : "api_error";
+  }
+}
+
+void append_model(std::string& out, std::string_view name, std::int64_t created) {
+  out += "{\"id\":";
+  json::append_quoted(out, name);
+  fmt::format_to(std::back_inserter(out), ",\"object\":\"model\",\"created\":{},\"owned_by\":\"hauberk\"}}", created);
+}
+
+}  // namespace
+
+Result<TextInput> parse_openai(Operation operation, std::string_view body) {
+  auto parsed = json::parse(body, {.bytes = body.size() + 1, .depth = 64});
+  if (!parsed) return bad(parsed.error().message);
+  if (!parsed->is_object()) return bad("the body must be a JSON object");
+  TextInput input;
+  input.model = parsed->text_or("model", "");
+  if (input.model.empty()) return bad("model is missing");
+  if (const auto* stream = parsed->find("stream"); stream != nullptr && !stream->is_null()) {
+    if (stream->as_bool() == nullptr) return bad("stream must be true or false");
+    input.stream = *stream->as_bool();
+  }
+  for (const std::string_view key : {"max_tokens", "max_completion_tokens"})
+    if (const auto* value = parsed->find(key); value != nullptr && !value->is_null()) {
+      if (value->as_int() == nullptr) return bad(fmt::format("{} must be a whole number", key));
+      input.max_tokens = std::max(input.max_tokens.value_or(*value->as_int()), *value->as_int());
+    }
+  switch (operation) {
+    case Operation::chat: CHECK(parse_messages(*parsed, input)); break;
+    case Operation::completion: CHECK(parse_texts(*parsed, "prompt", input)); break;
+    case Operation::embedding: CHECK(parse_texts(*parsed, "input", input)); break;
+    default: return fail(Errc::internal, "not an operation of this surface");
+  }
+  input.body = std::move(*parsed);
+  return input;
+}
+
+std::string write_openai_upstream_body(const TextInput& input, std::string_view model) {
+  if (model.empty() || model == input.model) return json::write(input.body);
+  auto body = input.body;
+  body.set("model", model);
+  return json::write(body);
+}
+
+std::string write_openai_models(const std::vector<std::string>& names, std::int64_t created) {
+  std::string out = "{\"object\":\"list\",\"data\":[";
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i != 0) out += ',';
+    append_model(out, names[i], created);
+  }
+  return out + "]}";
+}
+
+std::string write_openai_model(std::string_view name, std::int64_t created) {
+  std::string out;
+  append_model(out, name, created);
+  return out;
+}
+
+std::string write_openai_error(int status, std::string_view message, std::string_view code) {
+  std::string out = "{\"error\":{\"message\":";
+  json::append_quoted(out, message);
+  fmt::format_to(std::back_inserter(out), ",\"type\":\"{}\",\"param\":null,\"code\":", error_type(status));
+  if (code.empty()) out += "null";
+  else json::append_quoted(out, code);
+  return out + "}}";
+}
+
+}  // namespace hauberk::gateway

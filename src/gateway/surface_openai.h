@@ -1,0 +1,24 @@
+// Surface of the OpenAI API: chat completions, completions, embeddings, models. Pure: bytes in, values out. The upstream
+// gets a body written anew from the validated value, with the model's name replaced by the one the upstream knows.
+// Errors are Errc::invalid with a text for the caller.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/exchange.h"
+
+namespace hauberk::gateway {
+
+Result<TextInput> parse_openai(Operation operation, std::string_view body);
+
+// `model`: the upstream's name for it; empty keeps the caller's.
+std::string write_openai_upstream_body(const TextInput& input, std::string_view model);
+
+std::string write_openai_models(const std::vector<std::string>& names, std::int64_t created_unix_seconds);
+std::string write_openai_model(std::string_view name, std::int64_t created_unix_seconds);
+// {"error":{"message","type","param","code"}} with the types that the official clients know.
+std::string write_openai_error(int status, std::string_view message, std::string_view code);
+
+}  // namespace hauberk::gateway
