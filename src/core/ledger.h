@@ -14,6 +14,12 @@
 
 namespace hauberk {
 
+// What happens to requests while their events cannot be recorded.
+enum class WhenFull {
+  refuse,  // they are refused (503) until there is room
+  drop,    // they go on; what is left out is counted, and a `gap` record says how many
+};
+
 struct LedgerRecord {
   std::uint64_t sequence = 0;  // from 1
   std::string line;            // the record's JSON as stored
