@@ -13,6 +13,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/sync.h"
 
 namespace hauberk::adapters {
 namespace {
@@ -311,6 +312,21 @@ TEST_P(CatalogContract, counts_every_change_and_no_refusal) {
   EXPECT_TRUE(changed());
   EXPECT_TRUE(catalog_->put_wrapped_keys({}));
   EXPECT_TRUE(changed());
+}
+
+TEST_P(CatalogContract, may_be_used_by_several_threads) {
+  constexpr std::size_t threads = 4, each = 20;
+  std::vector<Thread> running;
+  for (std::size_t t = 0; t < threads; ++t)
+    running.emplace_back([&, t] {
+      for (std::size_t i = 0; i < each; ++i) {
+        EXPECT_TRUE(catalog_->add_version(make_version("magika", std::to_string(t * 1000 + i)), {}, {}));
+        EXPECT_TRUE(catalog_->versions("magika"));
+        EXPECT_TRUE(catalog_->change_counter());
+      }
+    });
+  running.clear();  // joins
+  EXPECT_EQ(catalog_->versions("magika")->size(), threads * each);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, CatalogContract, testing::Values(false, true),

@@ -120,7 +120,7 @@ Result<Requirement> parse_requirement(const json::Value& value, const std::strin
 }  // namespace
 
 json::Value to_json(const Policy& policy) {
-  auto required = json::Value::array();
+  auto requirements = json::Value::array();
   for (const auto& requirement : policy.required) {
     auto entry = json::Value::object();
     const auto* brief = std::ranges::find(short_types, std::string_view(requirement.predicate_type),
@@ -135,10 +135,10 @@ json::Value to_json(const Policy& policy) {
       entry.set("where", std::move(clause));
     }
     if (requirement.max_age) entry.set("max_age", duration_text(*requirement.max_age));
-    required.push(std::move(entry));
+    requirements.push(std::move(entry));
   }
   auto value = json::Value::object();
-  value.set("required", std::move(required))
+  value.set("required", std::move(requirements))
       .set("approvals", policy.approvals)
       .set("self_approval", policy.self_approval);
   return value;
@@ -147,8 +147,8 @@ json::Value to_json(const Policy& policy) {
 Result<Policy> policy_from_json(const json::Value& value) {
   CHECK(check_members(value, "", {"required", "approvals", "self_approval"}));
   Policy policy;
-  if (const auto* required = value.find("required")) {
-    const auto* list = required->as_array();
+  if (const auto* requirements = value.find("required")) {
+    const auto* list = requirements->as_array();
     if (list == nullptr || list->size() > most_requirements)
       return fail(Errc::invalid, "expected a list of at most 64 requirements", "/required");
     for (std::size_t i = 0; i < list->size(); ++i)

@@ -25,12 +25,12 @@ class TokenTableTest : public testing::Test {
   std::string make(Environment environment = Environment::dev) {
     return make(environment, [](TokenRecord&) {});
   }
-  Result<Principal> verify(std::string_view token, Instant now = noon) {
-    return TokenTable(Environment::dev, records_, keys_).verify(token, now);
+  Result<Principal> verify(std::string_view token, Instant when = noon) {
+    return TokenTable(Environment::dev, records_, keys_).verify(token, when);
   }
   void expect_refused(std::string_view token, std::string_view message = "the API token is not valid here",
-                      Instant now = noon) {
-    const auto principal = verify(token, now);
+                      Instant when = noon) {
+    const auto principal = verify(token, when);
     ASSERT_FALSE(principal) << message;
     EXPECT_EQ(principal.error().code, Errc::unauthenticated);
     EXPECT_EQ(principal.error().message, message);

@@ -1,5 +1,7 @@
 #include "registry/importer.h"
 
+#include <algorithm>
+
 #include "support.h"
 
 namespace hauberk::registry {
