@@ -67,7 +67,8 @@ class IsolatedScanner {
   // Called once a path, with its index in `paths`, in the order in which files are done.
   using OnReport = std::function<void(std::size_t index, scan::Report report)>;
   // Opens each path without following a final link; what cannot be opened or is no regular file gets an INCONCLUSIVE
-  // report. Errc::unsupported: a required layer is missing. Errc::unavailable: no worker can be started.
+  // report. Errc::unavailable: a required layer is
+  // missing, or no worker can be started.
   Status scan_paths(std::span<const std::string> paths, const OnReport& on_report);
 
   // Like BlobReader::read_at: short only at the end. Called on this thread, never past `size`.

@@ -69,7 +69,7 @@ Result<std::unique_ptr<WorkerProcess>> WorkerStarter::start() {
                (state != report_.layers.end() ? " (" + state->detail + ")" : "");
   }
   if (!lacking.empty())
-    return fail(Errc::unsupported,
+    return fail(Errc::unavailable,
                 "the scanner cannot be isolated as required, so nothing is scanned. Missing: " + lacking +
                     ". To scan without it, write into the configuration: isolation: {require: " + list_of(remaining) +
                     "}");

@@ -12,7 +12,7 @@ class WorkerStarter {
  public:
   explicit WorkerStarter(const IsolationOptions& options) : options_(options) {}
 
-  // A worker that has said what confines it. Errc::unsupported: a required layer is missing.
+  // A worker that has said what confines it. Errc::unavailable: a required layer is missing, or none starts.
   Result<std::unique_ptr<WorkerProcess>> start();
   // The same, whatever is missing.
   Result<std::unique_ptr<WorkerProcess>> start_any();

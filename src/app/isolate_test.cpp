@@ -239,7 +239,7 @@ TEST(Isolate, refuses_to_scan_without_a_required_layer) {
   const auto status = scanner.scan_paths(paths, [&](std::size_t, const scan::Report&) { called = true; });
   ASSERT_FALSE(status);
   EXPECT_FALSE(called);
-  EXPECT_EQ(status.error().code, Errc::unsupported);
+  EXPECT_EQ(status.error().code, Errc::unavailable);
   EXPECT_THAT(status.error().message, HasSubstr("Missing: landlock; seccomp"));
   EXPECT_THAT(status.error().message, HasSubstr("isolation: {require: [namespaces]}"));
 }

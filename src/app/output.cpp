@@ -210,12 +210,13 @@ void Output::reports(std::span<const scan::Report> reports) {
       Where where = finding.where;
       where.file.clear();
       const auto place = where.text();
+      const bool says_it_already = finding.message.contains(finding.excerpt);
       std::printf("    %s %s%s%s\n",
                   coloured(finding.severity >= Severity::high ? red : yellow,
                            fmt::format("{:8}", name(finding.severity)), colour_out_)
                       .c_str(),
                   cleaned(finding.message).c_str(),
-                  finding.excerpt.empty() ? "" : fmt::format("  {}", cleaned(finding.excerpt)).c_str(),
+                  says_it_already ? "" : fmt::format("  {}", cleaned(finding.excerpt)).c_str(),
                   place.empty() ? "" : fmt::format("  ({})", cleaned(place)).c_str());
       const auto* rule = find_rule(finding.rule);
       std::printf(

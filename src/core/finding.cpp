@@ -169,7 +169,8 @@ json::Value to_sarif(std::span<const Finding> findings, std::string_view tool_ve
         crypto::sha256(as_bytes(same)).hex().substr(0, 32) + ":" + std::to_string(++seen[same]);
     json::Value result;
     result.set("ruleId", finding.rule).set("ruleIndex", index->second).set("level", sarif_level(finding.severity));
-    const std::string text = finding.excerpt.empty() ? finding.message : finding.message + ": " + finding.excerpt;
+    const std::string text =
+        finding.message.contains(finding.excerpt) ? finding.message : finding.message + ": " + finding.excerpt;
     result.set("message", json::Value().set("text", text.empty() ? finding.rule : text));
     result.set("locations", json::Value::array().push(sarif_location(finding.where)));
     result.set("partialFingerprints",

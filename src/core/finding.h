@@ -1,6 +1,6 @@
-// Finding: "something is wrong here". One type for the scanner, guards, configuration, policy and every later check, and
-// one rendering to text, JSON and SARIF 2.1.0. A finding names a Rule of the catalogue; the message says what was seen in
-// this place; the excerpt is masked by whoever makes it.
+// Finding: "something is wrong here". One type for the scanner, guards, configuration, policy and every later check,
+// and one rendering to text, JSON and SARIF 2.1.0. A finding names a Rule of the catalogue; the message says what was
+// seen in this place; the excerpt is masked by whoever makes it.
 #pragma once
 
 #include <cstdint>

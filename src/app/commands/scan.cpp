@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -16,10 +17,12 @@
 namespace hauberk::app {
 namespace {
 
+constexpr std::int64_t most_jobs = 16;
+
 struct ScanArguments {
   std::vector<std::string> paths;
   std::string sarif;
-  std::int64_t jobs = 2;
+  std::int64_t jobs = 0;
   bool hash = false;
 };
 
@@ -60,10 +63,12 @@ void print_reports(Context& context, std::span<const scan::Report> reports, cons
 Result<int> run_scan(const ScanArguments& arguments, Context& context) {
   if (context.json && arguments.sarif == "-")
     return fail(Errc::invalid, "--json and --sarif - both want stdout: name a file for one of them");
-  if (arguments.jobs < 1 || arguments.jobs > 16) return fail(Errc::invalid, "--jobs takes a number from 1 to 16");
+  if (arguments.jobs < 0 || arguments.jobs > most_jobs)
+    return fail(Errc::invalid, fmt::format("--jobs takes a number from 0 to {}", most_jobs));
   auto options = isolation_options(TRY(load_settings(context)).settings);
   options.hash = arguments.hash;
-  options.jobs = static_cast<unsigned>(arguments.jobs);
+  options.jobs = static_cast<unsigned>(arguments.jobs > 0 ? arguments.jobs
+                                                          : std::clamp(::sysconf(_SC_NPROCESSORS_ONLN), 1L, most_jobs));
   const auto start = context.clock.tick();
   auto targets = TRY(collect_targets(context.files, arguments.paths));
   std::vector<scan::Report> reports(targets.files.size());
@@ -100,7 +105,7 @@ Command scan_command() {
             args.option("--sarif", arguments->sarif, "FILE",
                         "also write the findings as SARIF 2.1.0; - instead of the table", Hint::file);
             args.flag("--hash", arguments->hash, "also compute the SHA-256 of each file, which reads all of it");
-            args.option("-j,--jobs", arguments->jobs, "N", "scan this many files at a time");
+            args.option("-j,--jobs", arguments->jobs, "N", "scan this many files at a time; 0: one for each processor");
             return [arguments](Context& context) { return run_scan(*arguments, context); };
           }};
 }
