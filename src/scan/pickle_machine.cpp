@@ -392,7 +392,8 @@ bool PickleMachine::read_line(std::string& line) {
   return line.size() <= line_limit || end(PickleEnd::bad_operand);
 }
 
-// Consumes a line. The head of it, at most one byte more than the limit, is all that anybody needs.
+// Consumes a line. The head of it, at most one byte more than the limit, is all that anybody needs. A last line without
+// its end is taken for one, less its last character: so the unpicklers do, and thus import and call what it names.
 bool PickleMachine::skip_line(std::string& head) {
   head.clear();
   while (cursor_.need(1)) {
@@ -403,7 +404,9 @@ bool PickleMachine::skip_line(std::string& head) {
     cursor_.advance(count + (newline ? 1 : 0));
     if (newline) return true;
   }
-  return end(PickleEnd::truncated);
+  if (cursor_.failed() || head.empty()) return end(PickleEnd::truncated);
+  head.pop_back();
+  return true;
 }
 
 bool PickleMachine::execute_line(std::uint8_t opcode) {
@@ -416,7 +419,7 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
     case 'i': {
       PickleValue callee;
       std::size_t mark = 0;
-      if (!pop_mark(mark) || !import_lines(callee)) return false;
+      if (!import_lines(callee) || !pop_mark(mark)) return false;  // pickle.py imports first, then misses the mark
       const auto all = std::span<const PickleValue>(stack_).subspan(mark);
       const std::vector<PickleValue> arguments(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), tuple_kept)));
       const bool complete = arguments.size() == all.size();
@@ -445,7 +448,8 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
 
 bool PickleMachine::import_lines(PickleValue& out) {
   std::string module, name;
-  if (!skip_line(module) || !skip_line(name)) return false;
+  // pickle.py imports the module even if the data ends before any name in it.
+  if (!skip_line(module) || (!skip_line(name) && (cursor_.failed() || module.empty()))) return false;
   if (module.size() > line_limit || name.size() > line_limit) {
     listener_.anomaly(*this, PickleAnomaly::long_name, opcode_at_);
     module.resize(std::min<std::size_t>(module.size(), 64));

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Writes the seed corpora of the scanner's fuzz targets: one small file for each form that a parser must know.
+
+Usage: make_seeds.py FOLDER   (the folder fuzz/corpus). Deterministic; needs nothing but Python.
+"""
+import gzip
+import io
+import json
+import pickle
+import struct
+import sys
+import zipfile
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+
+
+class Command:
+    def __reduce__(self):
+        return (print, ("a call that a scanner must see",))
+
+
+def pickles():
+    value = {"a": [1, 2.5, None, True, -70000, 1 << 70], "t": (1,), "t2": (1, 2), "t3": (1, 2, 3), "t4": (1, 2, 3, 4),
+             "o": OrderedDict(x=1), "s": {1, 2}, "f": frozenset((1,)), "b": b"bytes", "ba": bytearray(b"x"), "u": "\u00e9\n"}
+    for protocol in range(6):
+        yield f"plain_{protocol}", pickle.dumps(value, protocol)
+        yield f"call_{protocol}", pickle.dumps(Command(), protocol)
+    yield "inst", b"(S'id'\nios\nsystem\n."
+    yield "obj", b"(cos\nsystem\nS'id'\no."
+    yield "newobj_ex", b"\x80\x04\x8c\x08builtins\x8c\x06object\x93)}\x92."
+    yield "build_on_global", b"\x80\x04\x8c\x05numpy\x8c\x04size\x93}\x8c\x01a\x8c\x01bsb."
+    yield "extension", b"\x80\x02\x82\x01."
+    yield "frames", b"\x80\x04\x95\x05\0\0\0\0\0\0\0K\x01K\x02\x86."
+    yield "memo", b"\x80\x02K\x01q\x05h\x05r\x07\0\0\0j\x07\0\0\0\x94p9\ng9\n0."
+    yield "literals", b"(I0x10\nL12L\nF1.5\nS'a\\x41'\nV\\u0041\nI01\nP7\nt."
+    yield "nested", b"\x80\x03ctorch.storage\n_load_from_bytes\nB\x0c\0\0\0\x80\x02cos\nx\n.AAA\x85R."
+    magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+    rest = b"".join(pickle.dumps(v, 2) for v in (1001, {"little_endian": True}, OrderedDict(w=1), ["0"]))
+    yield "torch_legacy", magic + rest + bytes(40)
+
+
+def npy(descr, shape, data, version=1):
+    header = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode()
+    length = struct.pack("<H" if version == 1 else "<I", len(header))
+    return b"\x93NUMPY" + bytes((version, 0)) + length + header + data
+
+
+def arrays():
+    yield "float", npy("<f8", (2, 3), bytes(48))
+    yield "fields", npy([("a", "<i4"), ("b", "S3", (2,))], (1,), bytes(10), 2)
+    yield "object", npy("|O", (1,), pickle.dumps([1], 2))
+    yield "short", npy("<f8", (1000,), bytes(8))
+
+
+def archive(members, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as made:
+        for name, content in members:
+            info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
+            info.compress_type = method
+            made.writestr(info, content)
+    return out.getvalue()
+
+
+def archives():
+    inner = pickle.dumps({"w": 1}, 2)
+    torch = [("m/data.pkl", inner), ("m/version", b"3\n"), ("m/data/0", bytes(16))]
+    yield "torch", archive(torch)
+    yield "deflated", archive(torch, zipfile.ZIP_DEFLATED)
+    yield "duplicate", archive([("m/data.pkl", pickle.dumps(Command(), 2)), ("m/DATA.PKL", inner)])
+    yield "npz", archive([("a.npy", npy("<f4", (2,), bytes(8)))])
+    yield "script", archive([("m/constants.pkl", b"\x80\x02)."), ("m/code/__torch__.py", b"class M(Module):\n  pass\n"), ("m/data.pkl", inner)])
+    yield "nested", archive([("in.zip", archive([("x.pkl", inner)]))])
+    whole = bytearray(archive([("a", b"1"), ("hidden.pkl", inner)]))
+    yield "cut", bytes(whole[:-30])
+
+
+def number(value):
+    out = b""
+    while value > 127:
+        out += bytes((value & 127 | 128,))
+        value >>= 7
+    return out + bytes((value,))
+
+
+def field(tag, content):
+    if isinstance(content, int):
+        return number(tag << 3) + number(content)
+    content = content.encode() if isinstance(content, str) else content
+    return number(tag << 3 | 2) + number(len(content)) + content
+
+
+def external(location):
+    return field(8, "w") + field(13, field(1, "location") + field(2, location)) + field(14, 1)
+
+
+def onnx_models():
+    node = field(1, "x") + field(2, "y") + field(4, "Relu")
+    graph = field(1, node) + field(2, "g") + field(5, field(1, 2) + field(2, 1) + field(8, "w") + field(9, bytes(8)))
+    head = field(1, 8) + field(2, "seed") + field(8, field(2, 18))
+    yield "relu", head + field(7, graph)
+    yield "external", head + field(7, field(5, external("w.bin")))
+    yield "escape", head + field(7, field(5, external("../../secret")))
+    subgraph = field(1, field(4, "If") + field(5, field(1, "then") + field(6, field(5, external("/abs")))))
+    yield "subgraph", head + field(7, subgraph)
+    yield "domain", head + field(7, field(1, field(4, "Own") + field(7, "my.ops")))
+    yield "function", head + field(7, graph) + field(25, field(1, "f") + field(7, node) + field(10, "local"))
+
+
+def gguf_text(text):
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def gguf_models():
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3)
+    values = gguf_text("general.alignment") + struct.pack("<II", 4, 32)
+    values += gguf_text("tokenizer.chat_template") + struct.pack("<I", 8) + gguf_text("{{ messages }}")
+    values += gguf_text("list") + struct.pack("<IIQ", 9, 8, 2) + gguf_text("a") + gguf_text("b")
+    tensor = gguf_text("w") + struct.pack("<IQQIQ", 2, 32, 2, 2, 0)
+    body = head + values + tensor
+    yield "q4", body + bytes(-len(body) % 32) + bytes(36)
+    yield "cut", body[:-3]
+    yield "counts", b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 1 << 60)
+
+
+def safetensors_models():
+    def made(header, size):
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + bytes(size)
+    a = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
+    yield "one", made({"a": a}, 16)
+    yield "metadata", made({"__metadata__": {"k": "v"}, "a": a, "b": {"dtype": "U8", "shape": [], "data_offsets": [16, 17]}}, 17)
+    yield "hole", made({"a": dict(a, data_offsets=[8, 24])}, 24)
+    yield "overflow", made({"a": dict(a, shape=[1 << 62, 1 << 62])}, 16)
+
+
+def others():
+    plain = pickle.dumps({"w": 1}, 4)
+    yield "gzip", gzip.compress(plain, mtime=0)
+    yield "zlib", zlib.compress(plain)
+    yield "text", b"a note that is no model\n"
+    yield "elf", b"\x7fELF" + bytes(60)
+    tar = bytearray(512)
+    tar[0:1], tar[124:135], tar[156:157], tar[257:262] = b"x", b"%011o" % len(plain), b"0", b"ustar"
+    yield "tar", bytes(tar) + plain + bytes(1024 - len(plain))
+
+
+def main(folder):
+    corpora = {"pickle": pickles, "npy": arrays, "zip": archives, "onnx": onnx_models, "gguf": gguf_models, "safetensors": safetensors_models}
+    corpora = {name: list(make()) for name, make in corpora.items()}
+    first = [(f"{name}_{seeds[0][0]}", seeds[0][1]) for name, seeds in corpora.items()]
+    corpora["scanner"] = list(others()) + first
+    for name, seeds in corpora.items():
+        (Path(folder) / name).mkdir(parents=True, exist_ok=True)
+        for seed, content in seeds:
+            (Path(folder) / name / seed).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
