@@ -16,8 +16,6 @@ import tempfile
 import time
 import unittest
 
-from upstreams import free_port
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "build/release/hauberk"
 MAGIKA = ROOT / ".deps/magika/model.onnx"
@@ -80,15 +78,14 @@ class Gateway:
     """`hauberk serve` on loopback until stop(); use it as a context manager."""
 
     def __init__(self, place: Place, environment: str = "production", ready: bool = True, port: int = 0, **options):
-        self.place = place
-        self.port, self.admin_port = port or free_port(), free_port()
-        self.environment = environment
-        place.config["serve"] = place.config.get("serve", {}) | {
-            "listen": f"127.0.0.1:{self.port}", "admin_listen": f"127.0.0.1:{self.admin_port}", "environment": environment}
+        self.place, self.environment = place, environment
+        self.port, self.admin_port = port, 0  # 0: the system chooses; serve says which
+        place.config |= {"listen": f"127.0.0.1:{port}", "admin": {"listen": "127.0.0.1:0"}, "environment": environment}
         place.write_config()
-        self.log_path = place.folder / f"serve-{self.port}.log"
-        with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen(place.command("serve"), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=place.folder, **options)
+        number = len(list(place.folder.glob("serve-*.log")))
+        self.out_path, self.log_path = place.folder / f"serve-{number}.out", place.folder / f"serve-{number}.log"
+        with self.out_path.open("wb") as out, self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(place.command("serve", "--json"), stdout=out, stderr=log, stdin=subprocess.DEVNULL, cwd=place.folder, **options)
         if ready:
             self.wait_ready()
 
@@ -101,12 +98,19 @@ class Gateway:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log}")
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.admin("/health/ready")[0] == 200:
-                    return
+            if self.find_ports():
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    if self.admin("/health/ready")[0] == 200:
+                        return
             time.sleep(0.02)
         self.stop(signal.SIGKILL)
         raise AssertionError(f"serve did not become ready in {seconds} s:\n{self.log}")
+
+    def find_ports(self) -> bool:
+        with contextlib.suppress(ValueError):
+            told = json.JSONDecoder().raw_decode(self.out_path.read_text())[0]
+            self.port, self.admin_port = (int(told[key].rpartition(":")[2]) for key in ("listen", "admin"))
+        return self.admin_port != 0
 
     def wait_until(self, condition, seconds: float = 10, what: str = "it to happen") -> None:
         deadline = time.monotonic() + seconds
@@ -178,7 +182,8 @@ def version_of(command: list[str]) -> str:
 
 
 # What the prepared Place serves; each test may change it before it starts a gateway.
-CONFIG: dict = {}
+GUARDS = ["authn", "authz", {"rate_limit": {"per_minute": 1_000_000, "burst": 1_000_000}}, "shape"]
+CONFIG: dict = {"guards": GUARDS}
 
 _prepared: list[Place] = []
 
@@ -198,12 +203,13 @@ def prepared() -> Place:
     return _prepared[0]
 
 
-def deployment(place: Place, name: str, **sections) -> None:
-    """Changes the configuration of a deployment; rate_limit goes to the end of its guards."""
-    section = place.config.setdefault("deployments", {}).setdefault(name, {})
-    if "rate_limit" in sections:
-        section["guards"] = ["authn", "authz", "shape", {"rate_limit": sections.pop("rate_limit")}]
-    section.update(sections)
+def deployment(place: Place, name: str, **section) -> None:
+    """Changes the configuration of a deployment; rate_limit={...} is put into its list of guards."""
+    if "rate_limit" in section:
+        limit = section.pop("rate_limit")
+        section["guards"] = [guard if isinstance(guard, str) else {"rate_limit": limit} for guard in GUARDS]
+    others = [one for one in place.config.get("deployments", []) if one["name"] != name]
+    place.config["deployments"] = others + [{"name": name, **section}]
 
 
 def make_token(place: Place, subject: str, environment: str, *scopes: str, expires: str = "1d") -> str:

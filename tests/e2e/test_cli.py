@@ -201,12 +201,12 @@ class Config(Test):
 
     def test_the_schema_documents_every_key(self):
         schema = self.expect(self.make().hauberk("config", "schema")).out
-        for word in ("listen", "rate_limit", "requests"):
+        for word in ("listen", "rate_limit", "per_minute", "head_timeout", "credential"):
             self.assertIn(word, schema)
 
     def test_a_wrong_key_is_answered_with_place_caret_and_the_nearest_name(self):
         place = self.make()
-        place.write_config("serve:\n  lisen: 127.0.0.1:8080\n")
+        place.write_config("admin:\n  lisen: 127.0.0.1:8080\n")
         outcome = self.expect(place.hauberk("config", "check"), 2)
         self.assertRegex(outcome.err, r"hauberk\.yaml:2:3")
         self.assertIn("^", outcome.err)
@@ -214,8 +214,9 @@ class Config(Test):
 
     def test_wrong_values_and_broken_yaml_are_answered_with_their_place(self):
         place = self.make()
-        for text, where in (("serve:\n  listen: 17\n", "2:"), ("serve: [1, 2\n", ""), ("serve:\n\tlisten: x\n", "2:"), ("- a\n- b\n", "1:"), ("a: &x [*x]\n", ""),
-                            ("serve: {listen: 127.0.0.1:1, listen: 127.0.0.1:2}\n", "1:")):
+        for text, where in (("admin:\n  listen: 17\n", "2:"), ("guards: [1, 2\n", ""), ("admin:\n\tlisten: x\n", "2:"), ("- a\n- b\n", "1:"), ("a: &x [*x]\n", ""),
+                            ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "2:"), ("guards:\n  - authn\n  - authz\n  - rate_limt\n", "4:"),
+                            ("limits: {head_timeout: 10}\n", "1:"), ("workers: -1\n", "1:"), ("listen: 127.0.0.1:99999\n", "1:")):
             with self.subTest(text):
                 place.write_config(text)
                 outcome = self.expect(place.hauberk("config", "check"), 2)
@@ -223,9 +224,10 @@ class Config(Test):
 
     def test_a_secret_in_the_file_is_refused(self):
         place = self.make()
-        place.write_config("deployments:\n  a:\n    upstream:\n      url: http://127.0.0.1:1\n      credential: sk-literal-secret\n")
+        place.write_config("deployments:\n  - name: a\n    upstream:\n      url: http://127.0.0.1:1\n      credential: sk-literal-secret\n")
         outcome = self.expect(place.hauberk("config", "check"), 2)
         self.assertIn("env:", outcome.err)
+        self.assertNotIn("sk-literal-secret", outcome.err)
 
 
 class Tokens(Test):

@@ -14,7 +14,7 @@ class Http(Test):
     @classmethod
     def setUpClass(cls):
         cls.place = Place(copy_of=prepared())
-        cls.place.config.setdefault("gateway", {}).update(TIMEOUTS)
+        cls.place.config["limits"] = {"head_timeout": "1s", "body_timeout": "1s", "idle_timeout": "2s", "body_bytes": 1 << 20}
         cls.gateway = Gateway(cls.place)
         cls.token = cls.place.tokens["client"]
 
@@ -194,5 +194,3 @@ def drain(connection: socket.socket, seconds: float = 3) -> bytes:
             received += part
     return received
 
-
-TIMEOUTS: dict = {}

@@ -5,7 +5,7 @@ import os
 
 import openai
 
-from harness import Gateway, Place, Test, make_token, prepared, used
+from harness import Gateway, Place, Test, deployment, make_token, prepared, used
 from upstreams import LlamaServer, ScriptedUpstream
 
 HELLO = [{"role": "user", "content": "Say hello."}]
@@ -16,19 +16,14 @@ def say(script: str) -> list[dict]:
     return [{"role": "user", "content": "script:" + script}]
 
 
-def upstream(port: int, model: str, **more) -> dict:
-    """The configuration of a deployment that is an HTTP upstream."""
-    return {"upstream": {"url": f"http://127.0.0.1:{port}", "model": model, "credential": "env:UPSTREAM_KEY"}} | more
-
-
 class OpenAI(Test):
     @classmethod
     def setUpClass(cls):
         cls.scripted = ScriptedUpstream()
         cls.place = Place(copy_of=prepared())
         cls.llama = LlamaServer(cls.place.folder / "llama.log")
-        cls.place.config.setdefault("deployments", {}).update({
-            "scripted": upstream(cls.scripted.port, "scripted"), "smollm2": upstream(cls.llama.port, "smollm2"), "down": upstream(1, "down")})
+        for name, port in (("scripted", cls.scripted.port), ("smollm2", cls.llama.port), ("down", 1)):
+            deployment(cls.place, name, upstream={"url": f"http://127.0.0.1:{port}", "credential": "env:UPSTREAM_KEY", "idle_timeout": "2s", "first_byte_timeout": "30s"})
         cls.gateway = Gateway(cls.place, env=os.environ | {"UPSTREAM_KEY": UPSTREAM_KEY})
         cls.token = cls.place.tokens["client"]
         cls.client = cls.client_with(cls.token)
@@ -149,7 +144,7 @@ class OpenAI(Test):
                 self.assertEqual(self.stream(script), "One two three four five.")
 
     def test_a_stream_that_breaks_is_not_passed_off_as_whole(self):
-        for script in ("reset", "cut"):
+        for script in ("reset", "cut", "stall"):
             with self.subTest(script):
                 with self.assertRaises((openai.APIError, openai.APIConnectionError)):
                     self.stream(script)
@@ -178,7 +173,7 @@ class OpenAI(Test):
         marker = "quetzalcoatl-93712"
         self.client.chat.completions.create(model="scripted", messages=[{"role": "user", "content": marker}])
         self.gateway.request("POST", "/v1/chat/completions", f'{{"model": "scripted", "messages": "{marker}"}}', self.token)
-        told = self.expect(self.place.hauberk("ledger", "export", "--environment", "production", "--json")).out
+        told = self.expect(self.place.hauberk("ledger", "export", "--environment", "production", "--chain", "gateway")).out
         self.assertNotIn(marker, told)
         self.assertNotIn(marker, self.gateway.log)
         self.assertNotIn(self.token, told + self.gateway.log)

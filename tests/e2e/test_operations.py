@@ -18,7 +18,7 @@ PATH = "/v2/models/magika/infer"
 class Limits(Test):
     def test_too_many_requests_are_429_with_the_true_time_to_wait(self):
         place = self.make(copy_of=prepared())
-        deployment(place, "magika", rate_limit={"requests_per_minute": 120, "burst": 3})
+        deployment(place, "magika", rate_limit={"per_minute": 120, "burst": 3})
         gateway = self.serve(place)
         first, second = place.tokens["client"], make_token(place, "other", "production", "infer:*")
         answers = [gateway.request("POST", PATH, BODY, first) for _ in range(6)]
@@ -36,16 +36,16 @@ class Limits(Test):
 
     def test_a_limit_in_shadow_is_recorded_and_not_obeyed(self):
         place = self.make(copy_of=prepared())
-        deployment(place, "magika", rate_limit={"requests_per_minute": 60, "burst": 1, "mode": "shadow"})
+        deployment(place, "magika", rate_limit={"per_minute": 60, "burst": 1, "mode": "shadow"})
         gateway = self.serve(place)
         self.assertEqual({gateway.request("POST", PATH, BODY, place.tokens["client"])[0] for _ in range(5)}, {200})
         gateway.stop()
-        told = self.expect(place.hauberk("ledger", "export", "--environment", "production", "--json")).out
+        told = self.expect(place.hauberk("ledger", "export", "--environment", "production", "--chain", "gateway")).out
         self.assertRegex(told, r'"enforced":\s*false')
 
     def test_bodies_above_the_limit_of_the_deployment_are_413(self):
         place = self.make(copy_of=prepared())
-        place.config.setdefault("serve", {})["max_body"] = "4KiB"
+        place.config["limits"] = {"body_bytes": 4096}
         gateway = self.serve(place)
         self.assertEqual(gateway.request("POST", PATH, BODY, place.tokens["client"])[0], 413)
 
@@ -56,7 +56,7 @@ class Reload(Test):
         gateway = self.serve(place)
         token = place.tokens["client"]
         self.assertEqual({gateway.request("POST", PATH, BODY, token)[0] for _ in range(5)}, {200})
-        deployment(place, "magika", rate_limit={"requests_per_minute": 60, "burst": 1})
+        deployment(place, "magika", rate_limit={"per_minute": 60, "burst": 1})
         place.write_config()
         gateway.process.send_signal(signal.SIGHUP)
         gateway.wait_until(lambda: gateway.request("POST", PATH, BODY, token)[0] == 429, what="the new limit")
@@ -66,7 +66,7 @@ class Reload(Test):
         place = self.make(copy_of=prepared())
         gateway = self.serve(place)
         good = place.file.read_text()
-        for text in ("serve: [", good.replace("listen", "lisen", 1), "deployments: 7\n", ""):
+        for text in ("guards: [", good.replace("listen", "lisen", 1), "deployments: 7\n", "guards: [authn]\n"):
             before = len(gateway.log)
             place.write_config(text)
             gateway.process.send_signal(signal.SIGHUP)
@@ -143,7 +143,7 @@ class Tls(Test):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate,
                         "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
         os.chmod(key, 0o600)
-        place.config.setdefault("serve", {})["tls"] = {"certificate": str(certificate), "key": f"file:{key}"}
+        place.config["tls"] = {"certificate": str(certificate), "key": f"file:{key}"}
         gateway = self.serve(place)
 
         def ask(low, high):
@@ -170,7 +170,7 @@ class Usage(Test):
             ids.append(gateway.request("POST", PATH, BODY, token)[1]["x-request-id"])
         gateway.request("GET", "/nowhere", token=place.tokens["client"])
         gateway.stop()
-        told = self.expect(place.hauberk("ledger", "export", "--environment", "production", "--json")).out
+        told = self.expect(place.hauberk("ledger", "export", "--environment", "production", "--chain", "gateway")).out
         for one in ids:
             self.assertEqual(told.count(f'"{one}"'), 1, one)
         self.expect(place.hauberk("ledger", "verify"))
