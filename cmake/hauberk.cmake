@@ -60,13 +60,14 @@ function(hauberk_library name)
   hauberk_test(${name} SOURCES ${tests} LINK ${name} ${arg_LINK})
 endfunction()
 
-# hauberk_adapter(NAME [DEPS folder...] [LINK target...]): one file src/adapters/NAME.cpp = one target.
+# hauberk_adapter(NAME [DEPS folder...] [LINK target...]): one file src/adapters/NAME.cpp, perhaps with parts NAME_*.cpp, = one target.
 function(hauberk_adapter name)
   cmake_parse_arguments(arg "" "" "DEPS;LINK" ${ARGN})
   set(file ${CMAKE_SOURCE_DIR}/src/adapters/${name})
-  file(GLOB sources CONFIGURE_DEPENDS ${file}.cpp)
-  file(GLOB headers CONFIGURE_DEPENDS ${file}.h)
-  file(GLOB tests CONFIGURE_DEPENDS ${file}_test.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${file}.cpp ${file}_*.cpp)
+  file(GLOB headers CONFIGURE_DEPENDS ${file}.h ${file}_*.h)
+  file(GLOB tests CONFIGURE_DEPENDS ${file}_test.cpp ${file}_*_test.cpp)
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cpp$")
   if(NOT sources)
     return()
   endif()

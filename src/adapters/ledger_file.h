@@ -6,8 +6,8 @@
 // Errors: exhausted (disk full or queue full), denied (read-only), unavailable (another writer), corrupt (chain broken).
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,10 +50,18 @@ Result<LedgerState> verify_ledger(Files& files, const std::string& directory, cr
 // The last `count` records, oldest first.
 Result<std::vector<LedgerRecord>> tail_ledger(Files& files, const std::string& directory, std::size_t count);
 
-// Every record from `first` on, in order, as it is stored; stops when `sink` fails. Returns the next sequence, with which
-// it may be called again to follow a growing ledger.
-Result<std::uint64_t> read_ledger(Files& files, const std::string& directory, std::uint64_t first,
-                                  const std::function<Status(const LedgerRecord&)>& sink);
+// Reads records in order, from the sequence `first` on, as they are stored. next() answers nullopt where the ledger ends
+// now; called again later it goes on with what was appended since, by whichever process.
+class LedgerReader {
+ public:
+  LedgerReader(Files& files, std::string directory, std::uint64_t first = 1);
+  ~LedgerReader();
+  Result<std::optional<LedgerRecord>> next();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 // The signed checkpoints as they are stored, oldest first.
 Result<std::vector<std::string>> ledger_checkpoints(Files& files, const std::string& directory);

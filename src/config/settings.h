@@ -27,7 +27,7 @@ struct AdminSettings {
 
 enum class TlsVersion { tls1_2, tls1_3 };
 
-// Without a certificate the gateway speaks plain HTTP, which it does on loopback only unless told otherwise.
+// Without a certificate the gateway speaks plain HTTP.
 struct TlsSettings {
   std::string certificate;               // PEM file with the chain, leaf first
   std::optional<SecretRef> key;          // PEM

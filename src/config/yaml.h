@@ -58,7 +58,7 @@ struct YamlDocument {
 // `file` is only a name, for errors. An empty document is an empty object.
 std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::string_view file, const YamlLimits& limits = {});
 
-// Field errors with their places, in the order of the document.
+// Field errors with their places, in the order of the document. Values that may be secrets are cut out of the lines shown.
 std::vector<ConfigError> locate(const FieldErrors& errors, const YamlDocument& document, std::string_view text, std::string_view file);
 
 // The value as YAML in block style, texts quoted where they would be read as something else.

@@ -66,7 +66,7 @@ void read_unknown(const FieldList& list, const std::string& key, const FieldPlac
     std::ranges::sort(names);
     meaning = fmt::format("the keys here are: {}", fmt::join(names, ", "));
   }
-  place.errors.push_back({child_pointer(place.pointer, key), std::move(message), std::move(meaning), true});
+  place.errors.push_back({child_pointer(place.pointer, key), std::move(message), std::move(meaning), true, true});
 }
 
 }  // namespace
@@ -160,6 +160,7 @@ std::optional<SecretRef> read_secret(const FieldType& type, const json::Value& v
     if (auto reference = SecretRef::parse(*text)) return std::move(*reference);
   // What was found is not repeated: it may be the secret itself.
   place.fail(fmt::format("expected {}; a literal secret is not accepted here", type.text()));
+  place.errors.back().hide = true;
   return std::nullopt;
 }
 

@@ -46,6 +46,7 @@ struct FieldError {
   std::string message;  // "expected an integer from 1 to 1000000, found 0"
   std::string meaning;  // what the field is for; may be empty
   bool at_key = false;  // point at the key, not at the value
+  bool hide = false;    // the value may be a secret: not to be shown with the error
   bool operator==(const FieldError&) const = default;
 };
 using FieldErrors = std::vector<FieldError>;
@@ -78,8 +79,11 @@ struct FieldPlace {
   FieldErrors& errors;
   std::string pointer;
   std::string_view meaning;
-  void fail(std::string message) const { errors.push_back({pointer, std::move(message), std::string(meaning), false}); }
+  void fail(std::string message) const { errors.push_back({pointer, std::move(message), std::string(meaning)}); }
+  FieldPlace at(std::string_view key) const;  // a member of this place, for checks of a whole section
 };
+
+inline FieldPlace FieldPlace::at(std::string_view key) const { return {errors, child_pointer(pointer, key), meaning}; }
 
 namespace field_detail {
 
