@@ -12,7 +12,7 @@ hauberk_library(base   LINK fmt::fmt spdlog::spdlog)   # DEPS in a comment: haub
 hauberk_library(core   DEPS base)
 hauberk_library(scan   DEPS base core LINK ZLIB::ZLIB)
 hauberk_library(net    DEPS base
-                       LINK Boost::headers)
+                       LINK OpenSSL::SSL)
 hauberk_adapter(one    DEPS base core LINK SQLite::SQLite3)
 hauberk_adapter(two    DEPS base core)
 """
@@ -23,7 +23,7 @@ LONG_FUNCTION = "void f() {\n" + "  g();\n" * 130 + "}\n"
 LAYERS = [
     ("src/core/a.cpp", '#include "base/x.h"\n', None),
     ("src/core/a.cpp", '#include "core/x.h"\n', None),
-    ("src/net/a.cpp", "#include <boost/asio.hpp>\n#include <sys/socket.h>\n#include <fmt/format.h>\n", None),
+    ("src/net/a.cpp", "#include <openssl/ssl.h>\n#include <sys/socket.h>\n#include <fmt/format.h>\n", None),
     ("src/core/a_test.cpp", "#include <gtest/gtest.h>\n", None),
     ("src/adapters/one.cpp", '#include "adapters/one.h"\n#include <sqlite3.h>\n', None),
     ("src/base/a.cpp", '#include "core/x.h"\n', "src/base/a.cpp:1: \"core/x.h\": base may include nothing"),
@@ -35,7 +35,7 @@ LAYERS = [
     ("src/new/a.cpp", "int x;\n", "declared nowhere"),
     ("src/scan/a.cpp", "#include <openssl/evp.h>\n", "does not LINK"),
     ("src/scan/a.cpp", "#include <gtest/gtest.h>\n", "does not LINK"),
-    ("src/net/a.h", HEADER + "#include <boost/asio.hpp>\n", "belong into .cpp"),
+    ("src/net/a.h", HEADER + "#include <openssl/ssl.h>\n", "belong into .cpp"),
     ("src/core/a.h", HEADER + "#include <fmt/format.h>\n", "belong into .cpp"),
     ("src/core/a.h", HEADER + "#include <iostream>\n", "too heavy"),
 ]
