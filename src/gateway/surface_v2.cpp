@@ -12,7 +12,7 @@
 namespace hauberk::gateway {
 namespace {
 
-std::unexpected<Error> bad(std::string message) { return fail(Errc::invalid, std::move(message)); }
+std::unexpected<Error> bad_tensors(std::string message) { return fail(Errc::invalid, std::move(message)); }
 
 template <class T>
 void put(Bytes& out, T value) {
@@ -84,88 +84,88 @@ Status put_data(Tensor& tensor, const json::Value& data, std::uint64_t elements,
     for (const auto& item : *items) CHECK(put_data(tensor, item, elements, count));
     return {};
   }
-  if (++count > elements) return bad(fmt::format("the input '{:.64}' holds more values than its shape says", tensor.name));
-  if (!put_value(tensor, data)) return bad(fmt::format("the input '{:.64}' holds a value that is no {}", tensor.name, name(tensor.type)));
+  if (++count > elements) return bad_tensors(fmt::format("the input '{:.64}' holds more values than its shape says", tensor.name));
+  if (!put_value(tensor, data)) return bad_tensors(fmt::format("the input '{:.64}' holds a value that is no {}", tensor.name, name(tensor.type)));
   return {};
 }
 
 // BYTES in binary form: a little-endian length of 32 bits before each element.
 Status put_binary_strings(Tensor& tensor, std::string_view raw, std::uint64_t elements) {
   while (!raw.empty()) {
-    if (raw.size() < 4) return bad("a BYTES tensor is cut off");
+    if (raw.size() < 4) return bad_tensors("a BYTES tensor is cut off");
     const auto size = load_le<std::uint32_t>(reinterpret_cast<const std::uint8_t*>(raw.data()));
-    if (size > raw.size() - 4 || tensor.strings.size() >= elements) return bad("a BYTES tensor does not fit its shape");
+    if (size > raw.size() - 4 || tensor.strings.size() >= elements) return bad_tensors("a BYTES tensor does not fit its shape");
     tensor.strings.emplace_back(raw.substr(4, size));
     raw.remove_prefix(4 + size);
   }
-  if (tensor.strings.size() != elements) return bad("a BYTES tensor has fewer elements than its shape says");
+  if (tensor.strings.size() != elements) return bad_tensors("a BYTES tensor has fewer elements than its shape says");
   return {};
 }
 
 Status put_binary(Tensor& tensor, std::uint64_t size, std::string_view& raw, std::uint64_t elements) {
-  if (size > raw.size()) return bad(fmt::format("the input '{:.64}' has fewer bytes than its binary_data_size says", tensor.name));
+  if (size > raw.size()) return bad_tensors(fmt::format("the input '{:.64}' has fewer bytes than its binary_data_size says", tensor.name));
   const auto bytes = raw.substr(0, size);
   raw.remove_prefix(size);
   if (tensor.type == DataType::bytes) return put_binary_strings(tensor, bytes, elements);
   if (size != elements * size_of(tensor.type))
-    return bad(fmt::format("the input '{:.64}' has {} bytes, but its shape and datatype need {}", tensor.name, size, elements * size_of(tensor.type)));
+    return bad_tensors(fmt::format("the input '{:.64}' has {} bytes, but its shape and datatype need {}", tensor.name, size, elements * size_of(tensor.type)));
   tensor.data = to_bytes(bytes);
   return {};
 }
 
 Result<Tensor> parse_input(json::Value& input, std::string_view& raw, std::uint64_t max_elements) {
   Tensor tensor{.name = std::string(input.text_or("name", ""))};
-  if (tensor.name.empty()) return bad("an input has no name");
+  if (tensor.name.empty()) return bad_tensors("an input has no name");
   const auto type = parse_data_type(input.text_or("datatype", ""));
-  if (!type) return bad(fmt::format("the input '{:.64}' has no known datatype", tensor.name));
+  if (!type) return bad_tensors(fmt::format("the input '{:.64}' has no known datatype", tensor.name));
   tensor.type = *type;
   const auto* shape = input.find("shape");
-  if (shape == nullptr || shape->as_array() == nullptr || shape->as_array()->size() > 32) return bad(fmt::format("the input '{:.64}' has no shape", tensor.name));
+  if (shape == nullptr || shape->as_array() == nullptr || shape->as_array()->size() > 32) return bad_tensors(fmt::format("the input '{:.64}' has no shape", tensor.name));
   for (const auto& dimension : *shape->as_array()) {
-    if (dimension.as_int() == nullptr || *dimension.as_int() < 0) return bad(fmt::format("the shape of the input '{:.64}' holds something else than whole numbers from 0", tensor.name));
+    if (dimension.as_int() == nullptr || *dimension.as_int() < 0) return bad_tensors(fmt::format("the shape of the input '{:.64}' holds something else than whole numbers from 0", tensor.name));
     tensor.shape.push_back(*dimension.as_int());
   }
   const auto elements = TRY(element_count(tensor.shape));
-  if (elements > max_elements) return bad(fmt::format("the input '{:.64}' has more than {} elements", tensor.name, max_elements));
+  if (elements > max_elements) return bad_tensors(fmt::format("the input '{:.64}' has more than {} elements", tensor.name, max_elements));
   const auto* data = input.find("data");
   const auto* parameters = input.find("parameters");
   if (parameters != nullptr)
     for (const std::string_view forbidden : {"shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"})
-      if (parameters->find(forbidden) != nullptr) return bad("shared memory is not accepted here");
+      if (parameters->find(forbidden) != nullptr) return bad_tensors("shared memory is not accepted here");
   const auto* binary_size = parameters != nullptr ? parameters->find("binary_data_size") : nullptr;
-  if ((data != nullptr) == (binary_size != nullptr)) return bad(fmt::format("the input '{:.64}' must have either data or binary_data_size", tensor.name));
+  if ((data != nullptr) == (binary_size != nullptr)) return bad_tensors(fmt::format("the input '{:.64}' must have either data or binary_data_size", tensor.name));
   if (binary_size != nullptr) {
-    if (binary_size->as_int() == nullptr || *binary_size->as_int() < 0) return bad("binary_data_size must be a whole number");
+    if (binary_size->as_int() == nullptr || *binary_size->as_int() < 0) return bad_tensors("binary_data_size must be a whole number");
     CHECK(put_binary(tensor, static_cast<std::uint64_t>(*binary_size->as_int()), raw, elements));
     return tensor;
   }
   std::uint64_t count = 0;
   tensor.data.reserve(std::min<std::uint64_t>(elements, 1 << 16) * size_of(tensor.type));
   CHECK(put_data(tensor, *data, elements, count));
-  if (count != elements) return bad(fmt::format("the input '{:.64}' holds {} values, but its shape needs {}", tensor.name, count, elements));
+  if (count != elements) return bad_tensors(fmt::format("the input '{:.64}' holds {} values, but its shape needs {}", tensor.name, count, elements));
   return tensor;
 }
 
 Status parse_outputs(const json::Value& root, TensorInput& input) {
   if (const auto* parameters = root.find("parameters")) {
     const auto* binary = parameters->find("binary_data_output");
-    if (binary != nullptr && binary->as_bool() == nullptr) return bad("binary_data_output must be true or false");
+    if (binary != nullptr && binary->as_bool() == nullptr) return bad_tensors("binary_data_output must be true or false");
     input.all_binary = binary != nullptr && *binary->as_bool();
     for (const auto& [key, value] : parameters->as_object() != nullptr ? *parameters->as_object() : json::Object())
-      if (key.starts_with("triton_")) return bad(fmt::format("the parameter '{:.64}' is not accepted here", key));
+      if (key.starts_with("triton_")) return bad_tensors(fmt::format("the parameter '{:.64}' is not accepted here", key));
   }
   const auto* outputs = root.find("outputs");
   if (outputs == nullptr || outputs->is_null()) return {};
-  if (outputs->as_array() == nullptr || outputs->as_array()->size() > 1024) return bad("outputs must be a list");
+  if (outputs->as_array() == nullptr || outputs->as_array()->size() > 1024) return bad_tensors("outputs must be a list");
   for (const auto& output : *outputs->as_array()) {
     const auto name = output.text_or("name", "");
-    if (name.empty()) return bad("an output has no name");
+    if (name.empty()) return bad_tensors("an output has no name");
     bool binary = input.all_binary;
     if (const auto* parameters = output.find("parameters")) {
       for (const auto& [key, value] : parameters->as_object() != nullptr ? *parameters->as_object() : json::Object()) {
         if (key == "binary_data" && value.as_bool() != nullptr) binary = *value.as_bool();
-        else if (key.starts_with("shared_memory")) return bad("shared memory is not accepted here");
-        else if (key == "classification") return bad("classification is not offered here");
+        else if (key.starts_with("shared_memory")) return bad_tensors("shared memory is not accepted here");
+        else if (key == "classification") return bad_tensors("classification is not offered here");
       }
     }
     input.wanted_outputs.emplace_back(name);
@@ -258,18 +258,18 @@ void append_tensor_info(std::string& out, const std::vector<TensorInfo>& list) {
 }  // namespace
 
 Result<TensorInput> parse_v2_infer(std::string_view body, std::optional<std::size_t> json_size, std::uint64_t max_elements) {
-  if (json_size && *json_size > body.size()) return bad("Inference-Header-Content-Length is larger than the body");
+  if (json_size && *json_size > body.size()) return bad_tensors("Inference-Header-Content-Length is larger than the body");
   auto text = body.substr(0, json_size.value_or(body.size()));
   auto raw = body.substr(text.size());
   auto parsed = json::parse(text, {.bytes = body.size() + 1, .depth = 40});
-  if (!parsed) return bad(parsed.error().message);
+  if (!parsed) return bad_tensors(parsed.error().message);
   auto* inputs = parsed->find("inputs");
-  if (inputs == nullptr || inputs->as_array() == nullptr || inputs->as_array()->empty()) return bad("the request has no inputs");
-  if (inputs->as_array()->size() > 1024) return bad("the request has too many inputs");
+  if (inputs == nullptr || inputs->as_array() == nullptr || inputs->as_array()->empty()) return bad_tensors("the request has no inputs");
+  if (inputs->as_array()->size() > 1024) return bad_tensors("the request has too many inputs");
   TensorInput input{.id = std::string(parsed->text_or("id", "").substr(0, 256))};
   CHECK(parse_outputs(*parsed, input));
   for (auto& one : *inputs->as_array()) input.tensors.push_back(TRY(parse_input(one, raw, max_elements)));
-  if (!raw.empty()) return bad("bytes follow the last binary tensor");
+  if (!raw.empty()) return bad_tensors("bytes follow the last binary tensor");
   return input;
 }
 

@@ -5,16 +5,16 @@
 namespace hauberk::guard {
 namespace {
 
-constexpr std::string_view guard_name = "authz";
+constexpr std::string_view authz_name = "authz";
 
 class Authz final : public Guard {
  public:
-  std::string_view name() const override { return guard_name; }
+  std::string_view name() const override { return authz_name; }
   Needs needs() const override { return Needs::deployment; }
 
   Answer inspect(const Exchange& exchange, const GuardContext&) const override {
-    if (allowed(exchange)) return pass(guard_name);
-    return block(guard_name, Errc::denied, "no_grant", fmt::format("the token has no grant for {} on '{:.64}'", hauberk::name(exchange.operation), exchange.deployment));
+    if (allowed(exchange)) return pass(authz_name);
+    return block(authz_name, Errc::denied, "no_grant", fmt::format("the token has no grant for {} on '{:.64}'", hauberk::name(exchange.operation), exchange.deployment));
   }
 
  private:

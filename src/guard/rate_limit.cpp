@@ -7,7 +7,7 @@
 namespace hauberk::guard {
 namespace {
 
-constexpr std::string_view guard_name = "rate_limit";
+constexpr std::string_view rate_limit_name = "rate_limit";
 
 std::int64_t whole_seconds(Duration d) { return (d.count() + 999'999'999) / 1'000'000'000; }
 
@@ -20,7 +20,7 @@ class RateLimit final : public Guard {
         limit_text_(std::to_string(config.per_minute)),
         limiter_(std::move(limiter)) {}
 
-  std::string_view name() const override { return guard_name; }
+  std::string_view name() const override { return rate_limit_name; }
   Needs needs() const override { return Needs::deployment; }
 
   Answer inspect(const Exchange& exchange, const GuardContext& context) const override {
@@ -29,7 +29,7 @@ class RateLimit final : public Guard {
     key += '\n';
     key += exchange.principal.token_id.empty() ? exchange.peer : exchange.principal.token_id;
     const auto admission = limiter_->admit(key, rate_, context.tick);
-    auto answer = admission.allowed ? pass(guard_name) : throttle(admission);
+    auto answer = admission.allowed ? pass(rate_limit_name) : throttle(admission);
     answer.headers.reserve(5);
     answer.headers.emplace_back("RateLimit-Policy", policy_);
     answer.headers.emplace_back("RateLimit", fmt::format("\"default\";r={};t={}", admission.remaining, whole_seconds(admission.reset_after)));
@@ -41,7 +41,7 @@ class RateLimit final : public Guard {
 
  private:
   Answer throttle(const Admission& admission) const {
-    Answer answer = block(guard_name, Errc::exhausted, "rate", fmt::format("too many requests: {} a minute are allowed; try again in {} s", config_.per_minute, whole_seconds(admission.retry_after)));
+    Answer answer = block(rate_limit_name, Errc::exhausted, "rate", fmt::format("too many requests: {} a minute are allowed; try again in {} s", config_.per_minute, whole_seconds(admission.retry_after)));
     answer.verdict.action = VerdictAction::throttle;
     answer.verdict.retry_after = admission.retry_after;
     return answer;

@@ -9,7 +9,7 @@
 namespace hauberk::guard {
 namespace {
 
-constexpr std::string_view guard_name = "shape";
+constexpr std::string_view shape_name = "shape";
 
 // Parameters of the OpenAI API that a validated request may carry. What is not here could switch on something in an
 // upstream that nobody thought of.
@@ -78,17 +78,17 @@ class Shape final : public Guard {
  public:
   Shape(const ShapeConfig& config, std::shared_ptr<const ModelInfo> model) : config_(config), model_(std::move(model)) {}
 
-  std::string_view name() const override { return guard_name; }
+  std::string_view name() const override { return shape_name; }
   Needs needs() const override { return Needs::input; }
 
   Answer inspect(const Exchange& exchange, const GuardContext&) const override {
     if (const auto* tensors = std::get_if<TensorInput>(&exchange.input)) return inspect_tensors(*tensors);
     if (const auto* text = std::get_if<TextInput>(&exchange.input)) return inspect_text(*text);
-    return pass(guard_name);
+    return pass(shape_name);
   }
 
  private:
-  static Answer refuse(std::string_view reason, std::string message) { return block(guard_name, Errc::invalid, reason, std::move(message)); }
+  static Answer refuse(std::string_view reason, std::string message) { return block(shape_name, Errc::invalid, reason, std::move(message)); }
 
   Answer inspect_tensors(const TensorInput& input) const {
     if (!model_) return refuse("not_a_tensor_model", "this deployment takes no tensors");
@@ -102,7 +102,7 @@ class Shape final : public Guard {
     }
     for (const auto& wanted : input.wanted_outputs)
       if (std::ranges::none_of(model_->outputs, [&](const TensorInfo& o) { return o.name == wanted; })) return refuse("unknown_output", fmt::format("the model has no output '{:.64}'", wanted));
-    return pass(guard_name);
+    return pass(shape_name);
   }
 
   std::optional<Answer> inspect_tensor(const Tensor& tensor, const TensorInfo& info) const {
@@ -143,7 +143,7 @@ class Shape final : public Guard {
     if (!config_.allow_logprobs)
       for (const std::string_view key : {"logprobs", "top_logprobs", "echo", "logit_bias"})
         if (const auto* value = input.body.find(key); value != nullptr && wanted(*value)) return refuse("logprobs", fmt::format("{} is not allowed here", key));
-    return pass(guard_name);
+    return pass(shape_name);
   }
 
   // null, false, 0 and {} ask for nothing; official clients send them.

@@ -8,7 +8,7 @@
 namespace hauberk::scan {
 namespace {
 
-constexpr std::string_view rule = "gguf.malformed";
+constexpr std::string_view gguf_rule = "gguf.malformed";
 constexpr std::uint64_t text_kept = 1u << 20;
 
 struct Block {
@@ -54,7 +54,7 @@ class GgufWalk {
  private:
   void bad(std::string what, std::string name = {}) {
     if (at_.failed()) return inspection_.inconclusive("scan.not-scanned", "the data cannot be read");
-    inspection_.malformed(rule, at_.position(), std::move(what), printable(name));
+    inspection_.malformed(gguf_rule, at_.position(), std::move(what), printable(name));
   }
   bool number(unsigned size, std::uint64_t& out) {
     if (!at_.need(size)) return false;

@@ -8,7 +8,7 @@ namespace hauberk::scan {
 namespace {
 
 constexpr int depth_limit = 64;  // graphs within attributes within graphs
-constexpr std::string_view rule = "onnx.malformed";
+constexpr std::string_view onnx_rule = "onnx.malformed";
 
 bool leads_out(std::string_view path) {
   if (path.starts_with('/') || path.starts_with('~') || path.find('\\') != std::string_view::npos || path.find('\0') != std::string_view::npos) return true;
@@ -44,7 +44,7 @@ class OnnxWalk {
       if (stopped_) return;
     }
     if (model.broken()) return broken(at_.position());
-    if (!graph_seen) return inspection_.malformed(rule, 0, "the model has no graph");
+    if (!graph_seen) return inspection_.malformed(onnx_rule, 0, "the model has no graph");
     report_domains();
   }
 
@@ -53,7 +53,7 @@ class OnnxWalk {
     if (stopped_) return;
     stopped_ = true;
     if (at_.failed()) inspection_.inconclusive("scan.not-scanned", "the data cannot be read");
-    else inspection_.malformed(rule, offset, "a message is damaged or cut off");
+    else inspection_.malformed(onnx_rule, offset, "a message is damaged or cut off");
   }
 
   // Visits the fields of a message; `visit` gets those that are bytes.
@@ -147,12 +147,12 @@ class OnnxWalk {
       if (leads_out(value))
         inspection_.find("onnx.external-data-path", Severity::critical, offset, "would read the file " + printable(value) + " outside the model's folder", printable(value), where);
       else if (value.empty())
-        inspection_.malformed(rule, offset, "a tensor's data lies in a file without a name", where);
+        inspection_.malformed(onnx_rule, offset, "a tensor's data lies in a file without a name", where);
       else if (files_.insert(value).second && files_.size() <= 16)
         inspection_.find("onnx.external-data", Severity::low, offset, "weights lie in the file " + printable(value) + " beside the model, which is not part of this scan", printable(value), where);
     } else if (key == "offset" || key == "length") {
       const bool number = !value.empty() && value.size() < 20 && value.find_first_not_of("0123456789") == std::string::npos;
-      if (!number) inspection_.malformed(rule, offset, "the " + key + " of external data is no number", where);
+      if (!number) inspection_.malformed(onnx_rule, offset, "the " + key + " of external data is no number", where);
     } else if (key != "checksum" && key != "basepath") {
       inspection_.find("onnx.external-data-key", Severity::high, offset, "external data with the key " + printable(key) + ", which loaders may take for an attribute", {}, where);
     } else if (key == "basepath") {

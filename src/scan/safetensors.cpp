@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint64_t header_limit = 100'000'000;         // of the reference reader
 constexpr std::uint64_t header_read = 16u << 20;            // larger ones are not taken into memory
-constexpr std::string_view rule = "safetensors.malformed";
+constexpr std::string_view safetensors_rule = "safetensors.malformed";
 
 struct ElementType {
   std::string_view name;
@@ -43,7 +43,7 @@ class SafetensorsCheck {
   }
 
  private:
-  void bad(std::string_view name, std::string what) { inspection_.malformed(rule, 0, std::move(what), printable(name)); }
+  void bad(std::string_view name, std::string what) { inspection_.malformed(safetensors_rule, 0, std::move(what), printable(name)); }
 
   bool metadata(const json::Value& value) {
     const auto* members = value.as_object();
@@ -90,15 +90,15 @@ bool is_safetensors(Reader& data) {
 
 void inspect_safetensors(Reader& data, Inspection& inspection) {
   const auto head = read_part(data, 0, 8, 8);
-  if (!head) return inspection.failed(head.error(), rule, 0);
+  if (!head) return inspection.failed(head.error(), safetensors_rule, 0);
   const auto length = load_le<std::uint64_t>(head->data());
-  if (length > header_limit || length > data.size() - 8) return inspection.malformed(rule, 0, "the header is longer than the file or than any header may be");
+  if (length > header_limit || length > data.size() - 8) return inspection.malformed(safetensors_rule, 0, "the header is longer than the file or than any header may be");
   if (length > header_read) return inspection.inconclusive("scan.budget-exhausted", "the header is larger than the scan reads");
   const auto header = read_part(data, 8, length, header_read);
-  if (!header) return inspection.failed(header.error(), rule, 8);
+  if (!header) return inspection.failed(header.error(), safetensors_rule, 8);
   const auto value = json::parse(as_text(*header), {.bytes = header_read, .depth = 16});
-  if (!value) return inspection.malformed(rule, 8, "the header is not strict JSON: " + printable(value.error().message));
-  if (!value->is_object()) return inspection.malformed(rule, 8, "the header is no object");
+  if (!value) return inspection.malformed(safetensors_rule, 8, "the header is not strict JSON: " + printable(value.error().message));
+  if (!value->is_object()) return inspection.malformed(safetensors_rule, 8, "the header is no object");
   SafetensorsCheck(inspection, data.size() - 8 - length).check(*value->as_object());
 }
 

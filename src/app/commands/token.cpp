@@ -59,7 +59,7 @@ Result<int> run_create(const CreateArguments& arguments, Context& context) {
   return 0;
 }
 
-Result<int> run_list(const std::string& wanted, Context& context) {
+Result<int> run_token_list(const std::string& wanted, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   std::vector<std::vector<std::string>> rows;
   json::Value list = json::Value::array();
@@ -79,12 +79,12 @@ Result<int> run_list(const std::string& wanted, Context& context) {
   return 0;
 }
 
-struct RevokeArguments {
+struct RevokeTokenArguments {
   std::string id;
   std::string environment;
 };
 
-Result<int> run_revoke(const RevokeArguments& arguments, Context& context) {
+Result<int> run_token_revoke(const RevokeTokenArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
   const auto principal = TRY(workspace->principal(environment));
@@ -95,7 +95,7 @@ Result<int> run_revoke(const RevokeArguments& arguments, Context& context) {
   return 0;
 }
 
-const std::vector<std::string> environment_names = {"dev", "staging", "production"};
+const std::vector<std::string> token_environments = {"dev", "staging", "production"};
 
 }  // namespace
 
@@ -107,7 +107,7 @@ std::vector<Command> token_commands() {
                   "Example: hauberk token create --environment production --subject web --scope 'infer:fraud-*' --expires 30d",
        .declare = [](Args& args) -> Run {
          auto a = std::make_shared<CreateArguments>();
-         args.choice("-e,--environment", a->environment, environment_names, "where it is valid").required();
+         args.choice("-e,--environment", a->environment, token_environments, "where it is valid").required();
          args.option("-s,--subject", a->subject, "NAME", "whom it stands for").required();
          args.option("--scope", a->scopes, "SCOPE", "what it may do; may be given several times").required();
          args.option("--expires", a->expires, "DURATION", "lifetime such as 12h or 30d, or never");
@@ -118,17 +118,17 @@ std::vector<Command> token_commands() {
        .details = "",
        .declare = [](Args& args) -> Run {
          auto wanted = std::make_shared<std::string>();
-         args.choice("-e,--environment", *wanted, environment_names, "only this environment");
-         return [wanted](Context& context) { return run_list(*wanted, context); };
+         args.choice("-e,--environment", *wanted, token_environments, "only this environment");
+         return [wanted](Context& context) { return run_token_list(*wanted, context); };
        }},
       {.name = "token revoke",
        .summary = "end a token now",
        .details = "",
        .declare = [](Args& args) -> Run {
-         auto a = std::make_shared<RevokeArguments>();
+         auto a = std::make_shared<RevokeTokenArguments>();
          args.positional("ID", a->id, "the id that `hauberk token list` shows");
-         args.choice("-e,--environment", a->environment, environment_names, "where it is valid").required();
-         return [a](Context& context) { return run_revoke(*a, context); };
+         args.choice("-e,--environment", a->environment, token_environments, "where it is valid").required();
+         return [a](Context& context) { return run_token_revoke(*a, context); };
        }},
   };
 }
