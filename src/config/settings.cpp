@@ -24,12 +24,16 @@ void check_listen(const std::string& listen, const FieldPlace& place) {
 // http or https, a host, perhaps a port and a path; no user, no query: credentials have a field of their own.
 void check_url(const std::string& url, const FieldPlace& place) {
   std::string_view rest = url;
-  if (rest.starts_with("https://")) rest.remove_prefix(8);
-  else if (rest.starts_with("http://")) rest.remove_prefix(7);
-  else return place.fail("expected an address such as http://127.0.0.1:8000 or https://models.example.com/v1");
+  if (rest.starts_with("https://"))
+    rest.remove_prefix(8);
+  else if (rest.starts_with("http://"))
+    rest.remove_prefix(7);
+  else
+    return place.fail("expected an address such as http://127.0.0.1:8000 or https://models.example.com/v1");
   const auto host = rest.substr(0, rest.find('/'));
   if (host.empty()) return place.fail("the address names no host");
-  if (url.find_first_of("?#@ \t\\\"<>") != std::string::npos || std::ranges::any_of(url, [](char c) { return c < 0x20 || c == 0x7f; })) {
+  if (url.find_first_of("?#@ \t\\\"<>") != std::string::npos ||
+      std::ranges::any_of(url, [](char c) { return c < 0x20 || c == 0x7f; })) {
     place.fail("an address without user, password, query and spaces is expected; a key goes into `credential`");
     place.errors.back().hide = true;
     return;
@@ -43,17 +47,24 @@ void check_deployment(const DeploymentSettings& deployment, const FieldPlace& pl
   if (deployment.model)
     if (auto named = check_name(*deployment.model); !named) place.at("model").fail(std::move(named).error().message);
   if (deployment.upstream && (deployment.model || deployment.version))
-    place.at("upstream").fail("a deployment serves either a model of the registry or an upstream: remove `upstream`, or `model` and `version`");
+    place.at("upstream")
+        .fail(
+            "a deployment serves either a model of the registry or an upstream: remove `upstream`, or `model` and "
+            "`version`");
 }
 
 void check_settings(const Settings& settings, const FieldPlace& place) {
   check_listen(settings.listen, place.at("listen"));
   if (settings.listen == settings.admin.listen && !settings.listen.ends_with(":0"))
-    place.at("admin").at("listen").fail("the admin listener needs an address of its own; metrics and health are not for everybody");
+    place.at("admin").at("listen").fail(
+        "the admin listener needs an address of its own; metrics and health are not for everybody");
   std::set<std::string_view> names;
   for (std::size_t i = 0; i < settings.deployments.size(); ++i)
     if (!names.insert(settings.deployments[i].name).second)
-      place.at("deployments").at(std::to_string(i)).at("name").fail(fmt::format("a second deployment is named '{}'", settings.deployments[i].name));
+      place.at("deployments")
+          .at(std::to_string(i))
+          .at("name")
+          .fail(fmt::format("a second deployment is named '{}'", settings.deployments[i].name));
 }
 
 FieldErrors check_guards(const json::Value& document, const Hooks& hooks) {
@@ -66,7 +77,8 @@ FieldErrors check_guards(const json::Value& document, const Hooks& hooks) {
   };
   check(document, "/guards");
   if (const auto* deployments = document.find("deployments"); deployments != nullptr && deployments->is_array())
-    for (std::size_t i = 0; i < deployments->as_array()->size(); ++i) check((*deployments->as_array())[i], fmt::format("/deployments/{}/guards", i));
+    for (std::size_t i = 0; i < deployments->as_array()->size(); ++i)
+      check((*deployments->as_array())[i], fmt::format("/deployments/{}/guards", i));
   return errors;
 }
 
@@ -77,20 +89,26 @@ const Fields<AdminSettings>& AdminSettings::fields() {
       Fields<AdminSettings>{
           field("listen", &AdminSettings::listen, "address of /metrics and /health; keep it away from clients"),
       }
-          .with_check([](const AdminSettings& admin, const FieldPlace& place) { check_listen(admin.listen, place.at("listen")); });
+          .with_check([](const AdminSettings& admin, const FieldPlace& place) {
+            check_listen(admin.listen, place.at("listen"));
+          });
   return list;
 }
 
 const Fields<TlsSettings>& TlsSettings::fields() {
   static const Fields<TlsSettings> list =
       Fields<TlsSettings>{
-          field("certificate", &TlsSettings::certificate, "PEM file with the certificate chain, the server's own first; without it the gateway speaks plain HTTP"),
+          field(
+              "certificate", &TlsSettings::certificate,
+              "PEM file with the certificate chain, the server's own first; without it the gateway speaks plain HTTP"),
           field("key", &TlsSettings::key, "where the private key (PEM) of the certificate is"),
-          field("min_version", &TlsSettings::min_version, choices<TlsVersion>({{"1.2", TlsVersion::tls1_2}, {"1.3", TlsVersion::tls1_3}}),
+          field("min_version", &TlsSettings::min_version,
+                choices<TlsVersion>({{"1.2", TlsVersion::tls1_2}, {"1.3", TlsVersion::tls1_3}}),
                 "the oldest version of TLS that is spoken"),
       }
           .with_check([](const TlsSettings& tls, const FieldPlace& place) {
-            if (tls.certificate.empty() != !tls.key.has_value()) place.fail("certificate and key belong together: one of them is missing");
+            if (tls.certificate.empty() != !tls.key.has_value())
+              place.fail("certificate and key belong together: one of them is missing");
           });
   return list;
 }
@@ -99,12 +117,17 @@ const Fields<LimitSettings>& LimitSettings::fields() {
   static const Fields<LimitSettings> list{
       field("head_bytes", &LimitSettings::head_bytes, range(1024, 1 << 20), "request line and headers of a request"),
       field("body_bytes", &LimitSettings::body_bytes, range(1024, std::int64_t{1} << 34), "body of a request"),
-      field("connections", &LimitSettings::connections, range(1, 1'000'000), "open connections of all workers together"),
-      field("head_timeout", &LimitSettings::head_timeout, range(milliseconds(100), minutes(10)), "from a request's first byte to the end of its head"),
+      field("connections", &LimitSettings::connections, range(1, 1'000'000),
+            "open connections of all workers together"),
+      field("head_timeout", &LimitSettings::head_timeout, range(milliseconds(100), minutes(10)),
+            "from a request's first byte to the end of its head"),
       field("body_timeout", &LimitSettings::body_timeout, range(milliseconds(100), hours(1)), "for the body to arrive"),
-      field("idle_timeout", &LimitSettings::idle_timeout, range(milliseconds(100), hours(1)), "a connection without a request is closed then"),
-      field("total_timeout", &LimitSettings::total_timeout, range(milliseconds(100), hours(24)), "for a whole request, streams included"),
-      field("drain", &LimitSettings::drain, range(milliseconds(0), hours(1)), "how long requests in flight may take to end at shutdown"),
+      field("idle_timeout", &LimitSettings::idle_timeout, range(milliseconds(100), hours(1)),
+            "a connection without a request is closed then"),
+      field("total_timeout", &LimitSettings::total_timeout, range(milliseconds(100), hours(24)),
+            "for a whole request, streams included"),
+      field("drain", &LimitSettings::drain, range(milliseconds(0), hours(1)),
+            "how long requests in flight may take to end at shutdown"),
   };
   return list;
 }
@@ -112,14 +135,22 @@ const Fields<LimitSettings>& LimitSettings::fields() {
 const Fields<UpstreamSettings>& UpstreamSettings::fields() {
   static const Fields<UpstreamSettings> list =
       Fields<UpstreamSettings>{
-          field("url", &UpstreamSettings::url, required, "server that speaks the OpenAI API, such as http://127.0.0.1:8000; a path is put before /v1/…"),
-          field("credential", &UpstreamSettings::credential, "where the key is that the gateway sends to the upstream as a bearer token; clients never see it"),
-          field("models", &UpstreamSettings::models, length(0, 1000), "model names accepted in requests; if empty, the deployment's name"),
-          field("connect_timeout", &UpstreamSettings::connect_timeout, range(milliseconds(10), minutes(5)), "to connect to the upstream"),
-          field("first_byte_timeout", &UpstreamSettings::first_byte_timeout, range(milliseconds(10), hours(1)), "until the upstream begins to answer"),
-          field("idle_timeout", &UpstreamSettings::idle_timeout, range(milliseconds(10), hours(1)), "between two pieces of an answer"),
+          field("url", &UpstreamSettings::url, required,
+                "server that speaks the OpenAI API, such as http://127.0.0.1:8000; a path is put before /v1/…"),
+          field("credential", &UpstreamSettings::credential,
+                "where the key is that the gateway sends to the upstream as a bearer token; clients never see it"),
+          field("models", &UpstreamSettings::models, length(0, 1000),
+                "model names accepted in requests; if empty, the deployment's name"),
+          field("connect_timeout", &UpstreamSettings::connect_timeout, range(milliseconds(10), minutes(5)),
+                "to connect to the upstream"),
+          field("first_byte_timeout", &UpstreamSettings::first_byte_timeout, range(milliseconds(10), hours(1)),
+                "until the upstream begins to answer"),
+          field("idle_timeout", &UpstreamSettings::idle_timeout, range(milliseconds(10), hours(1)),
+                "between two pieces of an answer"),
       }
-          .with_check([](const UpstreamSettings& upstream, const FieldPlace& place) { check_url(upstream.url, place.at("url")); });
+          .with_check([](const UpstreamSettings& upstream, const FieldPlace& place) {
+            check_url(upstream.url, place.at("url"));
+          });
   return list;
 }
 
@@ -127,10 +158,14 @@ const Fields<DeploymentSettings>& DeploymentSettings::fields() {
   static const Fields<DeploymentSettings> list =
       Fields<DeploymentSettings>{
           field("name", &DeploymentSettings::name, required, "name under which clients find it"),
-          field("model", &DeploymentSettings::model, "name of the model in the registry; by default the name of the deployment"),
-          field("version", &DeploymentSettings::version, range(1, 1'000'000'000), "serve this version only; by default what was promoted to the environment"),
-          field("upstream", &DeploymentSettings::upstream, "a server to put the guards in front of, instead of a model of the registry"),
-          field("guards", &DeploymentSettings::guards, "the guards of this deployment, in order; by default those of the root"),
+          field("model", &DeploymentSettings::model,
+                "name of the model in the registry; by default the name of the deployment"),
+          field("version", &DeploymentSettings::version, range(1, 1'000'000'000),
+                "serve this version only; by default what was promoted to the environment"),
+          field("upstream", &DeploymentSettings::upstream,
+                "a server to put the guards in front of, instead of a model of the registry"),
+          field("guards", &DeploymentSettings::guards,
+                "the guards of this deployment, in order; by default those of the root"),
       }
           .with_check(check_deployment);
   return list;
@@ -138,11 +173,16 @@ const Fields<DeploymentSettings>& DeploymentSettings::fields() {
 
 const Fields<LedgerSettings>& LedgerSettings::fields() {
   static const Fields<LedgerSettings> list{
-      field("when_full", &LedgerSettings::when_full, choices<WhenFull>({{"refuse", WhenFull::refuse}, {"drop", WhenFull::drop}}),
-            "while events cannot be recorded, such as on a full disk: refuse requests (503), or serve them and record how many events are missing"),
-      field("sync_interval", &LedgerSettings::sync_interval, range(microseconds(0), seconds(10)), "longest time from an event to the disk; the loss if the machine dies"),
-      field("segment_bytes", &LedgerSettings::segment_bytes, range(64 << 10, std::int64_t{1} << 34), "a new file is begun after so much"),
-      field("checkpoint_every", &LedgerSettings::checkpoint_every, range(1, 10'000'000), "records between two signed checkpoints; one is also made every minute and at shutdown"),
+      field("when_full", &LedgerSettings::when_full,
+            choices<WhenFull>({{"refuse", WhenFull::refuse}, {"drop", WhenFull::drop}}),
+            "while events cannot be recorded, such as on a full disk: refuse requests (503), or serve them and record "
+            "how many events are missing"),
+      field("sync_interval", &LedgerSettings::sync_interval, range(microseconds(0), seconds(10)),
+            "longest time from an event to the disk; the loss if the machine dies"),
+      field("segment_bytes", &LedgerSettings::segment_bytes, range(64 << 10, std::int64_t{1} << 34),
+            "a new file is begun after so much"),
+      field("checkpoint_every", &LedgerSettings::checkpoint_every, range(1, 10'000'000),
+            "records between two signed checkpoints; one is also made every minute and at shutdown"),
   };
   return list;
 }
@@ -150,10 +190,14 @@ const Fields<LedgerSettings>& LedgerSettings::fields() {
 const Fields<LogSettings>& LogSettings::fields() {
   static const Fields<LogSettings> list{
       field("level", &LogSettings::level,
-            choices<log::Level>({{"debug", log::Level::debug}, {"info", log::Level::info}, {"warning", log::Level::warning}, {"error", log::Level::error}}),
+            choices<log::Level>({{"debug", log::Level::debug},
+                                 {"info", log::Level::info},
+                                 {"warning", log::Level::warning},
+                                 {"error", log::Level::error}}),
             "least level that is printed: error is for somebody now, warning in working hours, info for nobody"),
       field("format", &LogSettings::format,
-            choices<log::Format>({{"automatic", log::Format::automatic}, {"json", log::Format::json}, {"text", log::Format::text}}),
+            choices<log::Format>(
+                {{"automatic", log::Format::automatic}, {"json", log::Format::json}, {"text", log::Format::text}}),
             "automatic is text on a terminal and JSON lines elsewhere"),
   };
   return list;
@@ -162,9 +206,12 @@ const Fields<LogSettings>& LogSettings::fields() {
 const Fields<IsolationSettings>& IsolationSettings::fields() {
   static const Fields<IsolationSettings> list{
       field("require", &IsolationSettings::require,
-            choices<IsolationLayer>({{"namespaces", IsolationLayer::namespaces}, {"landlock", IsolationLayer::landlock}, {"seccomp", IsolationLayer::seccomp}}),
+            choices<IsolationLayer>({{"namespaces", IsolationLayer::namespaces},
+                                     {"landlock", IsolationLayer::landlock},
+                                     {"seccomp", IsolationLayer::seccomp}}),
             "layers without which nothing is scanned; take one off only where the kernel lacks it"),
-      field("memory", &IsolationSettings::memory, range(64 << 20, std::int64_t{1} << 40), "bytes of memory that one scan may use"),
+      field("memory", &IsolationSettings::memory, range(64 << 20, std::int64_t{1} << 40),
+            "bytes of memory that one scan may use"),
       field("time_limit", &IsolationSettings::time_limit, range(seconds(1), hours(24)), "for the scan of one file"),
   };
   return list;
@@ -175,14 +222,17 @@ const Fields<Settings>& Settings::fields() {
       Fields<Settings>{
           field("data", &Settings::data, length(1, 4096), "folder of keys, models, catalogue and ledger"),
           field("environment", &Settings::environment,
-                choices<Environment>({{"dev", Environment::dev}, {"staging", Environment::staging}, {"production", Environment::production}}),
+                choices<Environment>({{"dev", Environment::dev},
+                                      {"staging", Environment::staging},
+                                      {"production", Environment::production}}),
                 "the environment that this gateway serves"),
           field("listen", &Settings::listen, "address of the gateway, such as 127.0.0.1:8080 or [::]:443"),
           field("admin", &Settings::admin, "metrics and health"),
           field("tls", &Settings::tls, "encryption of the gateway's listener"),
           field("limits", &Settings::limits, "bounds of sizes and times"),
           field("guards", &Settings::guards, "the guards of every deployment that lists none, in order"),
-          field("deployments", &Settings::deployments, length(0, 1000), "what is served beside the promoted models, or otherwise than by default"),
+          field("deployments", &Settings::deployments, length(0, 1000),
+                "what is served beside the promoted models, or otherwise than by default"),
           field("ledger", &Settings::ledger, "the record of what happened"),
           field("log", &Settings::log, "the operator's log on standard error"),
           field("workers", &Settings::workers, range(0, 1024), "threads that serve requests; 0 is one a core"),
@@ -197,7 +247,8 @@ const DeploymentSettings* Settings::deployment(std::string_view name) const {
   return found != deployments.end() ? &*found : nullptr;
 }
 
-std::expected<Settings, std::vector<ConfigError>> load_settings(std::string_view text, std::string_view file, const Hooks& hooks) {
+std::expected<Settings, std::vector<ConfigError>> load_settings(std::string_view text, std::string_view file,
+                                                                const Hooks& hooks) {
   const auto document = parse_yaml(text, file);
   if (!document) return std::unexpected(std::vector{document.error()});
   auto settings = parse_fields<Settings>(document->value);
@@ -230,8 +281,10 @@ json::Value schema(const Hooks& hooks) {
 
 std::string reference_markdown(const Hooks& hooks) {
   std::string out =
-      "# hauberk.yaml\n\nGenerated by `hauberk config schema --format markdown` from the field lists in the code. Every key may be left out; what is\n"
-      "not named here is refused. Durations carry a unit: `250ms`, `30s`, `15m`, `12h`, `30d`. Sizes are bytes. Secrets stand here as\n"
+      "# hauberk.yaml\n\nGenerated by `hauberk config schema --format markdown` from the field lists in the code. "
+      "Every key may be left out; what is\n"
+      "not named here is refused. Durations carry a unit: `250ms`, `30s`, `15m`, `12h`, `30d`. Sizes are bytes. "
+      "Secrets stand here as\n"
       "references only: `env:NAME` or `file:/run/secrets/name`.\n\n";
   out += hauberk::reference_markdown(Settings::fields(), "The root");
   if (hooks.guards_reference) out += "\n## guards\n\n" + hooks.guards_reference();
@@ -239,7 +292,9 @@ std::string reference_markdown(const Hooks& hooks) {
 }
 
 Result<HostPort> parse_host_port(std::string_view text) {
-  const auto bad = [&] { return fail(Errc::invalid, "expected an address and a port, such as 127.0.0.1:8080 or [::1]:8080"); };
+  const auto bad = [&] {
+    return fail(Errc::invalid, "expected an address and a port, such as 127.0.0.1:8080 or [::1]:8080");
+  };
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return bad();
   HostPort out{std::string(text.substr(0, colon)), 0};
@@ -248,7 +303,8 @@ Result<HostPort> parse_host_port(std::string_view text) {
   if (port.empty() || error != std::errc() || end != port.data() + port.size()) return bad();
   const bool bracketed = out.host.starts_with('[') && out.host.ends_with(']') && out.host.size() > 2;
   if (bracketed) out.host = out.host.substr(1, out.host.size() - 2);
-  const std::string_view allowed = bracketed ? "0123456789abcdefABCDEF:.%" : "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+  const std::string_view allowed =
+      bracketed ? "0123456789abcdefABCDEF:.%" : "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
   if (out.host.find_first_not_of(allowed) != std::string::npos) return bad();
   return out;
 }

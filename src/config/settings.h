@@ -1,6 +1,6 @@
-// Settings: the one configuration file as one struct. Defaults are the initialisers below; the field lists in settings.cpp
-// say what is accepted and are the source of `hauberk config schema` and docs/reference/config.md. Secrets stand in it as
-// references only. Values; pure; any thread.
+// Settings: the one configuration file as one struct. Defaults are the initialisers below; the field lists in
+// settings.cpp say what is accepted and are the source of `hauberk config schema` and docs/reference/config.md. Secrets
+// stand in it as references only. Values; pure; any thread.
 #pragma once
 
 #include <expected>
@@ -29,8 +29,8 @@ enum class TlsVersion { tls1_2, tls1_3 };
 
 // Without a certificate the gateway speaks plain HTTP.
 struct TlsSettings {
-  std::string certificate;               // PEM file with the chain, leaf first
-  std::optional<SecretRef> key;          // PEM
+  std::string certificate;       // PEM file with the chain, leaf first
+  std::optional<SecretRef> key;  // PEM
   TlsVersion min_version = TlsVersion::tls1_2;
   static const Fields<TlsSettings>& fields();
 };
@@ -39,21 +39,21 @@ struct LimitSettings {
   std::uint32_t head_bytes = 16 << 10;
   std::uint64_t body_bytes = 32u << 20;
   std::uint32_t connections = 4096;
-  Duration head_timeout = std::chrono::seconds(10);    // from the first byte to the end of the head
+  Duration head_timeout = std::chrono::seconds(10);  // from the first byte to the end of the head
   Duration body_timeout = std::chrono::seconds(60);
-  Duration idle_timeout = std::chrono::seconds(75);    // between requests
-  Duration total_timeout = std::chrono::minutes(10);   // one request, streams included
-  Duration drain = std::chrono::seconds(30);           // at shutdown
+  Duration idle_timeout = std::chrono::seconds(75);   // between requests
+  Duration total_timeout = std::chrono::minutes(10);  // one request, streams included
+  Duration drain = std::chrono::seconds(30);          // at shutdown
   static const Fields<LimitSettings>& fields();
 };
 
 struct UpstreamSettings {
-  std::string url;                       // http://host:port or https://…, without a path or with a prefix
-  std::optional<SecretRef> credential;   // sent as a bearer token
-  std::vector<std::string> models;       // names accepted in requests; empty: the deployment's name only
+  std::string url;                      // http://host:port or https://…, without a path or with a prefix
+  std::optional<SecretRef> credential;  // sent as a bearer token
+  std::vector<std::string> models;      // names accepted in requests; empty: the deployment's name only
   Duration connect_timeout = std::chrono::seconds(5);
   Duration first_byte_timeout = std::chrono::seconds(120);
-  Duration idle_timeout = std::chrono::seconds(60);    // between two chunks of an answer
+  Duration idle_timeout = std::chrono::seconds(60);  // between two chunks of an answer
   static const Fields<UpstreamSettings>& fields();
 };
 
@@ -62,7 +62,7 @@ struct DeploymentSettings {
   std::optional<std::string> model;      // registry name; by default the deployment's name, unless upstream is given
   std::optional<std::uint32_t> version;  // serve this one only; by default what was promoted
   std::optional<UpstreamSettings> upstream;
-  json::Value guards;                    // null: the list of the root
+  json::Value guards;  // null: the list of the root
   static const Fields<DeploymentSettings>& fields();
 };
 
@@ -84,8 +84,8 @@ enum class IsolationLayer { namespaces, landlock, seccomp };
 
 struct IsolationSettings {
   std::vector<IsolationLayer> require{IsolationLayer::namespaces, IsolationLayer::landlock, IsolationLayer::seccomp};
-  std::uint64_t memory = 1ull << 30;                 // bytes, of one scan
-  Duration time_limit = std::chrono::minutes(5);     // for one file
+  std::uint64_t memory = 1ull << 30;              // bytes, of one scan
+  Duration time_limit = std::chrono::minutes(5);  // for one file
   static const Fields<IsolationSettings>& fields();
 };
 
@@ -96,11 +96,11 @@ struct Settings {
   AdminSettings admin;
   TlsSettings tls;
   LimitSettings limits;
-  json::Value guards;                    // null: the default list
+  json::Value guards;  // null: the default list
   std::vector<DeploymentSettings> deployments;
   LedgerSettings ledger;
   LogSettings log;
-  std::uint32_t workers = 0;             // 0: one a core
+  std::uint32_t workers = 0;  // 0: one a core
   IsolationSettings isolation;
   static const Fields<Settings>& fields();
 
@@ -115,7 +115,8 @@ struct Hooks {
 };
 
 // `file` is only a name, for errors; all mistakes are told at once, in the order of the file.
-std::expected<Settings, std::vector<ConfigError>> load_settings(std::string_view text, std::string_view file, const Hooks& hooks);
+std::expected<Settings, std::vector<ConfigError>> load_settings(std::string_view text, std::string_view file,
+                                                                const Hooks& hooks);
 
 // The settings in effect, defaults included.
 json::Value show(const Settings& settings);

@@ -13,17 +13,24 @@
 namespace hauberk::config {
 namespace {
 
-// Strict UTF-8 (RFC 3629): no overlong forms, no surrogates. The offset of the first bad byte, or none. NUL is bad, too.
+// Strict UTF-8 (RFC 3629): no overlong forms, no surrogates. The offset of the first bad byte, or none. NUL is bad,
+// too.
 std::optional<std::size_t> first_bad_byte(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto byte = [&](std::size_t k) { return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u; };
     const unsigned c = byte(0);
-    std::size_t length = c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : (c & 0xF0) == 0xE0 ? 3 : c >= 0xF0 && c < 0xF5 ? 4 : 0;
+    std::size_t length = c < 0x80                ? 1
+                         : c >= 0xC2 && c < 0xE0 ? 2
+                         : (c & 0xF0) == 0xE0    ? 3
+                         : c >= 0xF0 && c < 0xF5 ? 4
+                                                 : 0;
     if (c == 0 || length == 0) return i;
     for (std::size_t k = 1; k < length; ++k)
       if ((byte(k) & 0xC0) != 0x80) return i;
     const unsigned second = byte(1);
-    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F)) return i;
+    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) ||
+        (c == 0xF4 && second > 0x8F))
+      return i;
     i += length;
   }
   return std::nullopt;
@@ -70,7 +77,9 @@ struct FreeEvent {
 };
 using EventPtr = std::unique_ptr<fy_event, FreeEvent>;
 
-bool all_digits(std::string_view text, std::string_view digits) { return !text.empty() && text.find_first_not_of(digits) == std::string_view::npos; }
+bool all_digits(std::string_view text, std::string_view digits) {
+  return !text.empty() && text.find_first_not_of(digits) == std::string_view::npos;
+}
 
 // [-+]? ( '.' digits | digits ( '.' digits? )? ) ( [eE] [-+]? digits )?, as section 10.3.2 of YAML 1.2.2 says.
 bool is_float(std::string_view text) {
@@ -102,8 +111,8 @@ std::optional<json::Value> whole_number(std::string_view digits, bool negative, 
   return json::Value(static_cast<std::int64_t>(0 - n));
 }
 
-// A plain scalar by the core schema; nothing if it is a number that cannot be held. Numbers with leading zeros are texts:
-// YAML 1.1 reads them as octal, YAML 1.2 as decimal.
+// A plain scalar by the core schema; nothing if it is a number that cannot be held. Numbers with leading zeros are
+// texts: YAML 1.1 reads them as octal, YAML 1.2 as decimal.
 std::optional<json::Value> resolve_plain(std::string_view text) {
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return json::Value();
   if (text == "true" || text == "True" || text == "TRUE") return json::Value(true);
@@ -114,7 +123,8 @@ std::optional<json::Value> resolve_plain(std::string_view text) {
   const bool leading_zero = unsigned_text.size() > 1 && unsigned_text[0] == '0' && decimal.contains(unsigned_text[1]);
   if (leading_zero && is_float(text)) return json::Value(text);
   if (all_digits(unsigned_text, decimal)) return whole_number(unsigned_text, negative, 10);
-  if (text.starts_with("0x") && all_digits(text.substr(2), "0123456789abcdefABCDEF")) return whole_number(text.substr(2), false, 16);
+  if (text.starts_with("0x") && all_digits(text.substr(2), "0123456789abcdefABCDEF"))
+    return whole_number(text.substr(2), false, 16);
   if (text.starts_with("0o") && all_digits(text.substr(2), "01234567")) return whole_number(text.substr(2), false, 8);
   for (const std::string_view word : {".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"})
     if (unsigned_text == word) return std::nullopt;
@@ -155,7 +165,8 @@ class Builder {
     event = next();
     if (event != nullptr) event = next();  // after the end of the document
     if (event == nullptr) return false;
-    return event->type == FYET_STREAM_END || fail(place_of(*event), "a second document begins here; the file must hold one");
+    return event->type == FYET_STREAM_END ||
+           fail(place_of(*event), "a second document begins here; the file must hold one");
   }
 
   const std::string& message() const { return message_; }
@@ -173,7 +184,8 @@ class Builder {
     void* state = nullptr;
     if (const auto* error = fy_diag_errors_iterate(diag_.get(), &state); error != nullptr) {
       message_ = fmt::format("not valid YAML: {}", error->msg != nullptr ? error->msg : "");
-      where_ = {static_cast<std::uint32_t>(std::max(1, error->line)), static_cast<std::uint32_t>(std::max(1, error->column))};
+      where_ = {static_cast<std::uint32_t>(std::max(1, error->line)),
+                static_cast<std::uint32_t>(std::max(1, error->column))};
     }
   }
 
@@ -185,45 +197,66 @@ class Builder {
 
   static fy_token* token_of(const fy_event& event) {
     switch (event.type) {
-      case FYET_SCALAR: return event.scalar.value;
-      case FYET_SEQUENCE_START: return event.sequence_start.sequence_start;
-      case FYET_MAPPING_START: return event.mapping_start.mapping_start;
-      case FYET_ALIAS: return event.alias.anchor;
-      case FYET_DOCUMENT_START: return event.document_start.document_start;
-      default: return nullptr;
+      case FYET_SCALAR:
+        return event.scalar.value;
+      case FYET_SEQUENCE_START:
+        return event.sequence_start.sequence_start;
+      case FYET_MAPPING_START:
+        return event.mapping_start.mapping_start;
+      case FYET_ALIAS:
+        return event.alias.anchor;
+      case FYET_DOCUMENT_START:
+        return event.document_start.document_start;
+      default:
+        return nullptr;
     }
   }
 
   Position place_of(const fy_event& event) {
-    if (const auto* mark = fy_token_start_mark(token_of(event)); mark != nullptr) last_ = lines_.position(mark->input_pos);
-    return last_;  // an empty value has no place of its own: that of what came before is near
+    auto* token = token_of(event);
+    // An empty value has no place of its own: that of what came before is near.
+    const auto* mark = token != nullptr ? fy_token_start_mark(token) : nullptr;
+    if (mark == nullptr) return last_;
+    const auto style = event.type == FYET_SCALAR ? fy_token_scalar_style(token) : FYSS_PLAIN;
+    const bool behind_quote = style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
+    return last_ = lines_.position(mark->input_pos - (behind_quote && mark->input_pos > 0 ? 1 : 0));
   }
 
   bool refuse_extras(const fy_event& event, Position place) {
     const auto [anchor, tag] = [&]() -> std::pair<fy_token*, fy_token*> {
       switch (event.type) {
-        case FYET_SCALAR: return {event.scalar.anchor, event.scalar.tag};
-        case FYET_SEQUENCE_START: return {event.sequence_start.anchor, event.sequence_start.tag};
-        case FYET_MAPPING_START: return {event.mapping_start.anchor, event.mapping_start.tag};
-        default: return {nullptr, nullptr};
+        case FYET_SCALAR:
+          return {event.scalar.anchor, event.scalar.tag};
+        case FYET_SEQUENCE_START:
+          return {event.sequence_start.anchor, event.sequence_start.tag};
+        case FYET_MAPPING_START:
+          return {event.mapping_start.anchor, event.mapping_start.tag};
+        default:
+          return {nullptr, nullptr};
       }
     }();
-    if (event.type == FYET_ALIAS || anchor != nullptr) return fail(place, "anchors and aliases (& and *) are not accepted; write the value where it is used");
+    if (event.type == FYET_ALIAS || anchor != nullptr)
+      return fail(place, "anchors and aliases (& and *) are not accepted; write the value where it is used");
     if (tag != nullptr) return fail(place, "tags (!) are not accepted; quote a text, write numbers plainly");
     return true;
   }
 
-  bool value(const fy_event& event, json::Value& out, const std::string& pointer, std::optional<Position> key, std::size_t depth, YamlDocument& document) {
+  bool value(const fy_event& event, json::Value& out, const std::string& pointer, std::optional<Position> key,
+             std::size_t depth, YamlDocument& document) {
     const auto place = place_of(event);
     if (!refuse_extras(event, place)) return false;
     if (++values_ > limits_.values) return fail(place, fmt::format("more than {} values", limits_.values));
     if (depth >= limits_.depth) return fail(place, fmt::format("nested deeper than {} levels", limits_.depth));
     document.places[pointer] = {key.value_or(place), place};
     switch (event.type) {
-      case FYET_SCALAR: return scalar(event, out, place);
-      case FYET_SEQUENCE_START: return sequence(out, pointer, depth, document);
-      case FYET_MAPPING_START: return mapping(out, pointer, depth, document);
-      default: return fail(place, "expected a value");
+      case FYET_SCALAR:
+        return scalar(event, out, place);
+      case FYET_SEQUENCE_START:
+        return sequence(out, pointer, depth, document);
+      case FYET_MAPPING_START:
+        return mapping(out, pointer, depth, document);
+      default:
+        return fail(place, "expected a value");
     }
   }
 
@@ -236,7 +269,8 @@ class Builder {
   bool scalar(const fy_event& event, json::Value& out, Position place) {
     const auto text = text_of(event.scalar.value);
     if (event.scalar.value != nullptr && fy_token_scalar_style(event.scalar.value) != FYSS_PLAIN) {
-      if (first_bad_byte(text)) return fail(place, "the text holds NUL or what is no character");  // by way of an escape
+      if (first_bad_byte(text))
+        return fail(place, "the text holds NUL or what is no character");  // by way of an escape
       out = json::Value(text);
       return true;
     }
@@ -251,7 +285,9 @@ class Builder {
     for (auto event = next();; event = next()) {
       if (event == nullptr) return false;
       if (event->type == FYET_SEQUENCE_END) break;
-      if (!value(*event, items.emplace_back(), child_pointer(pointer, items.size() - 1), std::nullopt, depth + 1, document)) return false;
+      if (!value(*event, items.emplace_back(), child_pointer(pointer, items.size() - 1), std::nullopt, depth + 1,
+                 document))
+        return false;
     }
     out = json::Value(std::move(items));
     return true;
@@ -329,30 +365,40 @@ bool plain_is_safe(std::string_view text) {
 
 void append_yaml(std::string& out, const json::Value& value, std::size_t indent, bool in_list) {
   const std::string margin(indent, ' ');
-  const auto empty = [](const json::Value& v) { return (v.as_array() != nullptr && v.as_array()->empty()) || (v.as_object() != nullptr && v.as_object()->empty()); };
+  const auto empty = [](const json::Value& v) {
+    return (v.as_array() != nullptr && v.as_array()->empty()) || (v.as_object() != nullptr && v.as_object()->empty());
+  };
   const auto scalar = [&](const json::Value& v) {
-    if (const auto* text = v.as_string(); text != nullptr && plain_is_safe(*text)) out += *text;
-    else out += json::write(v);  // JSON is YAML
+    if (const auto* text = v.as_string(); text != nullptr && plain_is_safe(*text))
+      out += *text;
+    else
+      out += json::write(v);  // JSON is YAML
     out += '\n';
   };
   const auto nested = [&](const json::Value& v) { return (v.is_array() || v.is_object()) && !empty(v); };
   if (const auto* items = value.as_array(); items != nullptr && !items->empty()) {
     for (const auto& item : *items) {
       out += margin + "- ";
-      if (nested(item)) append_yaml(out, item, indent + 2, true);
-      else scalar(item);
+      if (nested(item) && item.is_object())
+        append_yaml(out, item, indent + 2, true);
+      else
+        scalar(item);
     }
   } else if (const auto* members = value.as_object(); members != nullptr && !members->empty()) {
     bool first = true;
     for (const auto& [key, member] : *members) {
       if (!first || !in_list) out += margin;  // the first member stands behind the dash
       first = false;
-      if (plain_is_safe(key)) out += key;
-      else json::append_quoted(out, key);
+      if (plain_is_safe(key))
+        out += key;
+      else
+        json::append_quoted(out, key);
       out += ':';
       out += nested(member) ? "\n" : " ";
-      if (nested(member)) append_yaml(out, member, indent + 2, false);
-      else scalar(member);
+      if (nested(member))
+        append_yaml(out, member, indent + 2, false);
+      else
+        scalar(member);
     }
   } else {
     scalar(value);
@@ -362,7 +408,8 @@ void append_yaml(std::string& out, const json::Value& value, std::size_t indent,
 }  // namespace
 
 std::string render(const ConfigError& error) {
-  std::string out = fmt::format("{}:{}:{}: error: {}\n", error.file, error.position.line, error.position.column, error.message);
+  std::string out =
+      fmt::format("{}:{}:{}: error: {}\n", error.file, error.position.line, error.position.column, error.message);
   if (!error.line.empty()) {
     const auto shown = excerpt(error.line, error.position.column);
     out += fmt::format("{:5} | {}\n      | {:{}}^\n", error.position.line, shown.text, "", shown.caret);
@@ -385,18 +432,21 @@ Error to_error(const std::vector<ConfigError>& errors) {
 
 Position YamlDocument::position(std::string_view pointer, bool of_key) const {
   for (;;) {
-    if (const auto found = places.find(std::string(pointer)); found != places.end()) return of_key ? found->second.key : found->second.value;
+    if (const auto found = places.find(std::string(pointer)); found != places.end())
+      return of_key ? found->second.key : found->second.value;
     const auto slash = pointer.rfind('/');
     if (slash == std::string_view::npos) return {};
     pointer = pointer.substr(0, slash);
   }
 }
 
-std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::string_view file, const YamlLimits& limits) {
+std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::string_view file,
+                                                    const YamlLimits& limits) {
   const auto refuse = [&](Position where, std::string message, std::string_view line) {
     return std::unexpected(ConfigError{std::string(file), where, std::move(message), "", std::string(line)});
   };
-  if (text.size() > limits.bytes) return refuse({}, fmt::format("the file has {} bytes; at most {} are accepted", text.size(), limits.bytes), "");
+  if (text.size() > limits.bytes)
+    return refuse({}, fmt::format("the file has {} bytes; at most {} are accepted", text.size(), limits.bytes), "");
   const Lines lines(text);
   if (const auto bad = first_bad_byte(text)) return refuse(lines.position(*bad), "not valid UTF-8, or a NUL byte", "");
   YamlDocument out;
@@ -405,7 +455,8 @@ std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::
   return out;
 }
 
-std::vector<ConfigError> locate(const FieldErrors& errors, const YamlDocument& document, std::string_view text, std::string_view file) {
+std::vector<ConfigError> locate(const FieldErrors& errors, const YamlDocument& document, std::string_view text,
+                                std::string_view file) {
   const Lines lines(text);
   std::unordered_map<std::uint32_t, std::uint32_t> hidden;  // line -> the first column that is not shown
   for (const auto& error : errors)
@@ -427,7 +478,8 @@ std::vector<ConfigError> locate(const FieldErrors& errors, const YamlDocument& d
     out.push_back(std::move(e));
   }
   std::ranges::sort(out, [](const ConfigError& a, const ConfigError& b) {
-    return std::tie(a.position.line, a.position.column, a.message) < std::tie(b.position.line, b.position.column, b.message);
+    return std::tie(a.position.line, a.position.column, a.message) <
+           std::tie(b.position.line, b.position.column, b.message);
   });
   return out;
 }

@@ -45,7 +45,7 @@ struct YamlLimits {
 
 struct YamlDocument {
   struct Place {
-    Position key;    // of the key or of the list's dash; the value's own where there is none
+    Position key;  // of the key or of the list's dash; the value's own where there is none
     Position value;
   };
   json::Value value;
@@ -56,10 +56,13 @@ struct YamlDocument {
 };
 
 // `file` is only a name, for errors. An empty document is an empty object.
-std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::string_view file, const YamlLimits& limits = {});
+std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::string_view file,
+                                                    const YamlLimits& limits = {});
 
-// Field errors with their places, in the order of the document. Values that may be secrets are cut out of the lines shown.
-std::vector<ConfigError> locate(const FieldErrors& errors, const YamlDocument& document, std::string_view text, std::string_view file);
+// Field errors with their places, in the order of the document. Values that may be secrets are cut out of the lines
+// shown.
+std::vector<ConfigError> locate(const FieldErrors& errors, const YamlDocument& document, std::string_view text,
+                                std::string_view file);
 
 // The value as YAML in block style, texts quoted where they would be read as something else.
 std::string write_yaml(const json::Value& value);

@@ -11,7 +11,8 @@ namespace hauberk {
 namespace {
 
 std::string number_text(double n) {
-  return n == std::floor(n) && std::abs(n) < 1e18 ? fmt::format("{}", static_cast<std::int64_t>(n)) : fmt::format("{}", n);
+  return n == std::floor(n) && std::abs(n) < 1e18 ? fmt::format("{}", static_cast<std::int64_t>(n))
+                                                  : fmt::format("{}", n);
 }
 
 // " from 1 to 10", " of at least 1", or nothing. Bounds that are only those of the C++ type are not worth a word.
@@ -75,9 +76,12 @@ std::string child_pointer(std::string_view pointer, std::string_view key) {
   std::string out(pointer);
   out += '/';
   for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
   return out;
 }
@@ -93,22 +97,31 @@ Error to_error(const FieldErrors& errors) {
 
 std::string FieldType::text() const {
   switch (kind) {
-    case FieldKind::boolean: return "true or false";
-    case FieldKind::integer: return "an integer" + range_text(least, most, number_text);
-    case FieldKind::number: return "a number" + range_text(least, most, number_text);
-    case FieldKind::duration: return "a duration such as 30s" + range_text(least, most, nanoseconds_text);
-    case FieldKind::choice: return choices_text(*this, ", ", " or ");
-    case FieldKind::secret: return "a reference to a secret, such as env:NAME or file:/run/secrets/name";
+    case FieldKind::boolean:
+      return "true or false";
+    case FieldKind::integer:
+      return "an integer" + range_text(least, most, number_text);
+    case FieldKind::number:
+      return "a number" + range_text(least, most, number_text);
+    case FieldKind::duration:
+      return "a duration such as 30s" + range_text(least, most, nanoseconds_text);
+    case FieldKind::choice:
+      return choices_text(*this, ", ", " or ");
+    case FieldKind::secret:
+      return "a reference to a secret, such as env:NAME or file:/run/secrets/name";
     case FieldKind::text: {
       const auto bounds = range_text(least, most, number_text);
       return bounds.empty() ? "a text" : fmt::format("a text{} characters", bounds);
     }
     case FieldKind::list: {
       const auto bounds = range_text(least, most, number_text);
-      return bounds.empty() ? fmt::format("a list ({} each)", item->text()) : fmt::format("a list{} items ({} each)", bounds, item->text());
+      return bounds.empty() ? fmt::format("a list ({} each)", item->text())
+                            : fmt::format("a list{} items ({} each)", bounds, item->text());
     }
-    case FieldKind::section: return "a section";
-    case FieldKind::any: return "any value";
+    case FieldKind::section:
+      return "a section";
+    case FieldKind::any:
+      return "any value";
   }
   return "a value";
 }
@@ -131,13 +144,15 @@ std::optional<double> read_number(const FieldType& type, const json::Value& valu
 }
 
 std::optional<std::string> read_text(const FieldType& type, const json::Value& value, const FieldPlace& place) {
-  if (const auto* text = value.as_string(); text != nullptr && within(type, static_cast<double>(text->size()))) return *text;
+  if (const auto* text = value.as_string(); text != nullptr && within(type, static_cast<double>(text->size())))
+    return *text;
   return expected(type, value, place);
 }
 
 std::optional<Duration> read_duration(const FieldType& type, const json::Value& value, const FieldPlace& place) {
   if (const auto* text = value.as_string())
-    if (const auto duration = parse_duration(*text); duration && within(type, static_cast<double>(duration->count()))) return *duration;
+    if (const auto duration = parse_duration(*text); duration && within(type, static_cast<double>(duration->count())))
+      return *duration;
   return expected(type, value, place);
 }
 
@@ -167,8 +182,10 @@ std::optional<SecretRef> read_secret(const FieldType& type, const json::Value& v
 const json::Array* read_list(const FieldType& type, const json::Value& value, const FieldPlace& place) {
   const auto* items = value.as_array();
   if (items != nullptr && within(type, static_cast<double>(items->size()))) return items;
-  if (items != nullptr) place.fail(fmt::format("expected {}, found {} items", type.text(), items->size()));
-  else expected(type, value, place);
+  if (items != nullptr)
+    place.fail(fmt::format("expected {}, found {} items", type.text(), items->size()));
+  else
+    expected(type, value, place);
   return nullptr;
 }
 
@@ -189,13 +206,22 @@ void FieldList::read(const json::Value& value, void* object, const FieldPlace& p
   const std::size_t before = place.errors.size();
   for (const auto& [key, member] : *members) {
     const auto known = std::ranges::find(fields_, key, &Field::name);
-    if (known == fields_.end()) read_unknown(*this, key, place);
-    else known->read(known->type, member, object, {place.errors, child_pointer(place.pointer, key), known->help});
+    if (known == fields_.end())
+      read_unknown(*this, key, place);
+    else
+      known->read(known->type, member, object, {place.errors, child_pointer(place.pointer, key), known->help});
   }
   for (const auto& field : fields_)
     if (field.required && value.find(field.name) == nullptr)
-      place.errors.push_back({place.pointer, fmt::format("the key '{}' is missing; expected {}", field.name, field.type.text()), field.help, true});
-  if (check_ && place.errors.size() == before) check_(object, place);
+      place.errors.push_back({place.pointer,
+                              fmt::format("the key '{}' is missing; expected {}", field.name, field.type.text()),
+                              field.help, true});
+  // The check needs this section's own members; mistakes in sections below do not keep it from running.
+  const bool own_mistake = std::any_of(
+      place.errors.begin() + static_cast<std::ptrdiff_t>(before), place.errors.end(), [&](const FieldError& e) {
+        return e.pointer == place.pointer || e.pointer.find('/', place.pointer.size() + 1) == std::string::npos;
+      });
+  if (check_ && !own_mistake) check_(object, {place.errors, place.pointer, {}});
 }
 
 json::Value FieldList::write(const void* object) const {
@@ -226,7 +252,9 @@ json::Value schema_of(const FieldList& list) {
 }
 
 void set_bounds(json::Value& schema, const FieldType& type, std::string_view least, std::string_view most) {
-  const auto number = [](double n) { return n == std::floor(n) ? json::Value(static_cast<std::int64_t>(n)) : json::Value(n); };
+  const auto number = [](double n) {
+    return n == std::floor(n) ? json::Value(static_cast<std::int64_t>(n)) : json::Value(n);
+  };
   if (type.least > -9.2e18) schema.set(least, number(type.least));
   if (type.most < 9.2e18) schema.set(most, number(type.most));
 }
@@ -234,7 +262,9 @@ void set_bounds(json::Value& schema, const FieldType& type, std::string_view lea
 json::Value schema_of(const FieldType& type) {
   json::Value out;
   switch (type.kind) {
-    case FieldKind::boolean: out.set("type", "boolean"); break;
+    case FieldKind::boolean:
+      out.set("type", "boolean");
+      break;
     case FieldKind::integer:
       out.set("type", "integer");
       set_bounds(out, type, "minimum", "maximum");
@@ -247,20 +277,26 @@ json::Value schema_of(const FieldType& type) {
       out.set("type", "string");
       set_bounds(out, type, "minLength", "maxLength");
       break;
-    case FieldKind::duration: out.set("type", "string").set("pattern", "^[0-9]+(ns|us|ms|s|m|h|d)$"); break;
+    case FieldKind::duration:
+      out.set("type", "string").set("pattern", "^[0-9]+(ns|us|ms|s|m|h|d)$");
+      break;
     case FieldKind::choice: {
       auto names = json::Value::array();
       for (const auto& [name, unused] : type.choices) names.push(name);
       out.set("enum", std::move(names));
       break;
     }
-    case FieldKind::secret: out.set("type", "string").set("pattern", "^(env|file|vault|aws-sm|pkcs11):.+$"); break;
+    case FieldKind::secret:
+      out.set("type", "string").set("pattern", "^(env|file|vault|aws-sm|pkcs11):.+$");
+      break;
     case FieldKind::list:
       out.set("type", "array").set("items", schema_of(*type.item));
       set_bounds(out, type, "minItems", "maxItems");
       break;
-    case FieldKind::section: return schema_of(*type.section);
-    case FieldKind::any: return json::Value::object();
+    case FieldKind::section:
+      return schema_of(*type.section);
+    case FieldKind::any:
+      return json::Value::object();
   }
   return out;
 }
@@ -294,9 +330,11 @@ std::string reference_markdown(const FieldList& list, std::string_view title, in
       sections += "\n" + reference_markdown(*inner.section, path, level + 1);
       if (!field.required) otherwise = "see below";
     } else if (!field.otherwise.is_null() && field.otherwise != json::Value("")) {
-      otherwise = fmt::format("`{}`", field.otherwise.is_string() ? *field.otherwise.as_string() : json::write(field.otherwise));
+      otherwise = fmt::format(
+          "`{}`", field.otherwise.is_string() ? *field.otherwise.as_string() : json::write(field.otherwise));
     }
-    out += fmt::format("| `{}` | {} | {} | {} |\n", field.name, cell(field.type.text()), cell(otherwise), cell(field.help));
+    out += fmt::format("| `{}` | {} | {} | {} |\n", field.name, cell(field.type.text()), cell(otherwise),
+                       cell(field.help));
   }
   return out + sections;
 }

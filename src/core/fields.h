@@ -1,6 +1,7 @@
 // Field lists: a component says once which fields its configuration has; from that one list come parsing with defaults
-// and range checks, the error for an unknown key with the nearest name, the JSON Schema (draft 2020-12) and the reference
-// in Markdown. Defaults are the member initialisers of the struct, so that there is one place for them. For example:
+// and range checks, the error for an unknown key with the nearest name, the JSON Schema (draft 2020-12) and the
+// reference in Markdown. Defaults are the member initialisers of the struct, so that there is one place for them. For
+// example:
 //
 //   struct RateLimitConfig {
 //     std::uint32_t per_minute = 60;
@@ -10,7 +11,8 @@
 //   const Fields<RateLimitConfig>& RateLimitConfig::fields() {
 //     static const Fields<RateLimitConfig> list{
 //         field("per_minute", &RateLimitConfig::per_minute, range(1, 1'000'000), "requests per key and minute"),
-//         field("mode", &RateLimitConfig::mode, choices<Mode>({{"enforce", Mode::enforce}, {"shadow", Mode::shadow}}), "…"),
+//         field("mode", &RateLimitConfig::mode, choices<Mode>({{"enforce", Mode::enforce}, {"shadow", Mode::shadow}}),
+//         "…"),
 //     };
 //     return list;
 //   }
@@ -55,7 +57,9 @@ using FieldErrors = std::vector<FieldError>;
 Error to_error(const FieldErrors& errors);
 // `pointer` with one more part, escaped as RFC 6901 says.
 std::string child_pointer(std::string_view pointer, std::string_view key);
-inline std::string child_pointer(std::string_view pointer, std::size_t index) { return child_pointer(pointer, std::to_string(index)); }
+inline std::string child_pointer(std::string_view pointer, std::size_t index) {
+  return child_pointer(pointer, std::to_string(index));
+}
 
 enum class FieldKind { boolean, integer, number, text, duration, choice, secret, list, section, any };
 
@@ -143,7 +147,9 @@ struct Codec<T> : ScalarCodec<T, FieldKind::integer, read_integer> {
 template <class T>
   requires std::is_enum_v<T>
 struct Codec<T> : ScalarCodec<T, FieldKind::choice, read_choice> {
-  static json::Value write(const FieldType& type, const T& value) { return write_choice(type, static_cast<std::int64_t>(value)); }
+  static json::Value write(const FieldType& type, const T& value) {
+    return write_choice(type, static_cast<std::int64_t>(value));
+  }
 };
 template <class T>
 struct Codec<std::optional<T>> {
@@ -178,15 +184,25 @@ struct Codec<std::vector<T>> {
 }  // namespace field_detail
 
 // Restrictions. range, choices: of the value, or of each item of a list. length: of a text or of a list.
-struct FieldRange { double least, most; };
-inline FieldRange range(std::integral auto least, std::integral auto most) { return {static_cast<double>(least), static_cast<double>(most)}; }
+struct FieldRange {
+  double least, most;
+};
+inline FieldRange range(std::integral auto least, std::integral auto most) {
+  return {static_cast<double>(least), static_cast<double>(most)};
+}
 inline FieldRange range(double least, double most) { return {least, most}; }
-inline FieldRange range(Duration least, Duration most) { return {static_cast<double>(least.count()), static_cast<double>(most.count())}; }
-struct FieldLength { std::size_t least, most; };
+inline FieldRange range(Duration least, Duration most) {
+  return {static_cast<double>(least.count()), static_cast<double>(most.count())};
+}
+struct FieldLength {
+  std::size_t least, most;
+};
 inline FieldLength length(std::size_t least, std::size_t most) { return {least, most}; }
 struct FieldRequired {};
 inline constexpr FieldRequired required{};
-struct FieldChoices { std::vector<std::pair<std::string, std::int64_t>> names; };
+struct FieldChoices {
+  std::vector<std::pair<std::string, std::int64_t>> names;
+};
 template <class E>
 FieldChoices choices(std::initializer_list<std::pair<std::string_view, E>> names) {
   FieldChoices out;
@@ -232,9 +248,11 @@ class Fields : public FieldList {
     const T defaults{};
     for (auto& f : fields_) f.otherwise = f.required ? json::Value() : f.write(f.type, &defaults);
   }
-  // What no single field can tell: runs after all fields were read without error.
+  // What no single field can tell: runs if every field of this very section was read without error.
   Fields&& with_check(std::function<void(const T&, const FieldPlace&)> check) && {
-    check_ = [check = std::move(check)](const void* object, const FieldPlace& place) { check(*static_cast<const T*>(object), place); };
+    check_ = [check = std::move(check)](const void* object, const FieldPlace& place) {
+      check(*static_cast<const T*>(object), place);
+    };
     return std::move(*this);
   }
 };
@@ -249,7 +267,9 @@ template <class T>
   requires HasFields<T>
 struct Codec<T> {
   static FieldType type() { return {.kind = FieldKind::section, .section = &T::fields()}; }
-  static void read(const FieldType&, const json::Value& value, T& out, const FieldPlace& place) { T::fields().read(value, &out, place); }
+  static void read(const FieldType&, const json::Value& value, T& out, const FieldPlace& place) {
+    T::fields().read(value, &out, place);
+  }
   static json::Value write(const FieldType&, const T& value) { return T::fields().write(&value); }
 };
 }  // namespace field_detail
@@ -298,7 +318,8 @@ json::Value write_fields(const T& object) {
 
 // JSON Schema (draft 2020-12) of an object with these fields; unknown members are refused by it, too.
 json::Value json_schema(const FieldList& list);
-// The reference: one table a section under headings of `level` and more, titled by their paths ("limits", "deployments[]").
+// The reference: one table a section under headings of `level` and more, titled by their paths ("limits",
+// "deployments[]").
 std::string reference_markdown(const FieldList& list, std::string_view title, int level = 2);
 
 }  // namespace hauberk
