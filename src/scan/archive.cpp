@@ -262,6 +262,8 @@ std::string inspect_compressed(Reader& data, Inspection& inspection, Compression
     inspection.failed(unpacked.error(), "compressed.malformed", 0);
     return std::string(name);
   }
+  // Loaders unpack as they load: what stands before the damage would take effect.
+  if ((*unpacked)->damaged()) inspection.malformed("compressed.malformed", (*unpacked)->consumed(), "the compressed data is damaged or cut off");
   Inspection inside = inspection.child("content");
   const std::string format = inspect_any(**unpacked, inside);
   if ((*unpacked)->consumed() < data.size())

@@ -42,7 +42,8 @@ class ZlibDecoder final : public Decoder {
         // Another member may follow, as in concatenated gzip files.
         ended_ = !(gzip_ && in_.need(2) && in_.data()[0] == 0x1f && in_.data()[1] == 0x8b && inflateReset(&stream_) == Z_OK);
       } else if (status != Z_OK) {
-        return broken();
+        if (stream_.avail_out == out.size()) return broken();
+        break;  // what came before the damage first
       }
     }
     return out.size() - stream_.avail_out;
@@ -152,7 +153,11 @@ Result<std::unique_ptr<DecompressingReader>> DecompressingReader::open(Reader& c
     reader->size_ = *declared_size;
     return reader;
   }
-  while (TRY(reader->decode_more()) != 0) {
+  while (true) {
+    const auto got = reader->decode_more();
+    reader->damaged_ = !got && got.error().code == Errc::corrupt;
+    if (!got && (!reader->damaged_ || reader->window_.empty())) return std::unexpected(got.error());
+    if (!got || *got == 0) break;
   }
   reader->size_ = reader->window_start_ + reader->window_.size();
   return reader;

@@ -23,10 +23,11 @@ class Decoder {
 
 class DecompressingReader final : public Reader {
  public:
-  // Without a declared size, the stream is decoded once to its end to learn it.
+  // Without a declared size, the stream is decoded once to its end to learn it; if it breaks off, that is its end.
   static Result<std::unique_ptr<DecompressingReader>> open(Reader& compressed, Compression kind, std::optional<std::uint64_t> declared_size, Budget& budget);
   std::uint64_t size() const override { return size_; }
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override;
+  bool damaged() const { return damaged_; }
   std::uint64_t consumed() const { return decoder_->consumed(); }
 
  private:
@@ -41,6 +42,7 @@ class DecompressingReader final : public Reader {
   Bytes window_;
   std::uint64_t window_start_ = 0;
   std::uint64_t size_ = 0;
+  bool damaged_ = false;
 };
 
 }  // namespace hauberk::scan

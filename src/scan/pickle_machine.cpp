@@ -25,6 +25,7 @@ bool is_constant(Kind kind) { return kind <= Kind::buffer; }
 // The unpicklers take what int() or strtol() take; which of them, and in which version, differs. Only what none takes
 // ends the run. Digits may be grouped by '_', carry a base prefix and stand between blanks.
 bool looks_like_integer(std::string_view text) {
+  text = text.substr(0, text.find('\0'));  // the C unpickler reads up to a NUL
   bool digit = false;
   for (const char c : text) {
     if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) digit = true;
@@ -33,14 +34,10 @@ bool looks_like_integer(std::string_view text) {
   return digit;
 }
 
+// The C unpickler is content with some numbers that are followed by anything.
 bool looks_like_real(std::string_view text) {
-  bool digit = false;
-  for (const char c : text) {
-    if (c >= '0' && c <= '9') digit = true;
-    else if (c == 'n' || c == 'N') digit = true;  // nan, inf, infinity
-    else if (!std::strchr(" \t\r\v\f+-_.eEafityAFITY", c) || c == '\0') return false;
-  }
-  return digit;
+  const auto start = text.find_first_not_of(" \t\r\v\f+-");
+  return start != std::string_view::npos && std::strchr("0123456789.nNiI", text[start]) && text[start] != '\0';
 }
 
 // PROTO and its number, as bytes; "gA" is how base64 of it begins, "80" how hexadecimal does.
@@ -53,6 +50,7 @@ bool begins_like_pickle(const std::uint8_t* content, Kind kind) {
 std::optional<std::uint64_t> memo_index(std::string_view text) {
   std::uint64_t value = 0;
   bool digit = false;
+  text = text.substr(0, text.find('\0'));
   for (const char c : text) {
     if (c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f' || c == '_' || (c == '+' && !digit)) continue;
     if (c < '0' || c > '9' || value > PickleValue::payload_mask) return std::nullopt;
@@ -333,7 +331,6 @@ bool PickleMachine::set_items(std::size_t from) {
   if (from <= fence()) return end(PickleEnd::underflow);
   const PickleValue target = stack_[from - 1];
   const auto items = std::span<const PickleValue>(stack_).subspan(from);
-  if (items.size() % 2 != 0) return end(PickleEnd::wrong_type);
   if (target.kind() == Kind::dict) {
     auto& kept = recent_dicts_[target.payload() % recent_dicts_.size()];
     if (kept.number != target.payload()) {
@@ -350,8 +347,9 @@ bool PickleMachine::set_items(std::size_t from) {
     if (is_constant(target.kind()) || target.kind() == Kind::tuple || target.kind() == Kind::set) return end(PickleEnd::wrong_type);
     if (target.kind() != Kind::list) listener_.changed(*this, target, opcode_at_);
   }
+  const bool pairs = items.size() % 2 == 0;  // pickle.py notices only after it has set the others
   stack_.resize(from);
-  return true;
+  return pairs || end(PickleEnd::wrong_type);
 }
 
 bool PickleMachine::append_items(std::size_t from, bool to_set) {
@@ -379,8 +377,8 @@ bool PickleMachine::reduce(CallForm form, bool with_keywords) {
   PickleValue callee, arguments, keywords;
   if (with_keywords && !pop(keywords)) return false;
   if (!pop(arguments) || !pop(callee)) return false;
-  // A tuple made by a call, or a subclass of one, is accepted by the unpicklers; its items are not known.
-  if (arguments.kind() != Kind::tuple && arguments.kind() != Kind::object) return end(PickleEnd::wrong_type);
+  // The C unpickler wants a tuple; pickle.py, which joblib builds on, takes whatever can be iterated over.
+  if (arguments.kind() <= Kind::number) return end(PickleEnd::wrong_type);
   bool complete = false;
   const auto items = tuple_items(arguments, &complete);
   if (with_keywords && !(keywords.kind() == Kind::dict && dict_items(keywords).empty())) complete = false;
@@ -434,7 +432,7 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
       return push({Kind::text, opcode_at_});
     }
     case 'P':
-      if (!skip_line(line)) return false;
+      if (!skip_line(line) && cursor_.failed()) return false;
       return push(listener_.persistent(*this, {Kind::text, opcode_at_}, opcode_at_));
     default: break;
   }

@@ -1,0 +1,245 @@
+// Archives are built here byte by byte, because the ones that matter are those that no library would write.
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <algorithm>
+
+#include "scan/scanner.h"
+
+namespace hauberk::scan {
+namespace {
+
+const std::string harmless = "\x80\x02}X\x01" + std::string(3, '\0') + "wK\x01s.";
+const std::string harmful = "cos\nsystem\n(S'id'\ntR.";
+
+template <class T>
+void put(std::string& out, T value) {
+  std::uint8_t bytes[sizeof(T)];
+  store_le(bytes, value);
+  out.append(reinterpret_cast<const char*>(bytes), sizeof(T));
+}
+
+std::string deflated(const std::string& text) {
+  std::string out(text.size() + 64, '\0');
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+struct Member {
+  std::string name, content;
+  std::uint16_t method = 0, flags = 0;
+  bool listed = true;
+  std::string listed_name = {};         // if the directory gives another one
+  int listed_method = -1;
+  std::uint32_t mode = 0;
+  std::uint32_t crc_error = 0;
+};
+
+std::string zip(const std::vector<Member>& members, const std::string& prefix = {}) {
+  std::string out = prefix, directory;
+  std::uint16_t count = 0;
+  for (const auto& m : members) {
+    const std::string stored = m.method == 8 ? deflated(m.content) : m.content;
+    const auto crc = crc32(as_bytes(m.content)) ^ m.crc_error;
+    const auto offset = static_cast<std::uint32_t>(out.size() - prefix.size());
+    const auto header = [&](std::string& to, std::string_view name, int method) {
+      put<std::uint16_t>(to, m.flags);
+      put(to, static_cast<std::uint16_t>(method));
+      put<std::uint32_t>(to, 0);
+      put<std::uint32_t>(to, crc);
+      put(to, static_cast<std::uint32_t>(stored.size()));
+      put(to, static_cast<std::uint32_t>(m.content.size()));
+      put(to, static_cast<std::uint16_t>(name.size()));
+      put<std::uint16_t>(to, 0);
+    };
+    put<std::uint32_t>(out, 0x04034b50);
+    put<std::uint16_t>(out, 20);
+    header(out, m.name, m.method);
+    out += m.name + stored;
+    if (!m.listed) continue;
+    ++count;
+    const std::string name = m.listed_name.empty() ? m.name : m.listed_name;
+    put<std::uint32_t>(directory, 0x02014b50);
+    put<std::uint16_t>(directory, 20);
+    put<std::uint16_t>(directory, 20);
+    header(directory, name, m.listed_method < 0 ? m.method : m.listed_method);
+    put<std::uint16_t>(directory, 0);
+    put<std::uint32_t>(directory, 0);
+    put<std::uint32_t>(directory, m.mode << 16);
+    put<std::uint32_t>(directory, offset);
+    directory += name;
+  }
+  const auto start = static_cast<std::uint32_t>(out.size() - prefix.size());
+  out += directory;
+  put<std::uint32_t>(out, 0x06054b50);
+  put<std::uint32_t>(out, 0);
+  put<std::uint16_t>(out, count);
+  put<std::uint16_t>(out, count);
+  put(out, static_cast<std::uint32_t>(directory.size()));
+  put(out, start);
+  put<std::uint16_t>(out, 0);
+  return out;
+}
+
+Report scanned(const std::string& data, std::string_view name = "m.pt", const ScanOptions& options = {}) {
+  MemoryReader reader(as_bytes(data));
+  return scan(reader, name, options);
+}
+
+bool has(const Report& report, std::string_view rule) {
+  return std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& f) { return f.rule == rule; });
+}
+
+std::string described(const Report& report) {
+  std::string text = std::string(name(report.verdict)) + " " + report.format;
+  for (const auto& finding : report.findings) text += "\n  " + finding.rule + " " + finding.where.text() + ": " + finding.message;
+  return text;
+}
+
+TEST(Zip, an_ordinary_torch_archive_is_clean) {
+  const auto report = scanned(zip({{"m/data.pkl", harmless}, {"m/version", "3\n"}, {"m/data/0", "\x80\x02" "cos\nsystem\n."}}));
+  EXPECT_EQ(report.verdict, ScanVerdict::clean) << described(report);
+  EXPECT_EQ(report.format, "torch-zip");
+}
+
+TEST(Zip, names_the_member_and_the_offset_in_it) {
+  const auto report = scanned(zip({{"m/data.pkl", harmful, 8}, {"m/version", "3\n"}}));
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious);
+  ASSERT_TRUE(has(report, "pickle.dangerous-call")) << described(report);
+  EXPECT_EQ(report.findings[0].where.file, "m.pt!m/data.pkl");
+  EXPECT_EQ(report.findings[0].where.offset, 19u);
+}
+
+TEST(Zip, sees_both_of_two_members_with_one_name) {
+  for (const bool first : {true, false}) {
+    const auto report = scanned(zip({{"m/data.pkl", first ? harmful : harmless}, {"m/data.pkl", first ? harmless : harmful}, {"m/version", "3"}}));
+    EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+    EXPECT_TRUE(has(report, "zip.duplicate-name"));
+  }
+  const auto report = scanned(zip({{"m/DATA.PKL", harmless}, {"m/data.pkl", harmless}}));
+  EXPECT_EQ(report.verdict, ScanVerdict::review) << described(report);
+}
+
+TEST(Zip, sees_a_member_that_the_directory_hides) {
+  const auto report = scanned(zip({{"m/version", "3"}, {"m/data.pkl", harmful, 0, 0, false}, {"m/byteorder", "little"}}));
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  EXPECT_TRUE(has(report, "zip.hidden-entry"));
+}
+
+TEST(Zip, looks_at_the_content_by_both_headers) {
+  const auto report = scanned(zip({{"m/data.pkl", harmful, 0, 0, true, "", 99}}));
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  EXPECT_TRUE(has(report, "zip.header-mismatch"));
+  EXPECT_TRUE(has(scanned(zip({{"m/data.pkl", harmless, 0, 0, true, "m/readme"}})), "zip.header-mismatch"));
+}
+
+TEST(Zip, a_flag_does_not_hide_what_is_in_the_clear) {
+  const auto report = scanned(zip({{"m/data.pkl", harmful, 0, 1}}));
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  const auto secret = scanned(zip({{"m/data.pkl", "\x01\x02\x03\x04\x05\x06", 0, 1}}));
+  EXPECT_EQ(secret.verdict, ScanVerdict::inconclusive) << described(secret);
+  EXPECT_TRUE(has(secret, "zip.encrypted"));
+}
+
+TEST(Zip, a_wrong_checksum_and_a_prefix_are_for_review) {
+  EXPECT_TRUE(has(scanned(zip({{"m/data.pkl", harmless, 0, 0, true, "", -1, 0, 1}})), "zip.checksum"));
+  const auto prefixed = scanned(zip({{"m/data.pkl", harmful}}, "\x80\x02N."));
+  EXPECT_EQ(prefixed.verdict, ScanVerdict::malicious) << described(prefixed);
+  EXPECT_TRUE(has(prefixed, "scan.polyglot"));
+}
+
+TEST(Zip, names_and_links_that_lead_out_are_malicious) {
+  for (const std::string_view name : {"../evil", "/etc/cron.d/x", "..\\evil", "C:evil", "a/../../b"})
+    EXPECT_TRUE(has(scanned(zip({{std::string(name), harmless}})), "zip.unsafe-path")) << name;
+  const auto link = scanned(zip({{"link", "/etc/passwd", 0, 0, true, "", -1, 0120777}}));
+  EXPECT_EQ(link.verdict, ScanVerdict::malicious) << described(link);
+}
+
+TEST(Zip, follows_nested_archives_to_the_limit_and_says_so) {
+  std::string data = zip({{"x.pkl", harmful}});
+  for (int i = 0; i < 4; ++i) data = zip({{"inner.zip", data, 8}});
+  EXPECT_EQ(scanned(data, "a.zip").verdict, ScanVerdict::malicious);
+  for (int i = 0; i < 8; ++i) data = zip({{"inner.zip", data, 8}});
+  const auto deep = scanned(data, "a.zip");
+  EXPECT_EQ(deep.verdict, ScanVerdict::inconclusive) << described(deep);
+}
+
+TEST(Zip, a_bomb_ends_at_the_budget) {
+  const std::string data = zip({{"m/data.pkl", "\x80\x02" "B" + std::string("\xff\xff\xff\x03", 4) + std::string((64u << 20) - 1, 'x') + ".", 8}});
+  const auto report = scanned(data, "m.pt", {.limits = {.bytes_out = 1u << 20}});
+  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << described(report);
+  EXPECT_TRUE(has(report, "scan.budget-exhausted"));
+}
+
+TEST(Zip, what_is_cut_off_is_malformed_and_still_looked_at) {
+  const std::string whole = zip({{"m/data.pkl", harmful}, {"m/version", "3"}});
+  EXPECT_EQ(scanned(whole.substr(0, whole.size() - 30)).verdict, ScanVerdict::malicious);
+  const std::string fine = zip({{"m/data.pkl", harmless}, {"m/version", "3"}});
+  EXPECT_EQ(scanned(fine.substr(0, fine.size() - 30)).verdict, ScanVerdict::malformed);
+}
+
+TEST(Zip, archives_of_other_kinds_are_named_and_inconclusive) {
+  EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").format, "keras");
+  EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").verdict, ScanVerdict::inconclusive);
+  EXPECT_EQ(scanned(zip({{"schema.json", "{}"}})).verdict, ScanVerdict::inconclusive);
+}
+
+TEST(TorchScript, types_of_its_own_are_fine_and_file_access_is_not) {
+  const std::string types = "\x80\x02" "c__torch__.model\nNet\n)\x81}b.";
+  const auto fine = scanned(zip({{"m/data.pkl", types}, {"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "class Net(Module):\n  def forward(self): return ops.aten.relu(x)\n"}}));
+  EXPECT_EQ(fine.verdict, ScanVerdict::clean) << described(fine);
+  EXPECT_EQ(fine.format, "torchscript");
+  const auto reads = scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = torch.from_file(\"/etc/passwd\")\n"}}));
+  EXPECT_EQ(reads.verdict, ScanVerdict::malicious) << described(reads);
+  const auto custom = scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = ops.mine.run(y)\n"}}));
+  EXPECT_EQ(custom.verdict, ScanVerdict::review) << described(custom);
+}
+
+std::string tar_member(const std::string& name, const std::string& content, char type = '0', const std::string& target = {}) {
+  std::string header(512, '\0');
+  header.replace(0, name.size(), name);
+  char size[12];
+  std::snprintf(size, sizeof size, "%011o", static_cast<unsigned>(content.size()));
+  header.replace(124, 11, size, 11);
+  header[156] = type;
+  header.replace(157, target.size(), target);
+  header.replace(257, 5, "ustar");
+  return header + content + std::string((512 - content.size() % 512) % 512, '\0');
+}
+
+TEST(Tar, pytorchs_oldest_form_is_for_review_and_its_pickles_are_read) {
+  const std::string rest = tar_member("storages", harmless) + tar_member("tensors", harmless) + std::string(1024, '\0');
+  const auto report = scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmless) + rest);
+  EXPECT_EQ(report.format, "torch-tar");
+  EXPECT_EQ(report.verdict, ScanVerdict::review) << described(report);
+  EXPECT_EQ(scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmful) + rest).verdict, ScanVerdict::malicious);
+}
+
+TEST(Tar, links_that_lead_out_are_malicious) {
+  EXPECT_EQ(scanned(tar_member("x", "", '2', "../../etc/passwd") + std::string(1024, '\0')).verdict, ScanVerdict::malicious);
+  EXPECT_EQ(scanned(tar_member("../x", harmless) + std::string(1024, '\0')).verdict, ScanVerdict::malicious);
+}
+
+TEST(Compressed, content_is_scanned_whatever_the_name) {
+  std::string data(compressBound(harmful.size()), '\0');
+  uLongf size = data.size();
+  ASSERT_EQ(compress(reinterpret_cast<Bytef*>(data.data()), &size, reinterpret_cast<const Bytef*>(harmful.data()), harmful.size()), Z_OK);
+  data.resize(size);
+  const auto report = scanned(data, "m.joblib");
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  EXPECT_EQ(report.format, "zlib+pickle");
+  const auto cut = scanned(data.substr(0, data.size() - 2), "m.joblib");
+  EXPECT_EQ(cut.verdict, ScanVerdict::malicious) << described(cut);
+  EXPECT_TRUE(has(cut, "compressed.malformed"));
+}
+
+}  // namespace
+}  // namespace hauberk::scan
