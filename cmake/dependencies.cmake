@@ -9,7 +9,6 @@ find_package(ZLIB REQUIRED)
 find_package(BZip2 REQUIRED)
 find_package(LibLZMA REQUIRED)
 find_package(SQLite3 REQUIRED)
-find_package(Boost 1.81 REQUIRED)
 pkg_check_modules(fyaml REQUIRED IMPORTED_TARGET libfyaml)
 pkg_check_modules(cli11 REQUIRED IMPORTED_TARGET CLI11)
 

@@ -13,15 +13,6 @@
 namespace hauberk::app {
 namespace {
 
-// Sanitizers reserve terabytes of addresses.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool sanitized = false;
-#endif
-
 std::string reason(int error) { return ::strerror(error); }
 
 // linux/landlock.h of the oldest system that we build on ends before the newer rights, so the few words are written

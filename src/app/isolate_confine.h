@@ -11,6 +11,15 @@
 
 namespace hauberk::app {
 
+// Sanitizers reserve terabytes of addresses, so that memory is not limited, and probe it through pipes.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 // Which of the optional layers to apply: all, except in tests that prove each of them alone.
 struct Confinement {
   bool landlock = true;

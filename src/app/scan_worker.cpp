@@ -162,6 +162,9 @@ void warm_up() {
     leave(WorkerExit::aborted);
   };  // the first process of a pid namespace ignores a plain SIGABRT
   ::sigaction(SIGABRT, &on_abort, nullptr);
+  struct sigaction plain = {};  // no handler of a runtime library stands between a fault and its signal
+  plain.sa_handler = SIG_DFL;
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) ::sigaction(fault, &plain, nullptr);
   static_cast<void>(::prctl(PR_SET_NAME, "hauberk-scan"));
 }
 

@@ -45,6 +45,23 @@ std::string environment_folder(const std::string& data, std::string_view part, E
 
 }  // namespace
 
+Result<LoadedSettings> load_settings(Context& context) {
+  LoadedSettings loaded;
+  loaded.path = context.config;
+  if (loaded.path.empty() && context.files.info("hauberk.yaml")) loaded.path = "hauberk.yaml";
+  if (!loaded.path.empty()) {
+    const auto text = TRY(read_file(context.files, loaded.path, 4 << 20));
+    auto settings = config::load_settings(as_text(text), loaded.path, config_hooks());
+    if (!settings) return std::unexpected(config::to_error(settings.error()));
+    loaded.settings = std::move(*settings);
+  }
+  // A relative folder lies beside the file that names it, wherever the program is started.
+  loaded.data = loaded.settings.data;
+  if (!loaded.data.starts_with('/') && !loaded.path.empty()) loaded.data = join_path(parent_directory(loaded.path), loaded.data);
+  if (!context.data.empty()) loaded.data = context.data;
+  return loaded;
+}
+
 Result<std::unique_ptr<Workspace>> Workspace::open(Context& context) { return open(context, TRY(load_settings(context))); }
 
 Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSettings loaded) {
@@ -61,7 +78,6 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSetti
 Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSettings loaded) {
   const std::string data = loaded.data;
   const auto catalog = join_path(data, "catalog.db");
-  if (context.files.info(catalog)) return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
   CHECK(context.files.make_directories(data));
   for (const auto environment : all_environments) {
     const auto keys = environment_folder(data, "keys", environment);
@@ -77,7 +93,9 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   CHECK(workspace->open_parts());
   // Last: a folder with a catalogue is a whole workspace.
-  workspace->catalog_ = TRY(adapters::open_catalog_sqlite(catalog, adapters::CatalogMode::create));
+  auto opened = adapters::open_catalog_sqlite(catalog, adapters::CatalogMode::create);
+  if (!opened && opened.error().code == Errc::exists) return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
+  workspace->catalog_ = TRY(std::move(opened));
   return workspace;
 }
 
@@ -130,7 +148,7 @@ Status Workspace::record(Environment environment, Event event, const Principal& 
   event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(), context_.random);
   event.principal = principal.subject;
   event.token_id = principal.token_id;
-  return append_synchronously(*this, environment, event);
+  return append_synchronously(*this, context_.files, context_.clock, environment, event);
 }
 
 }  // namespace hauberk::app

@@ -55,15 +55,20 @@ inline std::unexpected<Error> fail(Errc code, std::string message, std::string c
 }  // namespace hauberk
 
 // TRY(expression): the value, or return the error to the caller. A statement expression; not for use with co_await.
-#define TRY(...)                                                             \
-  ({                                                                         \
-    auto try_result_ = (__VA_ARGS__);                                        \
-    if (!try_result_) return std::unexpected(std::move(try_result_).error()); \
-    *std::move(try_result_);                                                 \
-  })
+#define TRY(...) HAUBERK_TRY(HAUBERK_JOIN(try_result_, __COUNTER__), __VA_ARGS__)
 // The same for a Status.
-#define CHECK(...)                                                              \
-  do {                                                                          \
-    if (auto check_result_ = (__VA_ARGS__); !check_result_)                     \
-      return std::unexpected(std::move(check_result_).error());                 \
+#define CHECK(...) HAUBERK_CHECK(HAUBERK_JOIN(check_result_, __COUNTER__), __VA_ARGS__)
+
+#define HAUBERK_JOIN(a, b) HAUBERK_JOIN_EXPANDED(a, b)
+#define HAUBERK_JOIN_EXPANDED(a, b) a##b
+// The name differs at each use, so that one TRY may stand inside of another.
+#define HAUBERK_TRY(result, ...)                                       \
+  ({                                                                   \
+    auto result = (__VA_ARGS__);                                       \
+    if (!result) return std::unexpected(std::move(result).error());    \
+    *std::move(result);                                                \
+  })
+#define HAUBERK_CHECK(result, ...)                                                                        \
+  do {                                                                                                    \
+    if (auto result = (__VA_ARGS__); !result) return std::unexpected(std::move(result).error());          \
   } while (0)

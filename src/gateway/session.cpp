@@ -225,6 +225,7 @@ bool Session::enter_deployment(std::string_view wanted) {
   exchange_.deployment = wanted;
   served_ = snapshot_->find(wanted);
   if (served_ == nullptr) return inspect(snapshot_->front, guard::Needs::input);
+  exchange_.deployment = served_->name;  // not the alias it was asked for: limits and grants are the deployment's
   exchange_.deployment_entry = served_->entry;
   exchange_.artifact = served_->artifact;
   next_guard_ = 0;

@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/isolate.h"
 #include "app/output.h"
+#include "app/wiring.h"
 #include "app/workspace.h"
 #include "registry/importer.h"
 #include "registry/loading.h"
@@ -310,7 +311,8 @@ struct RevokeArguments {
 Result<int> run_revoke(const RevokeArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
-  const auto revoked = TRY(registry::revoke(workspace->ports(), TRY(VersionRef::parse(arguments.ref)), arguments.reason, principal));
+  const auto ref = TRY(VersionRef::parse(arguments.ref));
+  const auto revoked = TRY(registry::revoke(workspace->ports(), ref, arguments.reason, principal));
   for (const auto& version : revoked.versions) CHECK(workspace->record(Environment::dev, event_of("revoke", version, "ok"), principal));
   json::Value versions = json::Value::array(), deployments = json::Value::array();
   for (const auto& version : revoked.versions) versions.push(version.ref());

@@ -1,0 +1,56 @@
+#include "app/wiring.h"
+
+#include <fmt/format.h>
+
+#include "adapters/ledger_file.h"
+#include "app/workspace.h"
+#include "guard/chain.h"
+
+namespace hauberk::app {
+
+IsolationOptions isolation_options(const config::Settings& settings) {
+  IsolationOptions options;
+  options.require.clear();
+  for (const auto layer : settings.isolation.require) switch (layer) {
+      case config::IsolationLayer::namespaces: options.require.push_back(Layer::namespaces); break;
+      case config::IsolationLayer::landlock: options.require.push_back(Layer::landlock); break;
+      case config::IsolationLayer::seccomp: options.require.push_back(Layer::seccomp); break;
+    }
+  options.memory = settings.isolation.memory;
+  options.time_limit = settings.isolation.time_limit;
+  return options;
+}
+
+config::Hooks config_hooks() {
+  return {.check_guards = [](const json::Value& guards, const std::string& pointer) -> FieldErrors {
+            auto chain = guard::build_chain(guards, pointer, {.limiter = std::make_shared<guard::Limiter>()});
+            return chain ? FieldErrors() : std::move(chain).error();
+          },
+          .guards_schema = guard::chain_schema,
+          .guards_reference = guard::chain_reference};
+}
+
+json::Value deployment_section(const config::Settings& settings, std::string_view deployment) {
+  const auto* section = settings.deployment(deployment);
+  json::Value value = section != nullptr ? write_fields(*section) : json::Value::object();
+  value.erase("name");
+  const auto& guards = section != nullptr && !section->guards.is_null() ? section->guards : settings.guards;
+  if (guards.is_null()) value.erase("guards");
+  else value.set("guards", guards);
+  return value;
+}
+
+Result<Policy> read_policy(std::string_view text, const std::string& file) {
+  auto document = config::parse_yaml(text, file);
+  if (!document) return std::unexpected(config::to_error({document.error()}));
+  auto policy = policy_from_json(document->value);
+  if (policy) return policy;
+  const FieldErrors errors{{.pointer = policy.error().context, .message = policy.error().message}};
+  return std::unexpected(config::to_error(config::locate(errors, *document, text, file)));
+}
+
+Status append_synchronously(Workspace& workspace, Files& files, const Clock& clock, Environment environment, const Event& event) {
+  return adapters::append_to_ledger({files, workspace.keys(environment), clock}, {.directory = workspace.ledger_folder(environment, "registry")}, event);
+}
+
+}  // namespace hauberk::app
