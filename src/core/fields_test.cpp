@@ -13,7 +13,8 @@ struct Inner {
   static const Fields<Inner>& fields() {
     static const Fields<Inner> list{
         field("per_minute", &Inner::per_minute, range(1, 1'000'000), "requests per key and minute"),
-        field("mode", &Inner::mode, choices<Mode>({{"enforce", Mode::enforce}, {"shadow", Mode::shadow}}), "obey it or only record it"),
+        field("mode", &Inner::mode, choices<Mode>({{"enforce", Mode::enforce}, {"shadow", Mode::shadow}}),
+              "obey it or only record it"),
     };
     return list;
   }
@@ -43,7 +44,8 @@ struct Outer {
             field("credential", &Outer::credential, "sent along"),
             field("models", &Outer::models, length(1, 3), "names"),
             field("limits", &Outer::limits, "several"),
-            field("modes", &Outer::modes, choices<Mode>({{"enforce", Mode::enforce}, {"shadow", Mode::shadow}}), "in turn"),
+            field("modes", &Outer::modes, choices<Mode>({{"enforce", Mode::enforce}, {"shadow", Mode::shadow}}),
+                  "in turn"),
             field("inner", &Outer::inner, "one"),
             field("anything", &Outer::anything, "as it is"),
         }
@@ -75,7 +77,8 @@ TEST(Fields, what_is_left_out_keeps_the_default_of_the_struct) {
 }
 
 TEST(Fields, every_kind_is_read) {
-  const auto outer = read(R"({"name":"x","enabled":false,"ratio":1,"port":65535,"timeout":"250ms","credential":"env:KEY",
+  const auto outer =
+      read(R"({"name":"x","enabled":false,"ratio":1,"port":65535,"timeout":"250ms","credential":"env:KEY",
     "models":["b","c"],"limits":[{"per_minute":5},{"mode":"shadow"}],"modes":["shadow"],"inner":{"per_minute":7},"anything":[1,{"k":null}]})");
   ASSERT_TRUE(outer) << to_error(outer.error()).text();
   EXPECT_FALSE(outer->enabled);
@@ -90,7 +93,8 @@ TEST(Fields, every_kind_is_read) {
 }
 
 TEST(Fields, an_unknown_key_names_the_nearest) {
-  EXPECT_EQ(error_of(R"({"name":"x","inner":{"per_minut":5}})"), "/inner/per_minut: unknown key 'per_minut'; did you mean 'per_minute'?");
+  EXPECT_EQ(error_of(R"({"name":"x","inner":{"per_minut":5}})"),
+            "/inner/per_minut: unknown key 'per_minut'; did you mean 'per_minute'?");
   const auto far = read(R"({"name":"x","inner":{"zebra":5}})");
   ASSERT_FALSE(far);
   EXPECT_EQ(far.error()[0].message, "unknown key 'zebra'");
@@ -105,12 +109,17 @@ TEST(Fields, each_kind_and_range_is_checked) {
   EXPECT_EQ(error_of(R"({"name":"x","ratio":1.5})"), "/ratio: expected a number from 0 to 1, found 1.5");
   EXPECT_EQ(error_of(R"({"name":"x","port":65536})"), "/port: expected an integer from 0 to 65535, found 65536");
   EXPECT_EQ(error_of(R"({"name":"x","port":80.0})"), "/port: expected an integer from 0 to 65535, found 80.0");
-  EXPECT_EQ(error_of(R"({"name":"x","port":18446744073709551615})"), "/port: expected an integer from 0 to 65535, found 18446744073709551615");
-  EXPECT_EQ(error_of(R"({"name":"x","timeout":30})"), "/timeout: expected a duration such as 30s from 1ms to 5m, found 30");
-  EXPECT_EQ(error_of(R"({"name":"x","timeout":"6m"})"), "/timeout: expected a duration such as 30s from 1ms to 5m, found \"6m\"");
-  EXPECT_EQ(error_of(R"({"name":"x","models":[]})"), "/models: expected a list from 1 to 3 items (a text each), found 0 items");
+  EXPECT_EQ(error_of(R"({"name":"x","port":18446744073709551615})"),
+            "/port: expected an integer from 0 to 65535, found 18446744073709551615");
+  EXPECT_EQ(error_of(R"({"name":"x","timeout":30})"),
+            "/timeout: expected a duration such as 30s from 1ms to 5m, found 30");
+  EXPECT_EQ(error_of(R"({"name":"x","timeout":"6m"})"),
+            "/timeout: expected a duration such as 30s from 1ms to 5m, found \"6m\"");
+  EXPECT_EQ(error_of(R"({"name":"x","models":[]})"),
+            "/models: expected a list from 1 to 3 items (a text each), found 0 items");
   EXPECT_EQ(error_of(R"({"name":"x","models":["a",2]})"), "/models/1: expected a text, found 2");
-  EXPECT_EQ(error_of(R"({"name":"x","modes":["shadwo"]})"), "/modes/0: expected enforce or shadow, found \"shadwo\"; did you mean 'shadow'?");
+  EXPECT_EQ(error_of(R"({"name":"x","modes":["shadwo"]})"),
+            "/modes/0: expected enforce or shadow, found \"shadwo\"; did you mean 'shadow'?");
   EXPECT_EQ(error_of(R"({"name":"x","inner":null})"), "/inner: expected a section with keys, found nothing");
   EXPECT_EQ(error_of("[]"), ": expected a section with keys, found a list");
 }
@@ -142,12 +151,14 @@ TEST(Fields, the_check_of_the_whole_runs_only_on_what_was_read_well) {
 }
 
 TEST(Fields, what_is_written_reads_back_to_the_same) {
-  const auto outer = read(R"({"name":"x","timeout":"90s","credential":"file:/run/secrets/a","limits":[{"mode":"shadow"}]})");
+  const auto outer =
+      read(R"({"name":"x","timeout":"90s","credential":"file:/run/secrets/a","limits":[{"mode":"shadow"}]})");
   ASSERT_TRUE(outer);
   const auto written = write_fields(*outer);
-  EXPECT_EQ(json::write(written),
-            R"({"name":"x","enabled":true,"ratio":0.5,"port":8080,"timeout":"90s","credential":"file:/run/secrets/a",)"
-            R"("models":["a"],"limits":[{"per_minute":60,"mode":"shadow"}],"modes":[],"inner":{"per_minute":60,"mode":"enforce"}})");
+  EXPECT_EQ(
+      json::write(written),
+      R"({"name":"x","enabled":true,"ratio":0.5,"port":8080,"timeout":"90s","credential":"file:/run/secrets/a",)"
+      R"("models":["a"],"limits":[{"per_minute":60,"mode":"shadow"}],"modes":[],"inner":{"per_minute":60,"mode":"enforce"}})");
   EXPECT_EQ(write_fields(*parse_fields<Outer>(written)), written);
 }
 
@@ -157,7 +168,8 @@ TEST(Fields, the_schema_says_what_the_reader_accepts) {
   EXPECT_EQ(json::write(*schema.find("required")), R"(["name"])");
   EXPECT_EQ(json::write(*schema.find("additionalProperties")), "false");
   const auto& properties = *schema.find("properties");
-  EXPECT_EQ(json::write(*properties.find("port")), R"({"type":"integer","minimum":0,"maximum":65535,"description":"TCP port","default":8080})");
+  EXPECT_EQ(json::write(*properties.find("port")),
+            R"({"type":"integer","minimum":0,"maximum":65535,"description":"TCP port","default":8080})");
   EXPECT_EQ(json::write(*properties.find("modes")->find("items")), R"({"enum":["enforce","shadow"]})");
   EXPECT_EQ(json::write(*properties.find("inner")->find("additionalProperties")), "false");
   EXPECT_EQ(json::write(*properties.find("anything")), R"({"description":"as it is"})");
@@ -165,8 +177,10 @@ TEST(Fields, the_schema_says_what_the_reader_accepts) {
 
 TEST(Fields, the_reference_names_every_field_once_with_its_default) {
   const auto text = reference_markdown(Outer::fields(), "Configuration");
-  EXPECT_NE(text.find("| `timeout` | a duration such as 30s from 1ms to 5m | `30s` | at most |\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("| `name` | a text from 1 to 8 characters | required | what it is called |\n"), std::string::npos);
+  EXPECT_NE(text.find("| `timeout` | a duration such as 30s from 1ms to 5m | `30s` | at most |\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("| `name` | a text from 1 to 8 characters | required | what it is called |\n"),
+            std::string::npos);
   EXPECT_NE(text.find("\n### limits[]\n"), std::string::npos);
   EXPECT_NE(text.find("\n### inner\n"), std::string::npos);
 }
