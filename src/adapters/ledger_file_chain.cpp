@@ -1,0 +1,199 @@
+#include "adapters/ledger_file_chain.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+#include "base/log.h"
+
+namespace hauberk::adapters {
+
+Result<std::unique_ptr<LedgerChain>> LedgerChain::open(const LedgerPorts& ports, const LedgerOptions& options) {
+  std::unique_ptr<LedgerChain> chain(new LedgerChain(ports, options));
+  CHECK(ports.files.make_directories(options.directory));
+  CHECK(chain->lock());
+  std::optional<Checkpoint> last;
+  CHECK(chain->open_checkpoints(last));
+  CHECK(chain->recover(last));
+  return chain;
+}
+
+LedgerChain::~LedgerChain() {
+  if (lock_ >= 0) ::close(lock_);  // and lets go of the lock
+}
+
+// The lock is the kernel's and ends with the process, however it ends: a killed writer leaves no stale one behind.
+Status LedgerChain::lock() {
+  const auto file = path("lock");
+  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock_ < 0) {
+    const auto code = errno == EROFS || errno == EACCES || errno == EPERM ? Errc::denied : errno == ENOSPC || errno == EDQUOT ? Errc::exhausted : Errc::unavailable;
+    return fail(code, fmt::format("cannot open the ledger for writing: {}; events cannot be recorded there", ::strerror(errno)), file);
+  }
+  constexpr auto pause = std::chrono::milliseconds(5);
+  for (Duration waited{}; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; waited += pause) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return fail(Errc::unavailable, fmt::format("cannot lock the ledger: {}", ::strerror(errno)), file);
+    if (waited >= options_.lock_wait)
+      return fail(Errc::unavailable, "another process writes this ledger; end it first, a ledger has one writer at a time", options_.directory);
+    std::this_thread::sleep_for(pause);
+  }
+  return {};
+}
+
+Status LedgerChain::open_checkpoints(std::optional<Checkpoint>& last) {
+  const auto file = path(checkpoint_file);
+  checkpoints_ = TRY(ports_.files.open(file, OpenMode::append));
+  LineReader lines(*checkpoints_, 0);
+  std::string newest;
+  for (;;) {
+    const auto line = TRY(lines.next());
+    if (!line) break;
+    newest = *line;
+  }
+  checkpoints_size_ = lines.offset();
+  if (TRY(checkpoints_->size()) != checkpoints_size_) CHECK(checkpoints_->truncate(checkpoints_size_));  // a half-written one
+  if (newest.empty()) return {};
+  auto checkpoint = open_checkpoint(newest, *ports_.keys);
+  if (!checkpoint) {
+    auto error = std::move(checkpoint).error();
+    error.message += "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun";
+    return std::unexpected(std::move(error).in(file));
+  }
+  last = std::move(*checkpoint);
+  return {};
+}
+
+Status LedgerChain::recover(const std::optional<Checkpoint>& last) {
+  const auto segments = TRY(list_segments(ports_.files, options_.directory));
+  const auto damaged = [&](const std::string& what) {
+    return fail(Errc::corrupt, what + "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun", options_.directory);
+  };
+  if (!last) {
+    // The first checkpoint is on the disk before the first record, so records without any were robbed of theirs.
+    for (const auto& segment : segments)
+      if (TRY(ports_.files.info(path(segment.name))).size != 0) return damaged("there are records, but no checkpoint");
+    const auto first = TRY(make_checkpoint({}, ports_.clock.now(), *ports_.keys));
+    CHECK(checkpoints_->append(as_bytes(first.line + "\n")));
+    CHECK(checkpoints_->sync());
+    CHECK(ports_.files.sync_directory(options_.directory));
+    checkpoints_size_ += first.line.size() + 1;
+  } else {
+    committed_ = last->position;
+    sealed_ = committed_.sequence;
+  }
+  const auto walk = TRY(walk_chain(ports_.files, options_.directory, segments, committed_, {}));
+  if (walk.problem && (segments.empty() || walk.problem->file != segments.back().name || committed_.sequence < sealed_))
+    return damaged(fmt::format("{} (record {}, {} at byte {})", walk.problem->message, walk.problem->sequence, walk.problem->file, walk.problem->offset));
+  std::uint64_t cut_bytes = 0;
+  if (!segments.empty()) {
+    segment_ = segments.back().first;
+    file_end_ = segment_ == committed_.segment ? committed_.offset : 0;
+    if (file_end_ == 0 && segment_ != committed_.sequence + 1) return damaged("records are missing before the last segment");
+    file_ = TRY(ports_.files.open(path(segments.back().name), OpenMode::append));
+    cut_bytes = TRY(cut(walk.problem.has_value()));
+  }
+  batch_sequence_ = committed_.sequence;
+  batch_head_ = committed_.head;
+  if (unsealed() != 0 || cut_bytes != 0) {
+    // Says in the chain itself that its writer was not ended in order, and what that cost.
+    Event event{.time = ports_.clock.now(), .kind = "recovered", .outcome = "ok"};
+    event.features = {{"unsealed", static_cast<double>(unsealed())}, {"bytes_cut", static_cast<double>(cut_bytes)}};
+    add(event);
+  }
+  return {};
+}
+
+// What lies behind the last good record, and so behind the last checkpoint, too: a line that was being written when the
+// writer died, or, after a loss of power, blocks that never reached the disk. The latter are kept beside the segment.
+Result<std::uint64_t> LedgerChain::cut(bool keep) {
+  const auto size = TRY(file_->size());
+  if (size < file_end_) return fail(Errc::corrupt, "the segment is shorter than its checkpoint says: records are missing; verify the ledger", path(segment_name(segment_)));
+  if (size == file_end_) return 0;
+  if (keep) {
+    const auto beside = path(fmt::format("cut-{:020}-{}.bin", committed_.sequence + 1, ports_.clock.now().time_since_epoch().count()));
+    const auto copy = TRY(ports_.files.open(beside, OpenMode::create_new));
+    Bytes block(256u << 10);
+    for (std::uint64_t at = file_end_; at < size;) {
+      const auto n = TRY(file_->read_at(at, block));
+      if (n == 0) break;
+      CHECK(copy->append(ByteView(block).first(n)));
+      at += n;
+    }
+    CHECK(copy->sync());
+    log::warning("the unsealed end of the ledger was damaged and is cut off; its bytes are kept", {{"file", beside}, {"bytes", std::to_string(size - file_end_)}});
+  }
+  CHECK(file_->truncate(file_end_));
+  CHECK(file_->sync());
+  return size - file_end_;
+}
+
+void LedgerChain::add(std::string_view event) { batch_head_ = append_record(batch_, sha256_, ++batch_sequence_, batch_head_, event); }
+
+void LedgerChain::add(const Event& event) {
+  std::string text;
+  append_json(text, event);
+  add(text);
+}
+
+Status LedgerChain::begin_segment(std::uint64_t first) {
+  const auto file = path(segment_name(first));
+  auto made = ports_.files.open(file, OpenMode::create_new);
+  if (!made && made.error().code == Errc::exists) {
+    // A former try made it and then failed.
+    made = ports_.files.open(file, OpenMode::append);
+    if (made && TRY((*made)->size()) != 0) return fail(Errc::corrupt, "a segment of this name is there already", file);
+  }
+  if (!made) return std::unexpected(std::move(made).error());
+  CHECK(ports_.files.sync_directory(options_.directory));
+  file_ = std::move(*made);
+  segment_ = first;
+  file_end_ = 0;
+  return {};
+}
+
+Status LedgerChain::commit() {
+  if (batch_.empty()) return {};
+  if (file_is_dirty_) {
+    CHECK(file_->truncate(file_end_));
+    file_is_dirty_ = false;
+  }
+  if (file_ == nullptr || (file_end_ != 0 && file_end_ + batch_.size() > options_.segment_bytes)) CHECK(begin_segment(committed_.sequence + 1));
+  auto written = file_->append(as_bytes(batch_));
+  // After a failed sync the kernel may have dropped the pages: the batch is written again, not only synced again.
+  if (written) written = file_->sync();
+  if (!written) {
+    file_is_dirty_ = !file_->truncate(file_end_);
+    return written;
+  }
+  file_end_ += batch_.size();
+  committed_ = {batch_sequence_, batch_head_, segment_, file_end_};
+  batch_.clear();
+  return {};
+}
+
+std::uint64_t LedgerChain::discard() {
+  const auto count = batch_sequence_ - committed_.sequence;
+  batch_.clear();
+  batch_sequence_ = committed_.sequence;
+  batch_head_ = committed_.head;
+  return count;
+}
+
+Status LedgerChain::seal() {
+  if (unsealed() == 0) return {};
+  const auto checkpoint = TRY(make_checkpoint(committed_, ports_.clock.now(), *ports_.keys));
+  CHECK(checkpoints_->truncate(checkpoints_size_));  // what a failed try left
+  CHECK(checkpoints_->append(as_bytes(checkpoint.line + "\n")));
+  CHECK(checkpoints_->sync());
+  checkpoints_size_ += checkpoint.line.size() + 1;
+  sealed_ = committed_.sequence;
+  return {};
+}
+
+}  // namespace hauberk::adapters
