@@ -14,16 +14,20 @@
 namespace hauberk::adapters {
 namespace {
 
-constexpr std::size_t large_batch = 1u << 20;                      // is written at once, without waiting for more
-constexpr Duration retry_pause = std::chrono::milliseconds(200);   // between tries to write while it fails
+constexpr std::size_t large_batch = 1u << 20;                     // is written at once, without waiting for more
+constexpr Duration retry_pause = std::chrono::milliseconds(200);  // between tries to write while it fails
 constexpr Duration longest_unsealed = std::chrono::minutes(1);
 
-// Events wait as text in one buffer, which the writer's thread swaps against its own: two buffers are all the memory there
-// is, and under the lock there is only a copy of some 400 bytes.
+// Events wait as text in one buffer, which the writer's thread swaps against its own: two buffers are all the memory
+// there is, and under the lock there is only a copy of some 400 bytes.
 class FileLedger final : public Ledger {
  public:
   FileLedger(const LedgerPorts& ports, LedgerOptions options, std::unique_ptr<LedgerChain> chain)
-      : ports_(ports), options_(std::move(options)), chain_(std::move(chain)), last_seal_(ports.clock.tick()), thread_([this] { run(); }) {}
+      : ports_(ports),
+        options_(std::move(options)),
+        chain_(std::move(chain)),
+        last_seal_(ports.clock.tick()),
+        thread_([this] { run(); }) {}
 
   ~FileLedger() override {
     {
@@ -45,7 +49,9 @@ class FileLedger final : public Ledger {
       const bool full = queue_.size() + text.size() > options_.queue_bytes;
       if (options_.when_full == WhenFull::refuse) {
         if (failing_) return std::unexpected(refusal());
-        if (full) return fail(Errc::exhausted, "the ledger's queue is full: the disk is slower than the requests", options_.directory);
+        if (full)
+          return fail(Errc::exhausted, "the ledger's queue is full: the disk is slower than the requests",
+                      options_.directory);
       } else if (full) {
         ++dropped_;
         return {};
@@ -70,7 +76,9 @@ class FileLedger final : public Ledger {
     return {};
   }
 
-  bool healthy() const override { return options_.when_full == WhenFull::drop || !failing_.load(std::memory_order_relaxed); }
+  bool healthy() const override {
+    return options_.when_full == WhenFull::drop || !failing_.load(std::memory_order_relaxed);
+  }
 
  private:
   Error refusal() const {
@@ -81,15 +89,11 @@ class FileLedger final : public Ledger {
   void run() {
     std::string taken;
     std::unique_lock lock(mutex_);
-    for (;;) {
+    for (bool last = false; !last;) {
       wait_for_work(lock);
-      const bool last = closing_;
-      std::uint64_t count = 0;
-      // While a batch cannot be written nothing is put behind it: its numbers are given already.
-      if (!chain_->has_batch() || !failing_) {
-        taken.clear();
+      // While a batch cannot be written nothing is put behind it: its sequence numbers are given already.
+      if (!chain_->has_batch()) {
         taken.swap(queue_);
-        count = appended_ - taken_count_;
         taken_count_ = appended_;
       }
       const auto dropped = std::exchange(dropped_, 0);
@@ -98,43 +102,47 @@ class FileLedger final : public Ledger {
       taken.clear();
       lock.lock();
       dropped_ += left_out;
-      (void)count;
       if (!chain_->has_batch()) done_count_ = taken_count_;
       done_.notify_all();
-      if (last && queue_.empty()) return finish(lock);
+      last = closing_ && (queue_.empty() || failing_);
     }
+    finish();
   }
 
   // Until there is something to write, or a checkpoint is due, or a failed batch may be tried again.
   void wait_for_work(std::unique_lock<std::mutex>& lock) {
-    if (closing_) return;
+    const auto closing = [&] { return closing_; };
+    const auto work = [&] { return closing_ || !queue_.empty(); };
+    const auto enough = [&] { return closing_ || flushing_ != 0 || queue_.size() >= large_batch; };
     if (failing_) {
-      wake_.wait_for(lock, retry_pause, [&] { return closing_; });
-      return;
+      wake_.wait_for(lock, retry_pause, closing);
+    } else if (!chain_->has_batch()) {
+      if (chain_->unsealed() != 0)
+        wake_.wait_for(lock, longest_unsealed, work);
+      else
+        wake_.wait(lock, work);
+      // Group commit: whatever comes within the interval shares one write and one sync.
+      if (!queue_.empty() && options_.sync_interval > Duration(0)) wake_.wait_for(lock, options_.sync_interval, enough);
     }
-    const auto work = [&] { return closing_ || !queue_.empty() || dropped_ != 0; };
-    if (chain_->has_batch()) return;
-    if (chain_->unsealed() != 0) wake_.wait_for(lock, longest_unsealed, work);
-    else wake_.wait(lock, work);
-    // Group commit: whatever comes within the interval shares one write and one sync.
-    if (options_.sync_interval > Duration(0))
-      wake_.wait_for(lock, options_.sync_interval, [&] { return closing_ || flushing_ != 0 || queue_.size() >= large_batch; });
   }
 
-  // Chains and commits; returns how many events were left out, by the policy.
+  // Chains and commits; returns how many events are left out, by the policy.
   std::uint64_t write(std::string_view events, std::uint64_t dropped) {
-    if (dropped != 0 && !chain_->has_batch()) add_gap(std::exchange(dropped, 0));
+    if (dropped != 0) add_gap(dropped);
     while (!events.empty()) {
       const auto newline = events.find('\n');
       chain_->add(events.substr(0, newline));
       events.remove_prefix(newline + 1);
     }
-    auto written = chain_->commit();
+    const auto written = chain_->commit();
     report(written);
-    if (!written && options_.when_full == WhenFull::drop) dropped += chain_->discard();
-    const bool due = chain_->unsealed() >= options_.checkpoint_every || ports_.clock.tick() - last_seal_ >= longest_unsealed;
-    if (written && due) seal();
-    return dropped;
+    if (!written) {
+      if (options_.when_full == WhenFull::refuse) return 0;  // the batch is kept
+      const auto discarded = chain_->discard();
+      return dropped != 0 ? discarded - 1 + dropped : discarded;  // the gap record itself is none that is missing
+    }
+    if (chain_->unsealed() >= options_.checkpoint_every || ports_.clock.tick() - last_seal_ >= longest_unsealed) seal();
+    return 0;
   }
 
   void add_gap(std::uint64_t count) {
@@ -151,19 +159,26 @@ class FileLedger final : public Ledger {
     }
     failure_ = written.error();
     if (!failing_.exchange(true))
-      log::error("the ledger cannot be written", {{"error", failure_.text()},
-                                                   {"meanwhile", options_.when_full == WhenFull::refuse ? "requests are refused" : "events are dropped and counted"}});
+      log::error("the ledger cannot be written",
+                 {{"error", failure_.text()},
+                  {"meanwhile", options_.when_full == WhenFull::refuse ? "requests are refused"
+                                                                       : "events are dropped and counted"}});
   }
 
   void seal() {
-    if (auto sealed = chain_->seal(); !sealed) log::warning("the ledger's checkpoint could not be written; it is tried again", {{"error", sealed.error().text()}});
-    else last_seal_ = ports_.clock.tick();
+    if (auto sealed = chain_->seal(); !sealed)
+      log::warning("the ledger's checkpoint could not be written; it is tried again",
+                   {{"error", sealed.error().text()}});
+    else
+      last_seal_ = ports_.clock.tick();
   }
 
-  void finish(std::unique_lock<std::mutex>& lock) {
-    lock.unlock();
-    if (chain_->has_batch() || failing_)
-      log::error("events of the ledger are lost: they could not be written before the end", {{"events", std::to_string(chain_->discard() + dropped_)}, {"folder", options_.directory}});
+  void finish() {
+    if (failing_) {
+      const auto waiting = static_cast<std::uint64_t>(std::ranges::count(queue_, '\n'));
+      log::error("events of the ledger are lost: they could not be written before the end",
+                 {{"events", std::to_string(chain_->discard() + waiting + dropped_)}, {"folder", options_.directory}});
+    }
     seal();
   }
 
@@ -173,18 +188,18 @@ class FileLedger final : public Ledger {
   Tick last_seal_;                      // of the thread
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;        // the thread
-  std::condition_variable done_;        // who flushes
-  std::string queue_;                   // events as JSON lines
-  std::uint64_t appended_ = 0;          // events ever queued
-  std::uint64_t taken_count_ = 0;       // of them, taken by the thread
-  std::uint64_t done_count_ = 0;        // of them, on the disk or dropped
-  std::uint64_t dropped_ = 0;           // events left out that no gap record tells of yet
+  std::condition_variable wake_;   // the thread
+  std::condition_variable done_;   // who flushes
+  std::string queue_;              // events as JSON lines
+  std::uint64_t appended_ = 0;     // events ever queued
+  std::uint64_t taken_count_ = 0;  // of them, taken by the thread
+  std::uint64_t done_count_ = 0;   // of them, on the disk or dropped
+  std::uint64_t dropped_ = 0;      // events left out that no gap record tells of yet
   std::uint32_t flushing_ = 0;
   bool closing_ = false;
-  std::atomic<bool> failing_ = false;   // changed under the lock
+  std::atomic<bool> failing_ = false;  // changed under the lock
   Error failure_;
-  Thread thread_;                       // last: it uses all of the above
+  Thread thread_;  // last: it uses all of the above
 };
 
 }  // namespace
@@ -199,7 +214,8 @@ Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const E
   const auto chain = TRY(LedgerChain::open(ports, options));
   chain->add(event);
   CHECK(chain->commit());
-  if (auto sealed = chain->seal(); !sealed) log::warning("the ledger's checkpoint could not be written", {{"error", sealed.error().text()}});
+  if (auto sealed = chain->seal(); !sealed)
+    log::warning("the ledger's checkpoint could not be written", {{"error", sealed.error().text()}});
   return {};
 }
 

@@ -1,9 +1,10 @@
-// FileLedger: the ledger as JSON lines in append-only segments, each record chained to the one before by SHA-256, sealed
-// now and then by a signed checkpoint. docs/formats/ledger.md has the format and how to verify it with jq and sha256sum.
-// A folder is one chain and has one writer at a time (flock). append() encodes the event and queues it: about a
-// microsecond, no system call. One thread ("ledger") chains, writes and syncs in batches. After kill -9 at most what was
-// appended since the last sync is lost; a line that was half written is cut off and a `recovered` record says so.
-// Errors: exhausted (disk full or queue full), denied (read-only), unavailable (another writer), corrupt (chain broken).
+// FileLedger: the ledger as JSON lines in append-only segments, each record chained to the one before by SHA-256,
+// sealed now and then by a signed checkpoint. docs/formats/ledger.md has the format and how to verify it with jq and
+// sha256sum. A folder is one chain and has one writer at a time (flock). append() encodes the event and queues it:
+// about a microsecond, no system call. One thread ("ledger") chains, writes and syncs in batches. After kill -9 at most
+// what was appended since the last sync is lost; a line that was half written is cut off and a `recovered` record says
+// so. Errors: exhausted (disk full or queue full), denied (read-only), unavailable (another writer), corrupt (chain
+// broken).
 #pragma once
 
 #include <memory>
@@ -20,13 +21,13 @@
 namespace hauberk::adapters {
 
 struct LedgerOptions {
-  std::string directory;                                   // made if missing
+  std::string directory;  // made if missing
   WhenFull when_full = WhenFull::refuse;
-  Duration sync_interval = std::chrono::milliseconds(5);   // at most this long from append to disk
-  std::uint64_t segment_bytes = 64u << 20;                 // a new file is begun after so much
-  std::uint64_t checkpoint_every = 10'000;                 // records between two signed checkpoints
-  std::size_t queue_bytes = 32u << 20;                     // of encoded events; full is back-pressure, then the policy
-  Duration lock_wait{};                                    // how long to wait for another writer to finish
+  Duration sync_interval = std::chrono::milliseconds(5);  // at most this long from append to disk
+  std::uint64_t segment_bytes = 64u << 20;                // a new file is begun after so much
+  std::uint64_t checkpoint_every = 10'000;                // records between two signed checkpoints
+  std::size_t queue_bytes = 32u << 20;                    // of encoded events; full is back-pressure, then the policy
+  Duration lock_wait{};                                   // how long to wait for another writer to finish
 };
 
 struct LedgerPorts {
@@ -38,20 +39,20 @@ struct LedgerPorts {
 // For a process that stays: its thread ends, with a checkpoint, when the object is destroyed.
 Result<std::unique_ptr<Ledger>> open_ledger_file(const LedgerPorts& ports, LedgerOptions options);
 
-// For a command that appends and ends: waits up to 5 s for the folder's lock (or options.lock_wait, if longer), appends,
-// syncs, writes a checkpoint, lets go. Without a thread.
+// For a command that appends and ends: waits up to 5 s for the folder's lock (or options.lock_wait, if longer),
+// appends, syncs, writes a checkpoint, lets go. Without a thread.
 Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event);
 
-// Reads everything once, in constant memory. What is wrong with the chain is in LedgerState::problem; an Error means that
-// it could not be checked (unreadable, unknown key). Safe beside a writer: an unfinished last line is not counted.
+// Reads everything once, in constant memory. What is wrong with the chain is in LedgerState::problem; an Error means
+// that it could not be checked (unreadable, unknown key). Safe beside a writer: an unfinished last line is not counted.
 // A missing folder is an empty ledger.
 Result<LedgerState> verify_ledger(Files& files, const std::string& directory, crypto::KeyProvider& keys);
 
 // The last `count` records, oldest first.
 Result<std::vector<LedgerRecord>> tail_ledger(Files& files, const std::string& directory, std::size_t count);
 
-// Reads records in order, from the sequence `first` on, as they are stored. next() answers nullopt where the ledger ends
-// now; called again later it goes on with what was appended since, by whichever process.
+// Reads records in order, from the sequence `first` on, as they are stored. next() answers nullopt where the ledger
+// ends now; called again later it goes on with what was appended since, by whichever process.
 class LedgerReader {
  public:
   LedgerReader(Files& files, std::string directory, std::uint64_t first = 1);

@@ -33,14 +33,21 @@ Status LedgerChain::lock() {
   const auto file = path("lock");
   lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock_ < 0) {
-    const auto code = errno == EROFS || errno == EACCES || errno == EPERM ? Errc::denied : errno == ENOSPC || errno == EDQUOT ? Errc::exhausted : Errc::unavailable;
-    return fail(code, fmt::format("cannot open the ledger for writing: {}; events cannot be recorded there", ::strerror(errno)), file);
+    const auto code = errno == EROFS || errno == EACCES || errno == EPERM ? Errc::denied
+                      : errno == ENOSPC || errno == EDQUOT                ? Errc::exhausted
+                                                                          : Errc::unavailable;
+    return fail(
+        code, fmt::format("cannot open the ledger for writing: {}; events cannot be recorded there", ::strerror(errno)),
+        file);
   }
   constexpr auto pause = std::chrono::milliseconds(5);
   for (Duration waited{}; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; waited += pause) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return fail(Errc::unavailable, fmt::format("cannot lock the ledger: {}", ::strerror(errno)), file);
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return fail(Errc::unavailable, fmt::format("cannot lock the ledger: {}", ::strerror(errno)), file);
     if (waited >= options_.lock_wait)
-      return fail(Errc::unavailable, "another process writes this ledger; end it first, a ledger has one writer at a time", options_.directory);
+      return fail(Errc::unavailable,
+                  "another process writes this ledger; end it first, a ledger has one writer at a time",
+                  options_.directory);
     std::this_thread::sleep_for(pause);
   }
   return {};
@@ -57,12 +64,14 @@ Status LedgerChain::open_checkpoints(std::optional<Checkpoint>& last) {
     newest = *line;
   }
   checkpoints_size_ = lines.offset();
-  if (TRY(checkpoints_->size()) != checkpoints_size_) CHECK(checkpoints_->truncate(checkpoints_size_));  // a half-written one
+  if (TRY(checkpoints_->size()) != checkpoints_size_)
+    CHECK(checkpoints_->truncate(checkpoints_size_));  // a half-written one
   if (newest.empty()) return {};
   auto checkpoint = open_checkpoint(newest, *ports_.keys);
   if (!checkpoint) {
     auto error = std::move(checkpoint).error();
-    error.message += "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun";
+    error.message +=
+        "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun";
     return std::unexpected(std::move(error).in(file));
   }
   last = std::move(*checkpoint);
@@ -72,7 +81,11 @@ Status LedgerChain::open_checkpoints(std::optional<Checkpoint>& last) {
 Status LedgerChain::recover(const std::optional<Checkpoint>& last) {
   const auto segments = TRY(list_segments(ports_.files, options_.directory));
   const auto damaged = [&](const std::string& what) {
-    return fail(Errc::corrupt, what + "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun", options_.directory);
+    return fail(
+        Errc::corrupt,
+        what +
+            "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun",
+        options_.directory);
   };
   if (!last) {
     // The first checkpoint is on the disk before the first record, so records without any were robbed of theirs.
@@ -89,12 +102,14 @@ Status LedgerChain::recover(const std::optional<Checkpoint>& last) {
   }
   const auto walk = TRY(walk_chain(ports_.files, options_.directory, segments, committed_, {}));
   if (walk.problem && (segments.empty() || walk.problem->file != segments.back().name || committed_.sequence < sealed_))
-    return damaged(fmt::format("{} (record {}, {} at byte {})", walk.problem->message, walk.problem->sequence, walk.problem->file, walk.problem->offset));
+    return damaged(fmt::format("{} (record {}, {} at byte {})", walk.problem->message, walk.problem->sequence,
+                               walk.problem->file, walk.problem->offset));
   std::uint64_t cut_bytes = 0;
   if (!segments.empty()) {
     segment_ = segments.back().first;
     file_end_ = segment_ == committed_.segment ? committed_.offset : 0;
-    if (file_end_ == 0 && segment_ != committed_.sequence + 1) return damaged("records are missing before the last segment");
+    if (file_end_ == 0 && segment_ != committed_.sequence + 1)
+      return damaged("records are missing before the last segment");
     file_ = TRY(ports_.files.open(path(segments.back().name), OpenMode::append));
     cut_bytes = TRY(cut(walk.problem.has_value()));
   }
@@ -113,10 +128,14 @@ Status LedgerChain::recover(const std::optional<Checkpoint>& last) {
 // writer died, or, after a loss of power, blocks that never reached the disk. The latter are kept beside the segment.
 Result<std::uint64_t> LedgerChain::cut(bool keep) {
   const auto size = TRY(file_->size());
-  if (size < file_end_) return fail(Errc::corrupt, "the segment is shorter than its checkpoint says: records are missing; verify the ledger", path(segment_name(segment_)));
+  if (size < file_end_)
+    return fail(Errc::corrupt,
+                "the segment is shorter than its checkpoint says: records are missing; verify the ledger",
+                path(segment_name(segment_)));
   if (size == file_end_) return 0;
   if (keep) {
-    const auto beside = path(fmt::format("cut-{:020}-{}.bin", committed_.sequence + 1, ports_.clock.now().time_since_epoch().count()));
+    const auto beside =
+        path(fmt::format("cut-{:020}-{}.bin", committed_.sequence + 1, ports_.clock.now().time_since_epoch().count()));
     const auto copy = TRY(ports_.files.open(beside, OpenMode::create_new));
     Bytes block(256u << 10);
     for (std::uint64_t at = file_end_; at < size;) {
@@ -126,14 +145,17 @@ Result<std::uint64_t> LedgerChain::cut(bool keep) {
       at += n;
     }
     CHECK(copy->sync());
-    log::warning("the unsealed end of the ledger was damaged and is cut off; its bytes are kept", {{"file", beside}, {"bytes", std::to_string(size - file_end_)}});
+    log::warning("the unsealed end of the ledger was damaged and is cut off; its bytes are kept",
+                 {{"file", beside}, {"bytes", std::to_string(size - file_end_)}});
   }
   CHECK(file_->truncate(file_end_));
   CHECK(file_->sync());
   return size - file_end_;
 }
 
-void LedgerChain::add(std::string_view event) { batch_head_ = append_record(batch_, sha256_, ++batch_sequence_, batch_head_, event); }
+void LedgerChain::add(std::string_view event) {
+  batch_head_ = append_record(batch_, sha256_, ++batch_sequence_, batch_head_, event);
+}
 
 void LedgerChain::add(const Event& event) {
   std::string text;
@@ -163,7 +185,8 @@ Status LedgerChain::commit() {
     CHECK(file_->truncate(file_end_));
     file_is_dirty_ = false;
   }
-  if (file_ == nullptr || (file_end_ != 0 && file_end_ + batch_.size() > options_.segment_bytes)) CHECK(begin_segment(committed_.sequence + 1));
+  if (file_ == nullptr || (file_end_ != 0 && file_end_ + batch_.size() > options_.segment_bytes))
+    CHECK(begin_segment(committed_.sequence + 1));
   auto written = file_->append(as_bytes(batch_));
   // After a failed sync the kernel may have dropped the pages: the batch is written again, not only synced again.
   if (written) written = file_->sync();

@@ -1,6 +1,6 @@
 // LedgerChain: the one writer of a ledger's folder. It holds the folder's lock, mends what a killed writer left, chains
-// events into a batch in memory and commits the batch with one write and one sync. A failed commit leaves the file as it
-// was and the batch in memory, to be tried again or discarded. One thread at a time.
+// events into a batch in memory and commits the batch with one write and one sync. A failed commit leaves the file as
+// it was and the batch in memory, to be tried again or discarded. One thread at a time.
 #pragma once
 
 #include <functional>
@@ -45,18 +45,18 @@ class LedgerChain {
   int lock_ = -1;
   crypto::Sha256 sha256_;
 
-  ChainPosition committed_;            // what is on the disk
-  std::unique_ptr<File> file_;         // the segment that is written
-  std::uint64_t segment_ = 0;          // its first sequence
-  std::uint64_t file_end_ = 0;         // behind it lies nothing,
-  bool file_is_dirty_ = false;         // or a part of a failed write
+  ChainPosition committed_;     // what is on the disk
+  std::unique_ptr<File> file_;  // the segment that is written
+  std::uint64_t segment_ = 0;   // its first sequence
+  std::uint64_t file_end_ = 0;  // behind it lies nothing,
+  bool file_is_dirty_ = false;  // or a part of a failed write
   std::string batch_;
-  std::uint64_t batch_sequence_ = 0;   // of its last record
+  std::uint64_t batch_sequence_ = 0;  // of its last record
   HexHash batch_head_ = no_hash;
 
   std::unique_ptr<File> checkpoints_;
   std::uint64_t checkpoints_size_ = 0;
-  std::uint64_t sealed_ = 0;           // sequence of the last checkpoint
+  std::uint64_t sealed_ = 0;  // sequence of the last checkpoint
 };
 
 // Reads records from `position` on and moves it past each that is good. `on_record` may end the walk with false.
@@ -64,7 +64,7 @@ struct ChainWalk {
   std::optional<LedgerProblem> problem;
   std::uint64_t unfinished = 0;  // bytes of a last line without its newline
 };
-Result<ChainWalk> walk_chain(Files& files, const std::string& directory, const std::vector<Segment>& segments, ChainPosition& position,
-                             const std::function<bool(const ChainPosition&)>& on_record);
+Result<ChainWalk> walk_chain(Files& files, const std::string& directory, const std::vector<Segment>& segments,
+                             ChainPosition& position, const std::function<bool(const ChainPosition&)>& on_record);
 
 }  // namespace hauberk::adapters

@@ -18,7 +18,9 @@ constexpr std::string_view checkpoint_head = "{\"checkpoint\":1,\"seq\":";
 constexpr std::string_view signature_key = ",\"signature\":\"";
 constexpr std::string_view line_end = "\"}";
 
-bool is_hash(std::string_view text) { return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
+bool is_hash(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 // Takes `expected` off the front.
 bool take(std::string_view& text, std::string_view expected) {
@@ -45,8 +47,8 @@ bool take_hash(std::string_view& text, std::string_view& out) {
 
 // What a checkpoint signs: everything of its line but the signature.
 std::string checkpoint_body(const ChainPosition& position, std::string_view time, std::string_view key_id) {
-  return fmt::format("{}{},\"hash\":\"{}\",\"segment\":{},\"end\":{},\"time\":\"{}\",\"key\":\"{}\"", checkpoint_head, position.sequence, text(position.head), position.segment,
-                     position.offset, time, key_id);
+  return fmt::format("{}{},\"hash\":\"{}\",\"segment\":{},\"end\":{},\"time\":\"{}\",\"key\":\"{}\"", checkpoint_head,
+                     position.sequence, text(position.head), position.segment, position.offset, time, key_id);
 }
 
 }  // namespace
@@ -61,7 +63,8 @@ HexHash hex_hash(const Digest& digest) {
   return out;
 }
 
-HexHash append_record(std::string& out, crypto::Sha256& sha256, std::uint64_t sequence, const HexHash& previous, std::string_view event) {
+HexHash append_record(std::string& out, crypto::Sha256& sha256, std::uint64_t sequence, const HexHash& previous,
+                      std::string_view event) {
   const std::size_t begin = out.size();
   char number[20];
   const auto number_end = std::to_chars(number, number + sizeof number, sequence).ptr;
@@ -91,7 +94,8 @@ std::optional<RecordLine> parse_record(std::string_view line) {
   auto rest = line.substr(out.hashed.size());
   if (!take(rest, record_hash) || !take_hash(rest, out.hash) || rest != line_end) return std::nullopt;
   auto head = out.hashed;
-  if (!take(head, record_sequence) || !take(head, out.sequence) || !take(head, record_previous) || !take_hash(head, out.previous) || !head.starts_with('"'))
+  if (!take(head, record_sequence) || !take(head, out.sequence) || !take(head, record_previous) ||
+      !take_hash(head, out.previous) || !head.starts_with('"'))
     return std::nullopt;
   return out;
 }
@@ -105,24 +109,29 @@ Result<Checkpoint> make_checkpoint(const ChainPosition& position, Instant now, c
 }
 
 Result<Checkpoint> open_checkpoint(std::string_view line, crypto::KeyProvider& keys) {
-  const auto bad = [](std::string_view why) { return fail(Errc::corrupt, fmt::format("this is no checkpoint: {}", why)); };
+  const auto bad = [](std::string_view why) {
+    return fail(Errc::corrupt, fmt::format("this is no checkpoint: {}", why));
+  };
   const auto signature_at = line.rfind(signature_key);
   if (signature_at == std::string_view::npos || !line.ends_with(line_end)) return bad("it is not signed");
   const auto body = line.substr(0, signature_at);
-  const auto signature_text = line.substr(signature_at + signature_key.size(), line.size() - signature_at - signature_key.size() - line_end.size());
+  const auto signature_text = line.substr(signature_at + signature_key.size(),
+                                          line.size() - signature_at - signature_key.size() - line_end.size());
   const auto signature = from_base64(signature_text);
   if (!signature) return bad("its signature is not base64");
   // Only what was signed is parsed further; the key is named in it.
   const auto key_at = body.rfind(",\"key\":\"");
-  if (key_at == std::string_view::npos || !body.ends_with('"') || body.size() < key_at + 9) return bad("it names no key");
+  if (key_at == std::string_view::npos || !body.ends_with('"') || body.size() < key_at + 9)
+    return bad("it names no key");
   Checkpoint out;
   out.line = line;
   out.key_id = body.substr(key_at + 8, body.size() - key_at - 9);
   CHECK(keys.verify(crypto::KeyPurpose::ledger, out.key_id, as_bytes(body), *signature));
   auto rest = body;
   std::string_view hash;
-  if (!take(rest, checkpoint_head) || !take(rest, out.position.sequence) || !take(rest, ",\"hash\":\"") || !take_hash(rest, hash) || !take(rest, "\",\"segment\":") ||
-      !take(rest, out.position.segment) || !take(rest, ",\"end\":") || !take(rest, out.position.offset) || !take(rest, ",\"time\":\""))
+  if (!take(rest, checkpoint_head) || !take(rest, out.position.sequence) || !take(rest, ",\"hash\":\"") ||
+      !take_hash(rest, hash) || !take(rest, "\",\"segment\":") || !take(rest, out.position.segment) ||
+      !take(rest, ",\"end\":") || !take(rest, out.position.offset) || !take(rest, ",\"time\":\""))
     return bad("its members are not as they should be");
   std::ranges::copy(hash, out.position.head.begin());
   out.time = rest.substr(0, rest.find('"'));
@@ -151,7 +160,9 @@ Result<std::vector<Segment>> list_segments(Files& files, const std::string& dire
 Result<std::optional<std::string_view>> LineReader::next() {
   std::size_t searched = at_;
   for (;;) {
-    if (const void* newline = filled_ > searched ? std::memchr(buffer_.data() + searched, '\n', filled_ - searched) : nullptr; newline != nullptr) {
+    if (const void* newline =
+            filled_ > searched ? std::memchr(buffer_.data() + searched, '\n', filled_ - searched) : nullptr;
+        newline != nullptr) {
       const auto length = static_cast<std::size_t>(static_cast<const char*>(newline) - buffer_.data()) - at_;
       if (length > longest_line) break;
       const std::string_view line(buffer_.data() + at_, length);

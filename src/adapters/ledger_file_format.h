@@ -1,7 +1,9 @@
-// How the ledger is written: the lines of records and checkpoints, the names of segments, and a bounded reader of lines.
-// docs/formats/ledger.md is the description for people. A record's hash is SHA-256 over the bytes of its line before
-// `,"hash":`, among them the hash of the record before; a checkpoint's signature covers the bytes before `,"signature":`.
-// Parsing accepts exactly the bytes that writing makes, so that every changed byte is found. Pure; any thread.
+// How the ledger is written: the lines of records and checkpoints, the names of segments, and a bounded reader of
+// lines. docs/formats/ledger.md is the description for people. A record's hash is SHA-256 over the bytes of its line
+// before
+// `,"hash":`, among them the hash of the record before; a checkpoint's signature covers the bytes before
+// `,"signature":`. Parsing accepts exactly the bytes that writing makes, so that every changed byte is found. Pure; any
+// thread.
 #pragma once
 
 #include <array>
@@ -31,7 +33,8 @@ inline std::string_view text(const HexHash& hash) { return {hash.data(), hash.si
 inline constexpr std::size_t longest_line = 1u << 20;
 inline constexpr std::string_view checkpoint_file = "checkpoints.jsonl";
 
-// Where a chain is: after `sequence` records, the last of which ends at `offset` of the segment that begins with `segment`.
+// Where a chain is: after `sequence` records, the last of which ends at `offset` of the segment that begins with
+// `segment`.
 struct ChainPosition {
   std::uint64_t sequence = 0;
   HexHash head = no_hash;
@@ -41,7 +44,8 @@ struct ChainPosition {
 };
 
 // Appends the line of the next record and returns its hash. `event` is a JSON object in one line, as append_json makes.
-HexHash append_record(std::string& out, crypto::Sha256& sha256, std::uint64_t sequence, const HexHash& previous, std::string_view event);
+HexHash append_record(std::string& out, crypto::Sha256& sha256, std::uint64_t sequence, const HexHash& previous,
+                      std::string_view event);
 
 struct RecordLine {
   std::uint64_t sequence = 0;
@@ -72,12 +76,13 @@ Result<std::vector<Segment>> list_segments(Files& files, const std::string& dire
 // Lines of a file one by one, each at most longest_line bytes. A last line without its newline is not a line.
 class LineReader {
  public:
-  LineReader(const File& file, std::uint64_t offset, std::uint64_t end = UINT64_MAX) : file_(&file), offset_(offset), end_(end) {}
+  LineReader(const File& file, std::uint64_t offset, std::uint64_t end = UINT64_MAX)
+      : file_(&file), offset_(offset), end_(end) {}
   // The line without its newline, valid until the next call; nullopt at the end. Called again, it sees what was added.
   Result<std::optional<std::string_view>> next();
-  std::uint64_t offset() const { return offset_; }         // of the line that next() will give
+  std::uint64_t offset() const { return offset_; }            // of the line that next() will give
   std::uint64_t unfinished() const { return filled_ - at_; }  // bytes behind the last line, after the end was seen
-  bool too_long() const { return too_long_; }              // the end that was seen is a line longer than is accepted
+  bool too_long() const { return too_long_; }                 // the end that was seen is a line longer than is accepted
 
  private:
   const File* file_;

@@ -15,14 +15,17 @@ std::string fault_of(std::string_view line, const ChainPosition& position, crypt
   if (!record) return "changed: this is no record of the ledger";
   sha256.update(as_bytes(record->hashed));
   if (text(hex_hash(sha256.finish())) != record->hash) return "changed: the record's hash does not fit its content";
-  if (record->sequence > expected) return fmt::format("dropped: record {} should be here, but {} is", expected, record->sequence);
-  if (record->sequence < expected) return fmt::format("reordered or duplicated: record {} should be here, but {} is", expected, record->sequence);
+  if (record->sequence > expected)
+    return fmt::format("dropped: record {} should be here, but {} is", expected, record->sequence);
+  if (record->sequence < expected)
+    return fmt::format("reordered or duplicated: record {} should be here, but {} is", expected, record->sequence);
   if (record->previous != text(position.head)) return "replaced: the record does not follow the one before it";
   return "";
 }
 
 // Walks one segment. False: the walk is over.
-Result<bool> walk_segment(const File& file, const Segment& segment, std::uint64_t offset, bool last, ChainPosition& position, ChainWalk& walk,
+Result<bool> walk_segment(const File& file, const Segment& segment, std::uint64_t offset, bool last,
+                          ChainPosition& position, ChainWalk& walk,
                           const std::function<bool(const ChainPosition&)>& on_record) {
   crypto::Sha256 sha256;
   LineReader lines(file, offset);
@@ -49,29 +52,36 @@ Result<bool> walk_segment(const File& file, const Segment& segment, std::uint64_
 
 }  // namespace
 
-Result<ChainWalk> walk_chain(Files& files, const std::string& directory, const std::vector<Segment>& segments, ChainPosition& position,
-                             const std::function<bool(const ChainPosition&)>& on_record) {
+Result<ChainWalk> walk_chain(Files& files, const std::string& directory, const std::vector<Segment>& segments,
+                             ChainPosition& position, const std::function<bool(const ChainPosition&)>& on_record) {
   ChainWalk walk;
   auto segment = segments.begin();
   std::uint64_t offset = 0;
   if (position.segment != 0) {
     segment = std::ranges::find(segments, position.segment, &Segment::first);
     offset = position.offset;
-    if (segment == segments.end()) walk.problem = LedgerProblem{position.sequence, segment_name(position.segment), 0, "dropped: the segment is missing"};
+    if (segment == segments.end())
+      walk.problem =
+          LedgerProblem{position.sequence, segment_name(position.segment), 0, "dropped: the segment is missing"};
   }
   for (; segment != segments.end(); ++segment, offset = 0) {
     if (offset == 0 && segment->first != position.sequence + 1) {
-      walk.problem = LedgerProblem{position.sequence + 1, segment->name, 0,
-                                   segment->first > position.sequence + 1 ? fmt::format("dropped: records {} to {} are missing before this segment", position.sequence + 1, segment->first - 1)
-                                                                          : "reordered or duplicated: the segment begins with a record that is there already"};
+      walk.problem =
+          LedgerProblem{position.sequence + 1, segment->name, 0,
+                        segment->first > position.sequence + 1
+                            ? fmt::format("dropped: records {} to {} are missing before this segment",
+                                          position.sequence + 1, segment->first - 1)
+                            : "reordered or duplicated: the segment begins with a record that is there already"};
       break;
     }
     const auto file = TRY(files.open(join_path(directory, segment->name), OpenMode::read));
     if (TRY(file->size()) < offset) {
-      walk.problem = LedgerProblem{position.sequence, segment->name, TRY(file->size()), "truncated: records that a signed checkpoint speaks of are missing"};
+      walk.problem = LedgerProblem{position.sequence, segment->name, TRY(file->size()),
+                                   "truncated: records that a signed checkpoint speaks of are missing"};
       break;
     }
-    if (!TRY(walk_segment(*file, *segment, offset, std::next(segment) == segments.end(), position, walk, on_record))) break;
+    if (!TRY(walk_segment(*file, *segment, offset, std::next(segment) == segments.end(), position, walk, on_record)))
+      break;
   }
   return walk;
 }
@@ -91,8 +101,10 @@ class CheckpointWitness {
       if (!pending_ && !load()) return !problem && !error;
       if (pending_->position.sequence > position.sequence) return true;
       if (pending_->position != position) {
-        problem = LedgerProblem{position.sequence, pending_->position.segment == 0 ? std::string(checkpoint_file) : segment_name(position.segment), position.offset,
-                                "replaced: the record is not the one that the signed checkpoint speaks of"};
+        problem = LedgerProblem{
+            position.sequence,
+            pending_->position.segment == 0 ? std::string(checkpoint_file) : segment_name(position.segment),
+            position.offset, "replaced: the record is not the one that the signed checkpoint speaks of"};
         return false;
       }
       sealed = position.sequence;
@@ -104,8 +116,11 @@ class CheckpointWitness {
   // After the last record: is there a checkpoint that speaks of more?
   void end(const ChainPosition& position) {
     if (!agrees(position) || !pending_) return;
-    problem = LedgerProblem{position.sequence + 1, position.segment == 0 ? std::string(checkpoint_file) : segment_name(position.segment), position.offset,
-                            fmt::format("truncated: records {} to {} are missing, a signed checkpoint speaks of them", position.sequence + 1, pending_->position.sequence)};
+    problem = LedgerProblem{position.sequence + 1,
+                            position.segment == 0 ? std::string(checkpoint_file) : segment_name(position.segment),
+                            position.offset,
+                            fmt::format("truncated: records {} to {} are missing, a signed checkpoint speaks of them",
+                                        position.sequence + 1, pending_->position.sequence)};
   }
 
   std::optional<LedgerProblem> problem;
@@ -123,14 +138,17 @@ class CheckpointWitness {
       return false;
     }
     if (!*line) {
-      if (lines_->too_long()) problem = LedgerProblem{sealed, std::string(checkpoint_file), start, "changed: a line is longer than any checkpoint"};
+      if (lines_->too_long())
+        problem =
+            LedgerProblem{sealed, std::string(checkpoint_file), start, "changed: a line is longer than any checkpoint"};
       return false;
     }
     auto checkpoint = open_checkpoint(**line, keys_);
     if (!checkpoint) {
       problem = LedgerProblem{sealed, std::string(checkpoint_file), start, "changed: " + checkpoint.error().message};
     } else if (checkpoint->position.sequence < sealed || (any && checkpoint->position.sequence == sealed)) {
-      problem = LedgerProblem{checkpoint->position.sequence, std::string(checkpoint_file), start, "reordered or duplicated: the checkpoint is not newer than the one before it"};
+      problem = LedgerProblem{checkpoint->position.sequence, std::string(checkpoint_file), start,
+                              "reordered or duplicated: the checkpoint is not newer than the one before it"};
     } else {
       pending_ = std::move(*checkpoint);
     }
@@ -157,13 +175,18 @@ Result<LedgerState> verify_ledger(Files& files, const std::string& directory, cr
   const auto segments = TRY(list_segments(files, directory));
   ChainPosition position;
   ChainWalk walk;
-  if (witness.agrees(position)) walk = TRY(walk_chain(files, directory, segments, position, [&](const ChainPosition& at) { return witness.agrees(at); }));
+  if (witness.agrees(position))
+    walk = TRY(
+        walk_chain(files, directory, segments, position, [&](const ChainPosition& at) { return witness.agrees(at); }));
   if (!walk.problem) witness.end(position);
   if (witness.error) return std::unexpected(std::move(*witness.error));
-  LedgerState state{.records = position.sequence, .head = std::string(text(position.head)), .problem = walk.problem ? walk.problem : witness.problem};
+  LedgerState state{.records = position.sequence,
+                    .head = std::string(text(position.head)),
+                    .problem = walk.problem ? walk.problem : witness.problem};
   state.unsealed = position.sequence - std::min(witness.sealed, position.sequence);
   if (!state.problem && position.sequence != 0 && !witness.any)
-    state.problem = LedgerProblem{1, std::string(checkpoint_file), 0, "dropped: there are records, but no signed checkpoint"};
+    state.problem =
+        LedgerProblem{1, std::string(checkpoint_file), 0, "dropped: there are records, but no signed checkpoint"};
   return state;
 }
 
@@ -182,7 +205,7 @@ Result<std::vector<LedgerRecord>> tail_ledger(Files& files, const std::string& d
   for (auto segment = segments.rbegin(); segment != segments.rend() && newest_first.size() < count; ++segment) {
     const auto file = TRY(files.open(join_path(directory, segment->name), OpenMode::read));
     constexpr std::uint64_t step = 256u << 10;
-    std::string text;  // from `from` on, whole lines once its first newline is passed
+    std::string text;     // from `from` on, whole lines once its first newline is passed
     bool in_line = true;  // behind the last newline lies an unfinished line, or nothing
     for (std::uint64_t from = TRY(file->size()); from != 0 && newest_first.size() < count;) {
       const auto length = std::min(step, from);
@@ -202,10 +225,13 @@ Result<std::vector<LedgerRecord>> tail_ledger(Files& files, const std::string& d
         in_line = false;
         if (newline == std::string::npos) break;
       }
-      if (text.size() > longest_line + step) return fail(Errc::corrupt, "a line is longer than any record; verify the ledger", join_path(directory, segment->name));
+      if (text.size() > longest_line + step)
+        return fail(Errc::corrupt, "a line is longer than any record; verify the ledger",
+                    join_path(directory, segment->name));
     }
   }
-  return std::vector<LedgerRecord>(std::make_move_iterator(newest_first.rbegin()), std::make_move_iterator(newest_first.rend()));
+  return std::vector<LedgerRecord>(std::make_move_iterator(newest_first.rbegin()),
+                                   std::make_move_iterator(newest_first.rend()));
 }
 
 struct LedgerReader::Impl {
@@ -232,7 +258,8 @@ struct LedgerReader::Impl {
   }
 };
 
-LedgerReader::LedgerReader(Files& files, std::string directory, std::uint64_t first) : impl_(new Impl{files, std::move(directory), first}) {}
+LedgerReader::LedgerReader(Files& files, std::string directory, std::uint64_t first)
+    : impl_(new Impl{files, std::move(directory), first}) {}
 LedgerReader::~LedgerReader() = default;
 
 Result<std::optional<LedgerRecord>> LedgerReader::next() {
@@ -244,7 +271,9 @@ Result<std::optional<LedgerRecord>> LedgerReader::next() {
       continue;
     }
     const auto record = parse_record(*line);
-    if (!record) return fail(Errc::corrupt, "this is no record of the ledger; verify it", join_path(impl_->directory, segment_name(impl_->segment)));
+    if (!record)
+      return fail(Errc::corrupt, "this is no record of the ledger; verify it",
+                  join_path(impl_->directory, segment_name(impl_->segment)));
     if (record->sequence < impl_->wanted) continue;
     impl_->wanted = record->sequence + 1;
     return LedgerRecord{record->sequence, std::string(*line)};
