@@ -30,6 +30,7 @@ bool SseParser::feed(std::string_view& in, SseEvent& event) {
 
 bool SseParser::end_line(SseEvent& event) {
   if (line_.empty()) {
+    at_start_ = false;
     if (!has_data_) {
       name_.clear();
       return false;
@@ -42,6 +43,8 @@ bool SseParser::end_line(SseEvent& event) {
     return true;
   }
   std::string_view line = line_;
+  if (at_start_ && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);  // a byte order mark may open the stream
+  at_start_ = false;
   const auto colon = line.find(':');
   const auto field = line.substr(0, colon);
   auto value = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);

@@ -30,6 +30,7 @@ class SseParser {
   std::string name_;
   std::string data_;
   bool has_data_ = false;
+  bool at_start_ = true;
   bool skip_lf_ = false;
   bool broken_ = false;
 };
