@@ -1,0 +1,103 @@
+#include "adapters/keys_file.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "base/faulty_files.h"
+#include "core/evidence.h"
+
+namespace hauberk::adapters {
+namespace {
+
+namespace fs = std::filesystem;
+
+class KeysFile : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "hauberk_keys_XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    ASSERT_TRUE(create_keys_file(files_, random_, dev(), Environment::dev));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string dev() const { return folder_ + "/dev"; }
+  Result<std::unique_ptr<crypto::KeyProvider>> open() { return open_keys_file(files_, random_, dev(), Environment::dev); }
+
+  SystemFiles files_;
+  SystemRandom random_;
+  std::string folder_;
+};
+
+TEST_F(KeysFile, are_private_and_the_same_when_opened_again) {
+  for (const auto& entry : fs::directory_iterator(dev())) EXPECT_EQ(files_.info(entry.path())->mode, 0600u) << entry.path();
+  auto first = open(), second = open();
+  ASSERT_TRUE(first) << first.error().text();
+  const auto signature = *(*first)->sign(crypto::KeyPurpose::evidence, as_bytes("text"));
+  EXPECT_TRUE((*second)->verify(crypto::KeyPurpose::evidence, *(*first)->key_id(crypto::KeyPurpose::evidence), as_bytes("text"), signature));
+  EXPECT_EQ(*(*first)->mac(crypto::KeyPurpose::token, as_bytes("t")), *(*second)->mac(crypto::KeyPurpose::token, as_bytes("t")));
+}
+
+TEST_F(KeysFile, are_never_overwritten) {
+  const auto before = *read_file(files_, dev() + "/wrap.key", 10'000);
+  EXPECT_EQ(create_keys_file(files_, random_, dev(), Environment::dev).error().code, Errc::exists);
+  EXPECT_EQ(*read_file(files_, dev() + "/wrap.key", 10'000), before);
+}
+
+TEST_F(KeysFile, every_mix_up_is_an_error_that_says_what_to_do) {
+  struct Case {
+    std::string_view file;
+    std::function<void(const std::string&)> spoil;
+    Errc code;
+    std::string_view says;
+  };
+  ASSERT_TRUE(create_keys_file(files_, random_, folder_ + "/staging", Environment::staging));
+  const Case cases[] = {
+      {"wrap.key", [](const std::string& path) { fs::remove(path); }, Errc::not_found, "missing"},
+      {"wrap.key", [](const std::string& path) { ::chmod(path.c_str(), 0644); }, Errc::denied, "chmod 600"},
+      {"wrap.key", [&](const std::string& path) { fs::copy_file(folder_ + "/staging/wrap.key", path, fs::copy_options::overwrite_existing); }, Errc::corrupt, "wrap staging"},
+      {"token.key", [&](const std::string& path) { fs::copy_file(dev() + "/wrap.key", path, fs::copy_options::overwrite_existing); }, Errc::corrupt, "'wrap dev'"},
+      {"evidence.pem", [&](const std::string& path) { (void)write_file_atomically(files_, path, as_bytes("rubbish")); }, Errc::corrupt, "no Hauberk key file"},
+      {"ledger.pem", [&](const std::string& path) { (void)write_file_atomically(files_, path, as_bytes("hauberk-key-v1 ledger dev\n-----BEGIN")); }, Errc::corrupt, "Ed25519"},
+      {"wrap.key", [&](const std::string& path) { (void)write_file_atomically(files_, path, as_bytes("hauberk-key-v1 wrap dev\nAAAA\n")); }, Errc::corrupt, "damaged"}};
+  for (const auto& one : cases) {
+    fs::remove_all(dev());
+    ASSERT_TRUE(create_keys_file(files_, random_, dev(), Environment::dev));
+    one.spoil(dev() + "/" + std::string(one.file));
+    const auto keys = open();
+    ASSERT_FALSE(keys) << one.says;
+    EXPECT_EQ(keys.error().code, one.code) << keys.error().text();
+    EXPECT_NE(keys.error().text().find(one.says), std::string::npos) << keys.error().text();
+  }
+}
+
+TEST_F(KeysFile, a_killed_creation_is_finished_by_the_next) {
+  bool finished = false;
+  for (std::uint64_t step = 1; !finished; ++step) {
+    fs::remove_all(dev());
+    FaultyFiles faulty(files_);
+    faulty.fail_change(step);
+    finished = create_keys_file(faulty, random_, dev(), Environment::dev).has_value();
+    const auto again = create_keys_file(files_, random_, dev(), Environment::dev);
+    EXPECT_TRUE(again || again.error().code == Errc::exists) << step;
+    EXPECT_TRUE(open()) << step;
+  }
+}
+
+TEST_F(KeysFile, evidence_of_earlier_keys_stays_good_where_their_public_half_is_kept) {
+  const Statement statement{.subjects = {{"m", crypto::sha256({})}}, .predicate_type = std::string(predicate::scan), .predicate = json::Value().set("verdict", "CLEAN")};
+  auto old = std::move(*open());
+  const auto evidence = *seal(statement, *old);
+  const auto pem = *old->public_key_pem(crypto::KeyPurpose::evidence);
+  fs::remove(dev() + "/evidence.pem");
+  ASSERT_TRUE(create_keys_file(files_, random_, dev(), Environment::dev));
+  EXPECT_EQ(open_evidence(evidence.envelope, **open()).error().code, Errc::denied);
+  ASSERT_TRUE(files_.make_directories(dev() + "/trusted"));
+  ASSERT_TRUE(write_file_atomically(files_, dev() + "/trusted/2025.pem", as_bytes(pem)));
+  EXPECT_TRUE(open_evidence(evidence.envelope, **open()));
+}
+
+}  // namespace
+}  // namespace hauberk::adapters
