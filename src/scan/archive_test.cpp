@@ -98,7 +98,7 @@ bool has(const Report& report, std::string_view rule) {
   return std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& f) { return f.rule == rule; });
 }
 
-std::string described(const Report& report) {
+std::string described_entries(const Report& report) {
   std::string text = std::string(name(report.verdict)) + " " + report.format;
   for (const auto& finding : report.findings) text += "\n  " + finding.rule + " " + finding.where.text() + ": " + finding.message;
   return text;
@@ -106,14 +106,14 @@ std::string described(const Report& report) {
 
 TEST(Zip, an_ordinary_torch_archive_is_clean) {
   const auto report = scanned(zip({{"m/data.pkl", harmless}, {"m/version", "3\n"}, {"m/data/0", "\x80\x02" "cos\nsystem\n."}}));
-  EXPECT_EQ(report.verdict, ScanVerdict::clean) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::clean) << described_entries(report);
   EXPECT_EQ(report.format, "torch-zip");
 }
 
 TEST(Zip, names_the_member_and_the_offset_in_it) {
   const auto report = scanned(zip({{"m/data.pkl", harmful, 8}, {"m/version", "3\n"}}));
   EXPECT_EQ(report.verdict, ScanVerdict::malicious);
-  ASSERT_TRUE(has(report, "pickle.dangerous-call")) << described(report);
+  ASSERT_TRUE(has(report, "pickle.dangerous-call")) << described_entries(report);
   EXPECT_EQ(report.findings[0].where.file, "m.pt!m/data.pkl");
   EXPECT_EQ(report.findings[0].where.offset, 19u);
 }
@@ -121,38 +121,38 @@ TEST(Zip, names_the_member_and_the_offset_in_it) {
 TEST(Zip, sees_both_of_two_members_with_one_name) {
   for (const bool first : {true, false}) {
     const auto report = scanned(zip({{"m/data.pkl", first ? harmful : harmless}, {"m/data.pkl", first ? harmless : harmful}, {"m/version", "3"}}));
-    EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+    EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);
     EXPECT_TRUE(has(report, "zip.duplicate-name"));
   }
   const auto report = scanned(zip({{"m/DATA.PKL", harmless}, {"m/data.pkl", harmless}}));
-  EXPECT_EQ(report.verdict, ScanVerdict::review) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::review) << described_entries(report);
 }
 
 TEST(Zip, sees_a_member_that_the_directory_hides) {
   const auto report = scanned(zip({{"m/version", "3"}, {"m/data.pkl", harmful, 0, 0, false}, {"m/byteorder", "little"}}));
-  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);
   EXPECT_TRUE(has(report, "zip.hidden-entry"));
 }
 
 TEST(Zip, looks_at_the_content_by_both_headers) {
   const auto report = scanned(zip({{"m/data.pkl", harmful, 0, 0, true, "", 99}}));
-  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);
   EXPECT_TRUE(has(report, "zip.header-mismatch"));
   EXPECT_TRUE(has(scanned(zip({{"m/data.pkl", harmless, 0, 0, true, "m/readme"}})), "zip.header-mismatch"));
 }
 
 TEST(Zip, a_flag_does_not_hide_what_is_in_the_clear) {
   const auto report = scanned(zip({{"m/data.pkl", harmful, 0, 1}}));
-  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);
   const auto secret = scanned(zip({{"m/data.pkl", "\x01\x02\x03\x04\x05\x06", 0, 1}}));
-  EXPECT_EQ(secret.verdict, ScanVerdict::inconclusive) << described(secret);
+  EXPECT_EQ(secret.verdict, ScanVerdict::inconclusive) << described_entries(secret);
   EXPECT_TRUE(has(secret, "zip.encrypted"));
 }
 
 TEST(Zip, a_wrong_checksum_and_a_prefix_are_for_review) {
   EXPECT_TRUE(has(scanned(zip({{"m/data.pkl", harmless, 0, 0, true, "", -1, 0, 1}})), "zip.checksum"));
   const auto prefixed = scanned(zip({{"m/data.pkl", harmful}}, "\x80\x02N."));
-  EXPECT_EQ(prefixed.verdict, ScanVerdict::malicious) << described(prefixed);
+  EXPECT_EQ(prefixed.verdict, ScanVerdict::malicious) << described_entries(prefixed);
   EXPECT_TRUE(has(prefixed, "scan.polyglot"));
 }
 
@@ -160,7 +160,7 @@ TEST(Zip, names_and_links_that_lead_out_are_malicious) {
   for (const std::string_view name : {"../evil", "/etc/cron.d/x", "..\\evil", "C:evil", "a/../../b"})
     EXPECT_TRUE(has(scanned(zip({{std::string(name), harmless}})), "zip.unsafe-path")) << name;
   const auto link = scanned(zip({{"link", "/etc/passwd", 0, 0, true, "", -1, 0120777}}));
-  EXPECT_EQ(link.verdict, ScanVerdict::malicious) << described(link);
+  EXPECT_EQ(link.verdict, ScanVerdict::malicious) << described_entries(link);
 }
 
 TEST(Zip, follows_nested_archives_to_the_limit_and_says_so) {
@@ -169,13 +169,13 @@ TEST(Zip, follows_nested_archives_to_the_limit_and_says_so) {
   EXPECT_EQ(scanned(data, "a.zip").verdict, ScanVerdict::malicious);
   for (int i = 0; i < 8; ++i) data = zip({{"inner.zip", data, 8}});
   const auto deep = scanned(data, "a.zip");
-  EXPECT_EQ(deep.verdict, ScanVerdict::inconclusive) << described(deep);
+  EXPECT_EQ(deep.verdict, ScanVerdict::inconclusive) << described_entries(deep);
 }
 
 TEST(Zip, a_bomb_ends_at_the_budget) {
   const std::string data = zip({{"m/data.pkl", "\x80\x02" "B" + std::string("\xff\xff\xff\x03", 4) + std::string((64u << 20) - 1, 'x') + ".", 8}});
   const auto report = scanned(data, "m.pt", {.limits = {.bytes_out = 1u << 20}});
-  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << described_entries(report);
   EXPECT_TRUE(has(report, "scan.budget-exhausted"));
 }
 
@@ -195,12 +195,12 @@ TEST(Zip, archives_of_other_kinds_are_named_and_inconclusive) {
 TEST(TorchScript, types_of_its_own_are_fine_and_file_access_is_not) {
   const std::string types = "\x80\x02" "c__torch__.model\nNet\n)\x81}b.";
   const auto fine = scanned(zip({{"m/data.pkl", types}, {"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "class Net(Module):\n  def forward(self): return ops.aten.relu(x)\n"}}));
-  EXPECT_EQ(fine.verdict, ScanVerdict::clean) << described(fine);
+  EXPECT_EQ(fine.verdict, ScanVerdict::clean) << described_entries(fine);
   EXPECT_EQ(fine.format, "torchscript");
   const auto reads = scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = torch.from_file(\"/etc/passwd\")\n"}}));
-  EXPECT_EQ(reads.verdict, ScanVerdict::malicious) << described(reads);
+  EXPECT_EQ(reads.verdict, ScanVerdict::malicious) << described_entries(reads);
   const auto custom = scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = ops.mine.run(y)\n"}}));
-  EXPECT_EQ(custom.verdict, ScanVerdict::review) << described(custom);
+  EXPECT_EQ(custom.verdict, ScanVerdict::review) << described_entries(custom);
 }
 
 std::string tar_member(const std::string& name, const std::string& content, char type = '0', const std::string& target = {}) {
@@ -219,7 +219,7 @@ TEST(Tar, pytorchs_oldest_form_is_for_review_and_its_pickles_are_read) {
   const std::string rest = tar_member("storages", harmless) + tar_member("tensors", harmless) + std::string(1024, '\0');
   const auto report = scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmless) + rest);
   EXPECT_EQ(report.format, "torch-tar");
-  EXPECT_EQ(report.verdict, ScanVerdict::review) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::review) << described_entries(report);
   EXPECT_EQ(scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmful) + rest).verdict, ScanVerdict::malicious);
 }
 
@@ -234,10 +234,10 @@ TEST(Compressed, content_is_scanned_whatever_the_name) {
   ASSERT_EQ(compress(reinterpret_cast<Bytef*>(data.data()), &size, reinterpret_cast<const Bytef*>(harmful.data()), harmful.size()), Z_OK);
   data.resize(size);
   const auto report = scanned(data, "m.joblib");
-  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);
   EXPECT_EQ(report.format, "zlib+pickle");
   const auto cut = scanned(data.substr(0, data.size() - 2), "m.joblib");
-  EXPECT_EQ(cut.verdict, ScanVerdict::malicious) << described(cut);
+  EXPECT_EQ(cut.verdict, ScanVerdict::malicious) << described_entries(cut);
   EXPECT_TRUE(has(cut, "compressed.malformed"));
 }
 

@@ -95,7 +95,7 @@ Result<ScanOutcome> scan_version(Context& context, Workspace& workspace, const V
   return ScanOutcome{std::move(step), std::move(reports)};
 }
 
-int scan_exit_code(const ScanOutcome& outcome) {
+int import_exit_code(const ScanOutcome& outcome) {
   if (outcome.step.decision.allow) return fine;
   switch (scan::overall(outcome.reports)) {
     case scan::ScanVerdict::malformed:
@@ -143,7 +143,7 @@ Result<int> run_import(const ImportArguments& arguments, Context& context) {
     print_scan(context, outcome);
     if (outcome.step.decision.allow) context.out.hint(fmt::format("next: somebody else approves it: hauberk model approve {}", outcome.step.version.ref()));
   }
-  return scan_exit_code(outcome);
+  return import_exit_code(outcome);
 }
 
 Result<int> run_rescan(const std::string& ref, Context& context) {
@@ -153,7 +153,7 @@ Result<int> run_rescan(const std::string& ref, Context& context) {
   const auto outcome = TRY(scan_version(context, *workspace, version, principal));
   if (context.json) context.out.json(scan_json(outcome));
   else print_scan(context, outcome);
-  return scan_exit_code(outcome);
+  return import_exit_code(outcome);
 }
 
 Result<int> run_list(const std::string& wanted, Context& context) {
