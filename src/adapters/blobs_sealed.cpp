@@ -24,7 +24,8 @@ std::string blob_path(const std::string& folder, const Digest& digest) {
 
 class SealedWriter final : public BlobWriter {
  public:
-  SealedWriter(Files& files, Random& random, std::string folder, std::string temporary, std::unique_ptr<File> file, std::uint64_t max_size)
+  SealedWriter(Files& files, Random& random, std::string folder, std::string temporary, std::unique_ptr<File> file,
+               std::uint64_t max_size)
       : files_(files),
         folder_(std::move(folder)),
         temporary_(std::move(temporary)),
@@ -41,7 +42,8 @@ class SealedWriter final : public BlobWriter {
   }
 
   Status write(ByteView plaintext) override {
-    if (plaintext.size() > max_size_ - size_) return fail(Errc::exhausted, fmt::format("the content is larger than the limit of {} bytes", max_size_));
+    if (plaintext.size() > max_size_ - size_)
+      return fail(Errc::exhausted, fmt::format("the content is larger than the limit of {} bytes", max_size_));
     size_ += plaintext.size();
     hash_.update(plaintext);
     while (!plaintext.empty()) {
@@ -82,12 +84,15 @@ class SealedWriter final : public BlobWriter {
   void seal(ByteView plaintext, bool last) {
     const std::size_t at = sealed_.size();
     sealed_.resize(at + plaintext.size() + crypto::floe_segment_overhead);
-    if (last) sealer_.last(plaintext, sealed_.data() + at);
-    else sealer_.inner(plaintext, sealed_.data() + at);
+    if (last)
+      sealer_.last(plaintext, sealed_.data() + at);
+    else
+      sealer_.inner(plaintext, sealed_.data() + at);
   }
   Status seal_full_segments() {
     const ByteView plain = plain_;
-    for (std::size_t at = 0; at < plain.size(); at += floe.plaintext_segment()) seal(plain.subspan(at, floe.plaintext_segment()), false);
+    for (std::size_t at = 0; at < plain.size(); at += floe.plaintext_segment())
+      seal(plain.subspan(at, floe.plaintext_segment()), false);
     plain_.clear();
     CHECK(file_->append(sealed_));
     sealed_.clear();
@@ -110,7 +115,8 @@ class SealedWriter final : public BlobWriter {
 
 class SealedReader final : public BlobReader {
  public:
-  SealedReader(std::unique_ptr<File> file, crypto::FloeOpener opener, std::string path) : file_(std::move(file)), opener_(std::move(opener)), path_(std::move(path)) {}
+  SealedReader(std::unique_ptr<File> file, crypto::FloeOpener opener, std::string path)
+      : file_(std::move(file)), opener_(std::move(opener)), path_(std::move(path)) {}
 
   std::uint64_t size() const override { return opener_.plaintext_size(); }
 
@@ -137,7 +143,8 @@ class SealedReader final : public BlobReader {
     if (loaded_first_ == first && sealed_.size() == bytes && loaded_) return {};
     loaded_ = false;
     sealed_.resize(bytes);
-    if (TRY(file_->read_at(opener_.offset_of(first), sealed_)) != bytes) return corrupt("the encrypted file is shorter than when it was opened");
+    if (TRY(file_->read_at(opener_.offset_of(first), sealed_)) != bytes)
+      return corrupt("the encrypted file is shorter than when it was opened");
     loaded_first_ = first;
     loaded_ = true;
     return {};
@@ -145,7 +152,8 @@ class SealedReader final : public BlobReader {
   // Opens segment i and copies what of it lies at `offset` of the plaintext; straight into `out` where it fits whole.
   Result<std::size_t> open_into(std::uint64_t i, std::uint64_t offset, MutableBytes out) {
     const std::uint64_t begin = i * floe.plaintext_segment();
-    const auto encrypted = ByteView(sealed_).subspan(static_cast<std::size_t>(opener_.offset_of(i) - opener_.offset_of(loaded_first_)), opener_.size_of(i));
+    const auto encrypted = ByteView(sealed_).subspan(
+        static_cast<std::size_t>(opener_.offset_of(i) - opener_.offset_of(loaded_first_)), opener_.size_of(i));
     const std::size_t plain_size = encrypted.size() - crypto::floe_segment_overhead;
     if (offset == begin && out.size() >= plain_size) {
       if (auto opened = opener_.segment(i, encrypted, out.data()); !opened) return corrupt(opened.error().message);
@@ -162,7 +170,9 @@ class SealedReader final : public BlobReader {
     std::ranges::copy(part, out.begin());
     return part.size();
   }
-  std::unexpected<Error> corrupt(std::string_view what) const { return fail(Errc::corrupt, fmt::format("{}: restore it from a backup", what), path_); }
+  std::unexpected<Error> corrupt(std::string_view what) const {
+    return fail(Errc::corrupt, fmt::format("{}: restore it from a backup", what), path_);
+  }
 
   std::unique_ptr<File> file_;
   crypto::FloeOpener opener_;
@@ -176,7 +186,8 @@ class SealedReader final : public BlobReader {
 
 class SealedBlobs final : public BlobStore {
  public:
-  SealedBlobs(Files& files, Random& random, std::string folder) : files_(files), random_(random), folder_(std::move(folder)) {}
+  SealedBlobs(Files& files, Random& random, std::string folder)
+      : files_(files), random_(random), folder_(std::move(folder)) {}
 
   Status prepare() {
     CHECK(files_.make_directories(temporary_folder()));
@@ -191,10 +202,13 @@ class SealedBlobs final : public BlobStore {
 
   Result<std::unique_ptr<BlobReader>> open(const Digest& digest, Secret data_key) override {
     const auto path = blob_path(folder_, digest);
-    if (data_key.size() != 32) return fail(Errc::corrupt, "the data key of the blob has a wrong length: restore the catalogue from a backup", path);
+    if (data_key.size() != 32)
+      return fail(Errc::corrupt, "the data key of the blob has a wrong length: restore the catalogue from a backup",
+                  path);
     auto file = files_.open(path, OpenMode::read);
     if (!file) {
-      if (file.error().code == Errc::not_found) return fail(Errc::corrupt, "the stored content is missing: restore it from a backup", path);
+      if (file.error().code == Errc::not_found)
+        return fail(Errc::corrupt, "the stored content is missing: restore it from a backup", path);
       return std::unexpected(std::move(file).error());
     }
     Bytes header(crypto::floe_header_size);
@@ -218,7 +232,8 @@ class SealedBlobs final : public BlobStore {
       if (part.size() != 2) continue;
       for (const auto& file : TRY(files_.list(join_path(folder_, part))))
         if (file.ends_with(".floe"))
-          if (auto digest = Digest::parse(std::string_view(file).substr(0, file.size() - 5))) digests.push_back(*digest);
+          if (auto digest = Digest::parse(std::string_view(file).substr(0, file.size() - 5)))
+            digests.push_back(*digest);
     }
     return digests;
   }

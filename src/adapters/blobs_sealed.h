@@ -14,7 +14,8 @@
 
 namespace hauberk::adapters {
 
-// Makes the folder where it is missing. A temporary is named after the process that writes it; those of dead ones are removed.
+// Makes the folder where it is missing. A temporary is named after the process that writes it; those of dead ones are
+// removed.
 Result<std::unique_ptr<BlobStore>> open_blobs_sealed(Files& files, Random& random, const std::string& folder);
 
 }  // namespace hauberk::adapters

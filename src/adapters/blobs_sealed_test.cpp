@@ -55,7 +55,8 @@ TEST_F(BlobsSealed, keeps_content_of_every_size_around_its_boundaries) {
   auto blobs = store(files_);
   SeededRandom random(1);
   const std::size_t segment = 65'536, batch = 32 * segment;
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, segment - 1, segment, segment + 1, batch - 1, batch, batch + 1, 2 * batch, 2 * batch + 7}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, segment - 1, segment, segment + 1, batch - 1, batch,
+                                 batch + 1, 2 * batch, 2 * batch + 7}) {
     const auto content = random.bytes(size);
     auto blob = put(*blobs, content);
     ASSERT_TRUE(blob) << size << blob.error().text();
@@ -80,7 +81,8 @@ TEST_F(BlobsSealed, reads_any_range) {
     ASSERT_TRUE(count) << count.error().text();
     const auto expected = offset >= content.size() ? 0 : std::min(out.size(), content.size() - offset);
     ASSERT_EQ(*count, expected);
-    EXPECT_TRUE(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(expected), content.begin() + static_cast<std::ptrdiff_t>(std::min(offset, content.size()))));
+    EXPECT_TRUE(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(expected),
+                           content.begin() + static_cast<std::ptrdiff_t>(std::min(offset, content.size()))));
   }
 }
 
@@ -130,7 +132,9 @@ TEST_F(BlobsSealed, changed_swapped_and_cut_files_are_noticed) {
   SeededRandom random(3);
   auto a = put(*blobs, random.bytes(200'000));
   auto b = put(*blobs, random.bytes(200'000));
-  const auto path_of = [&](const Digest& digest) { return fs::path(folder_) / digest.hex().substr(0, 2) / (digest.hex() + ".floe"); };
+  const auto path_of = [&](const Digest& digest) {
+    return fs::path(folder_) / digest.hex().substr(0, 2) / (digest.hex() + ".floe");
+  };
   const auto read = [&](StoredBlob& blob) -> Status {
     auto reader = TRY(blobs->open(blob.digest, key_of(blob)));
     (void)TRY(read_verified(*reader, blob.digest, 1 << 30));
@@ -138,7 +142,9 @@ TEST_F(BlobsSealed, changed_swapped_and_cut_files_are_noticed) {
   };
   ASSERT_TRUE(read(*a));
   const auto original = std::move(*read_file(files_, path_of(a->digest), 1 << 30));
-  const auto write = [&](const Digest& digest, ByteView content) { ASSERT_TRUE(write_file_atomically(files_, path_of(digest), content)); };
+  const auto write = [&](const Digest& digest, ByteView content) {
+    ASSERT_TRUE(write_file_atomically(files_, path_of(digest), content));
+  };
   for (int i = 0; i < 200; ++i) {
     auto changed = original;
     changed[random.number() % changed.size()] ^= static_cast<std::uint8_t>(1u << (random.number() % 8));
@@ -148,7 +154,8 @@ TEST_F(BlobsSealed, changed_swapped_and_cut_files_are_noticed) {
     EXPECT_EQ(result.error().code, Errc::corrupt);
     EXPECT_NE(result.error().text().find("backup"), std::string::npos) << result.error().text();
   }
-  for (const std::size_t size : {std::size_t{0}, std::size_t{50}, std::size_t{74}, std::size_t{90}, original.size() - 1, original.size() - 65'568}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{50}, std::size_t{74}, std::size_t{90}, original.size() - 1,
+                                 original.size() - 65'568}) {
     write(a->digest, ByteView(original).first(size));
     EXPECT_EQ(read(*a).error().code, Errc::corrupt) << size;
   }

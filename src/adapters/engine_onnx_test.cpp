@@ -29,7 +29,8 @@ TensorInput magika_input(std::string_view text) {
   for (std::size_t i = 0; i < 2048; ++i) store_le(tensor.data.data() + i * 4, std::int32_t{256});
   for (std::size_t i = 0; i < text.size() && i < 1024; ++i) {
     store_le(tensor.data.data() + i * 4, static_cast<std::int32_t>(static_cast<std::uint8_t>(text[i])));
-    store_le(tensor.data.data() + (2048 - text.size() + i) * 4, static_cast<std::int32_t>(static_cast<std::uint8_t>(text[i])));
+    store_le(tensor.data.data() + (2048 - text.size() + i) * 4,
+             static_cast<std::int32_t>(static_cast<std::uint8_t>(text[i])));
   }
   return {.tensors = {std::move(tensor)}};
 }
@@ -46,7 +47,8 @@ TEST_F(EngineOnnx, describes_and_runs_a_real_model) {
   ASSERT_TRUE(outputs) << outputs.error().text();
   ASSERT_EQ((*outputs)[0].shape, (std::vector<std::int64_t>{1, 214}));
   float sum = 0;
-  for (std::size_t i = 0; i < 214; ++i) sum += std::bit_cast<float>(load_le<std::uint32_t>((*outputs)[0].data.data() + i * 4));
+  for (std::size_t i = 0; i < 214; ++i)
+    sum += std::bit_cast<float>(load_le<std::uint32_t>((*outputs)[0].data.data() + i * 4));
   EXPECT_NEAR(sum, 1, 0.01) << "probabilities of the labels";
 }
 
@@ -73,7 +75,8 @@ TEST_F(EngineOnnx, refuses_what_the_protocol_cannot_carry_and_says_what) {
 }
 
 TEST_F(EngineOnnx, refuses_bytes_that_are_no_model) {
-  for (const std::string_view bytes : {"", "\x08\x07garbage that is no protobuf", "PK\x03\x04"}) EXPECT_FALSE(engine_->load(to_bytes(bytes)));
+  for (const std::string_view bytes : {"", "\x08\x07garbage that is no protobuf", "PK\x03\x04"})
+    EXPECT_FALSE(engine_->load(to_bytes(bytes)));
   auto cut = model_file("magika/model.onnx");
   cut.resize(cut.size() / 2);
   EXPECT_FALSE(engine_->load(std::move(cut)));

@@ -34,33 +34,43 @@ std::string first_line(crypto::KeyPurpose purpose, Environment environment) {
 Result<Secret> read_key(Files& files, const std::string& path, crypto::KeyPurpose purpose, Environment environment) {
   const auto info = files.info(path);
   if (!info) {
-    if (info.error().code == Errc::not_found) return fail(Errc::not_found, "the key file is missing: restore it from your backup; without it nothing sealed with it can be read", path);
+    if (info.error().code == Errc::not_found)
+      return fail(Errc::not_found,
+                  "the key file is missing: restore it from your backup; without it nothing sealed with it can be read",
+                  path);
     return std::unexpected(info.error());
   }
   if ((info->mode & 077) != 0)
-    return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info->mode, path), path);
+    return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info->mode, path),
+                path);
   const Secret content(TRY(read_file(files, path, largest_key_file)));
   const auto text = KeyFile::text(content);
   const auto expected = first_line(purpose, environment);
   if (!text.starts_with(expected)) {
     const auto line = text.substr(0, text.find('\n'));
     if (line.starts_with("hauberk-key-v1 ") && line.size() < 64)
-      return fail(Errc::corrupt, fmt::format("this is the key '{}', but '{}' belongs here: put the right file in its place", line.substr(15), expected.substr(15, expected.size() - 16)), path);
+      return fail(Errc::corrupt,
+                  fmt::format("this is the key '{}', but '{}' belongs here: put the right file in its place",
+                              line.substr(15), expected.substr(15, expected.size() - 16)),
+                  path);
     return fail(Errc::corrupt, "this is no Hauberk key file, or it was damaged: restore it from your backup", path);
   }
   return Secret(text.substr(expected.size()));
 }
 
-Result<Secret> read_symmetric(Files& files, const std::string& path, crypto::KeyPurpose purpose, Environment environment) {
+Result<Secret> read_symmetric(Files& files, const std::string& path, crypto::KeyPurpose purpose,
+                              Environment environment) {
   const auto content = TRY(read_key(files, path, purpose, environment));
   auto text = KeyFile::text(content);
   if (text.ends_with('\n')) text.remove_suffix(1);
   auto raw = from_base64(text);
-  if (!raw || raw->size() != 32) return fail(Errc::corrupt, "the key file is damaged: restore it from your backup", path);
+  if (!raw || raw->size() != 32)
+    return fail(Errc::corrupt, "the key file is damaged: restore it from your backup", path);
   return Secret(std::move(*raw));
 }
 
-Result<crypto::SigningKey> read_signing(Files& files, const std::string& path, crypto::KeyPurpose purpose, Environment environment) {
+Result<crypto::SigningKey> read_signing(Files& files, const std::string& path, crypto::KeyPurpose purpose,
+                                        Environment environment) {
   const auto content = TRY(read_key(files, path, purpose, environment));
   auto key = crypto::SigningKey::from_pem(content);
   if (!key) return std::unexpected(std::move(key).error().in(path));
@@ -86,7 +96,8 @@ Result<std::vector<crypto::VerifyingKey>> read_trusted(Files& files, const std::
 }
 
 Secret fresh_key(crypto::KeyPurpose purpose, Random& random) {
-  if (purpose == crypto::KeyPurpose::evidence || purpose == crypto::KeyPurpose::ledger) return crypto::SigningKey::generate().pem();
+  if (purpose == crypto::KeyPurpose::evidence || purpose == crypto::KeyPurpose::ledger)
+    return crypto::SigningKey::generate().pem();
   const Secret raw(random.bytes(32));
   std::string text = base64(KeyFile::of(raw));
   Secret secret{std::string_view(text)};
@@ -116,10 +127,13 @@ Status create_keys_file(Files& files, Random& random, const std::string& folder,
   return {};
 }
 
-Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random& random, const std::string& folder, Environment environment) {
+Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random& random, const std::string& folder,
+                                                            Environment environment) {
   const auto path = [&](std::size_t kind) { return join_path(folder, kinds[kind].file); };
-  crypto::KeySet keys{TRY(read_signing(files, path(0), kinds[0].purpose, environment)), TRY(read_signing(files, path(1), kinds[1].purpose, environment)),
-                      TRY(read_symmetric(files, path(2), kinds[2].purpose, environment)), TRY(read_symmetric(files, path(3), kinds[3].purpose, environment)),
+  crypto::KeySet keys{TRY(read_signing(files, path(0), kinds[0].purpose, environment)),
+                      TRY(read_signing(files, path(1), kinds[1].purpose, environment)),
+                      TRY(read_symmetric(files, path(2), kinds[2].purpose, environment)),
+                      TRY(read_symmetric(files, path(3), kinds[3].purpose, environment)),
                       TRY(read_trusted(files, join_path(folder, "trusted")))};
   return crypto::make_key_provider(std::move(keys), random);
 }

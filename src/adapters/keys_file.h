@@ -1,7 +1,8 @@
 // KeyProvider over a folder of files of mode 0600, one folder an environment: evidence.pem and ledger.pem (Ed25519,
-// PKCS#8), wrap.key and token.key (32 bytes), and trusted/*.pem, the public halves of earlier keys. Each file says in its
-// first line what it is and of which environment, so that a mix-up is an error with a name instead of a bad signature.
-// Errors: exists, not_found (with `hauberk init`), denied (permissions, with the chmod), corrupt. Thread safety: any.
+// PKCS#8), wrap.key and token.key (32 bytes), and trusted/*.pem, the public halves of earlier keys. Each file says in
+// its first line what it is and of which environment, so that a mix-up is an error with a name instead of a bad
+// signature. Errors: exists, not_found (with `hauberk init`), denied (permissions, with the chmod), corrupt. Thread
+// safety: any.
 #pragma once
 
 #include <memory>
@@ -17,6 +18,7 @@ namespace hauberk::adapters {
 // Makes the keys that are missing; never overwrites one. exists: all were there.
 Status create_keys_file(Files& files, Random& random, const std::string& folder, Environment environment);
 
-Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random& random, const std::string& folder, Environment environment);
+Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random& random, const std::string& folder,
+                                                            Environment environment);
 
 }  // namespace hauberk::adapters

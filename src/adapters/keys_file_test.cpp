@@ -24,7 +24,9 @@ class KeysFile : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
   std::string dev() const { return folder_ + "/dev"; }
-  Result<std::unique_ptr<crypto::KeyProvider>> open() { return open_keys_file(files_, random_, dev(), Environment::dev); }
+  Result<std::unique_ptr<crypto::KeyProvider>> open() {
+    return open_keys_file(files_, random_, dev(), Environment::dev);
+  }
 
   SystemFiles files_;
   SystemRandom random_;
@@ -32,12 +34,15 @@ class KeysFile : public ::testing::Test {
 };
 
 TEST_F(KeysFile, are_private_and_the_same_when_opened_again) {
-  for (const auto& entry : fs::directory_iterator(dev())) EXPECT_EQ(files_.info(entry.path())->mode, 0600u) << entry.path();
+  for (const auto& entry : fs::directory_iterator(dev()))
+    EXPECT_EQ(files_.info(entry.path())->mode, 0600u) << entry.path();
   auto first = open(), second = open();
   ASSERT_TRUE(first) << first.error().text();
   const auto signature = *(*first)->sign(crypto::KeyPurpose::evidence, as_bytes("text"));
-  EXPECT_TRUE((*second)->verify(crypto::KeyPurpose::evidence, *(*first)->key_id(crypto::KeyPurpose::evidence), as_bytes("text"), signature));
-  EXPECT_EQ(*(*first)->mac(crypto::KeyPurpose::token, as_bytes("t")), *(*second)->mac(crypto::KeyPurpose::token, as_bytes("t")));
+  EXPECT_TRUE((*second)->verify(crypto::KeyPurpose::evidence, *(*first)->key_id(crypto::KeyPurpose::evidence),
+                                as_bytes("text"), signature));
+  EXPECT_EQ(*(*first)->mac(crypto::KeyPurpose::token, as_bytes("t")),
+            *(*second)->mac(crypto::KeyPurpose::token, as_bytes("t")));
 }
 
 TEST_F(KeysFile, are_never_overwritten) {
@@ -57,11 +62,26 @@ TEST_F(KeysFile, every_mix_up_is_an_error_that_says_what_to_do) {
   const Case cases[] = {
       {"wrap.key", [](const std::string& path) { fs::remove(path); }, Errc::not_found, "missing"},
       {"wrap.key", [](const std::string& path) { ::chmod(path.c_str(), 0644); }, Errc::denied, "chmod 600"},
-      {"wrap.key", [&](const std::string& path) { fs::copy_file(folder_ + "/staging/wrap.key", path, fs::copy_options::overwrite_existing); }, Errc::corrupt, "wrap staging"},
-      {"token.key", [&](const std::string& path) { fs::copy_file(dev() + "/wrap.key", path, fs::copy_options::overwrite_existing); }, Errc::corrupt, "'wrap dev'"},
-      {"evidence.pem", [&](const std::string& path) { (void)write_file_atomically(files_, path, as_bytes("rubbish")); }, Errc::corrupt, "no Hauberk key file"},
-      {"ledger.pem", [&](const std::string& path) { (void)write_file_atomically(files_, path, as_bytes("hauberk-key-v1 ledger dev\n-----BEGIN")); }, Errc::corrupt, "Ed25519"},
-      {"wrap.key", [&](const std::string& path) { (void)write_file_atomically(files_, path, as_bytes("hauberk-key-v1 wrap dev\nAAAA\n")); }, Errc::corrupt, "damaged"}};
+      {"wrap.key",
+       [&](const std::string& path) {
+         fs::copy_file(folder_ + "/staging/wrap.key", path, fs::copy_options::overwrite_existing);
+       },
+       Errc::corrupt, "wrap staging"},
+      {"token.key",
+       [&](const std::string& path) { fs::copy_file(dev() + "/wrap.key", path, fs::copy_options::overwrite_existing); },
+       Errc::corrupt, "'wrap dev'"},
+      {"evidence.pem", [&](const std::string& path) { (void)write_file_atomically(files_, path, as_bytes("rubbish")); },
+       Errc::corrupt, "no Hauberk key file"},
+      {"ledger.pem",
+       [&](const std::string& path) {
+         (void)write_file_atomically(files_, path, as_bytes("hauberk-key-v1 ledger dev\n-----BEGIN"));
+       },
+       Errc::corrupt, "Ed25519"},
+      {"wrap.key",
+       [&](const std::string& path) {
+         (void)write_file_atomically(files_, path, as_bytes("hauberk-key-v1 wrap dev\nAAAA\n"));
+       },
+       Errc::corrupt, "damaged"}};
   for (const auto& one : cases) {
     fs::remove_all(dev());
     ASSERT_TRUE(create_keys_file(files_, random_, dev(), Environment::dev));
@@ -87,7 +107,9 @@ TEST_F(KeysFile, a_killed_creation_is_finished_by_the_next) {
 }
 
 TEST_F(KeysFile, evidence_of_earlier_keys_stays_good_where_their_public_half_is_kept) {
-  const Statement statement{.subjects = {{"m", crypto::sha256({})}}, .predicate_type = std::string(predicate::scan), .predicate = json::Value().set("verdict", "CLEAN")};
+  const Statement statement{.subjects = {{"m", crypto::sha256({})}},
+                            .predicate_type = std::string(predicate::scan),
+                            .predicate = json::Value().set("verdict", "CLEAN")};
   auto old = std::move(*open());
   const auto evidence = *seal(statement, *old);
   const auto pem = *old->public_key_pem(crypto::KeyPurpose::evidence);

@@ -27,14 +27,18 @@ class Args {
   explicit Args(Impl& impl) : impl_(impl) {}
 
   Args& flag(std::string_view names, bool& target, std::string_view help);
-  Args& option(std::string_view names, std::string& target, std::string_view value, std::string_view help, Hint hint = Hint::none);
-  Args& option(std::string_view names, std::vector<std::string>& target, std::string_view value, std::string_view help, Hint hint = Hint::none);
+  Args& option(std::string_view names, std::string& target, std::string_view value, std::string_view help,
+               Hint hint = Hint::none);
+  Args& option(std::string_view names, std::vector<std::string>& target, std::string_view value, std::string_view help,
+               Hint hint = Hint::none);
   Args& option(std::string_view names, std::int64_t& target, std::string_view value, std::string_view help);
   Args& choice(std::string_view names, std::string& target, std::vector<std::string> choices, std::string_view help);
-  Args& positional(std::string_view value, std::string& target, std::string_view help, Hint hint = Hint::none);           // required
+  Args& positional(std::string_view value, std::string& target, std::string_view help,
+                   Hint hint = Hint::none);  // required
   Args& optional_positional(std::string_view value, std::string& target, std::string_view help, Hint hint = Hint::none);
-  Args& positional(std::string_view value, std::vector<std::string>& target, std::string_view help, Hint hint = Hint::none);  // one or more
-  Args& required();  // the option declared last must be given
+  Args& positional(std::string_view value, std::vector<std::string>& target, std::string_view help,
+                   Hint hint = Hint::none);  // one or more
+  Args& required();                          // the option declared last must be given
 
  private:
   Impl& impl_;

@@ -14,7 +14,7 @@ class Option;
 namespace hauberk::app {
 
 struct Args::Impl {
-  CLI::App* app = nullptr;        // null while only the specification is wanted
+  CLI::App* app = nullptr;  // null while only the specification is wanted
   CLI::Option* last = nullptr;
   std::vector<ArgumentSpec> specs;
 };

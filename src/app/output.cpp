@@ -225,7 +225,10 @@ void Output::reports(std::span<const scan::Report> reports) {
                    colour_out_)
               .c_str());
     }
-    for (const auto& note : report.notes) std::printf("    note     %s\n", cleaned(note).c_str());
+    for (const auto& note : report.notes) {
+      const auto said = [&](const Finding& finding) { return note.ends_with(finding.message); };
+      if (!std::ranges::any_of(report.findings, said)) std::printf("    note     %s\n", cleaned(note).c_str());
+    }
   }
 }
 

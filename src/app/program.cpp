@@ -1,8 +1,8 @@
 #include "app/program.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <map>
@@ -21,7 +21,8 @@ constexpr std::string_view description =
 
 constexpr std::string_view footer =
     "Exit codes: 0 fine, 1 findings or denied, 2 wrong use, 3 could not check or do.\n"
-    "Environment: HAUBERK_CONFIG (as --config), HAUBERK_DATA (as --data), HAUBERK_TOKEN (acts as its subject), NO_COLOR.\n";
+    "Environment: HAUBERK_CONFIG (as --config), HAUBERK_DATA (as --data), HAUBERK_TOKEN (acts as its subject), "
+    "NO_COLOR.\n";
 
 struct Globals {
   std::string config;
@@ -31,7 +32,8 @@ struct Globals {
 };
 
 void declare_globals(Args& args, Globals& globals) {
-  args.option("--config", globals.config, "FILE", "configuration file (default: hauberk.yaml if it is there)", Hint::file);
+  args.option("--config", globals.config, "FILE", "configuration file (default: hauberk.yaml if it is there)",
+              Hint::file);
   args.option("--data", globals.data, "DIR", "data folder, instead of the configured one", Hint::directory);
   args.flag("--json", globals.json, "print the result as JSON");
   args.flag("-q,--quiet", globals.quiet, "no progress and no hints");
@@ -75,7 +77,8 @@ void add_verb(Tree& tree, const Command& command) {
 int print_error(Context& context, const Error& error) {
   if (context.json) {
     json::Value value;
-    value.set("error", json::Value().set("code", name(error.code)).set("message", error.message).set("context", error.context));
+    value.set("error",
+              json::Value().set("code", name(error.code)).set("message", error.message).set("context", error.context));
     std::printf("%s\n", json::write_pretty(value).c_str());
   }
   std::fprintf(stderr, "%s\n", context.out.error_line(error).c_str());

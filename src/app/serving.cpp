@@ -21,10 +21,14 @@ struct UrlParts {
   std::string authority;
 };
 Result<UrlParts> parse_url(std::string_view url) {
-  const auto bad = [&] { return fail(Errc::invalid, fmt::format("'{:.128}' is no upstream address such as http://127.0.0.1:8000", url)); };
+  const auto bad = [&] {
+    return fail(Errc::invalid, fmt::format("'{:.128}' is no upstream address such as http://127.0.0.1:8000", url));
+  };
   UrlParts parts;
-  if (url.starts_with("https://")) parts.tls = true;
-  else if (!url.starts_with("http://")) return bad();
+  if (url.starts_with("https://"))
+    parts.tls = true;
+  else if (!url.starts_with("http://"))
+    return bad();
   auto rest = url.substr(parts.tls ? 8 : 7);
   if (rest.empty() || rest.find_first_of("@?#\\ ") != std::string_view::npos) return bad();
   const auto slash = rest.find('/');
@@ -33,8 +37,10 @@ Result<UrlParts> parse_url(std::string_view url) {
   while (parts.path.ends_with('/')) parts.path.pop_back();
   // Clients write the base address with /v1; the surface adds it itself.
   if (parts.path.ends_with("/v1")) parts.path.resize(parts.path.size() - 3);
-  const bool has_port = parts.authority.find(':', parts.authority.starts_with('[') ? parts.authority.find(']') : 0) != std::string::npos;
-  const auto place = TRY(config::parse_host_port(has_port ? parts.authority : fmt::format("{}:{}", parts.authority, parts.tls ? 443 : 80)));
+  const bool has_port =
+      parts.authority.find(':', parts.authority.starts_with('[') ? parts.authority.find(']') : 0) != std::string::npos;
+  const auto place = TRY(config::parse_host_port(
+      has_port ? parts.authority : fmt::format("{}:{}", parts.authority, parts.tls ? 443 : 80)));
   parts.host = place.host;
   parts.port = place.port;
   if (parts.port == 0) return bad();
@@ -61,14 +67,18 @@ Result<std::shared_ptr<const gateway::Upstream>> make_upstream(const json::Value
 
 Result<std::shared_ptr<net::TlsServer>> make_tls(const config::TlsSettings& settings) {
   if (settings.certificate.empty() && !settings.key) return nullptr;
-  if (settings.certificate.empty() || !settings.key) return fail(Errc::invalid, "tls needs both a certificate and a key");
+  if (settings.certificate.empty() || !settings.key)
+    return fail(Errc::invalid, "tls needs both a certificate and a key");
   if (settings.key->scheme != "file") return fail(Errc::unsupported, "tls.key must be a file: reference");
-  return net::TlsServer::create({.certificate = settings.certificate, .key = settings.key->place, .tls13_only = settings.min_version == config::TlsVersion::tls1_3});
+  return net::TlsServer::create({.certificate = settings.certificate,
+                                 .key = settings.key->place,
+                                 .tls13_only = settings.min_version == config::TlsVersion::tls1_3});
 }
 
 }  // namespace
 
-Status SnapshotBuilder::apply_configuration(const config::Settings& settings, Environment environment, const Principal& principal) {
+Status SnapshotBuilder::apply_configuration(const config::Settings& settings, Environment environment,
+                                            const Principal& principal) {
   const auto ports = workspace_.ports();
   const auto existing = TRY(ports.catalog.deployments(environment));
   const auto newest = [&](std::string_view name) -> const DeploymentEntry* {
@@ -80,7 +90,8 @@ Status SnapshotBuilder::apply_configuration(const config::Settings& settings, En
     auto config = deployment_section(settings, section.name);
     if (last != nullptr && last->spec.config == config) continue;
     if (section.upstream) {
-      (void)TRY(registry::deploy(ports, environment, section.name, DeploymentSpec{.config = std::move(config)}, "configuration", principal));
+      (void)TRY(registry::deploy(ports, environment, section.name, DeploymentSpec{.config = std::move(config)},
+                                 "configuration", principal));
     } else if (last != nullptr) {
       const auto found = std::ranges::find(existing, section.name, &Deployment::name);
       auto spec = found->entry()->spec;
@@ -90,7 +101,9 @@ Status SnapshotBuilder::apply_configuration(const config::Settings& settings, En
   }
   // Deployments without a section follow the root's guard list.
   for (const auto& deployment : existing) {
-    if (settings.deployment(deployment.name) != nullptr || deployment.history.empty() || deployment.entry() == nullptr || deployment.entry()->spec.model.empty()) continue;
+    if (settings.deployment(deployment.name) != nullptr || deployment.history.empty() ||
+        deployment.entry() == nullptr || deployment.entry()->spec.model.empty())
+      continue;
     auto config = deployment_section(settings, deployment.name);
     if (deployment.history.back().spec.config == config) continue;
     auto spec = deployment.entry()->spec;
@@ -107,15 +120,20 @@ Result<std::shared_ptr<LoadedModel>> SnapshotBuilder::load(Environment environme
     CHECK(registry::check_for_serving(ports, workspace_.policies(), environment, ref, spec.artifact));
     return used_[spec.artifact] = found->second;
   }
-  auto version = TRY(registry::load_for_serving(ports, workspace_.policies(), environment, ref, spec.artifact, largest_served_model));
-  const auto file = std::ranges::find_if(version.files, [&](const registry::LoadedFile& one) { return engine_.can_load(one.content); });
+  auto version = TRY(
+      registry::load_for_serving(ports, workspace_.policies(), environment, ref, spec.artifact, largest_served_model));
+  const auto file = std::ranges::find_if(
+      version.files, [&](const registry::LoadedFile& one) { return engine_.can_load(one.content); });
   if (file == version.files.end())
-    return fail(Errc::unsupported, fmt::format("{} holds no file that this gateway can run itself (ONNX); put a server for it behind an upstream deployment", version.version.ref()));
+    return fail(Errc::unsupported, fmt::format("{} holds no file that this gateway can run itself (ONNX); put a server "
+                                               "for it behind an upstream deployment",
+                                               version.version.ref()));
   auto model = TRY(engine_.load(std::move(file->content)));
   return used_[spec.artifact] = std::shared_ptr<LoadedModel>(std::move(model));
 }
 
-Result<std::shared_ptr<const gateway::ServedDeployment>> SnapshotBuilder::serve(const config::Settings& settings, const Deployment& deployment) {
+Result<std::shared_ptr<const gateway::ServedDeployment>> SnapshotBuilder::serve(const config::Settings& settings,
+                                                                                const Deployment& deployment) {
   const auto* entry = deployment.entry();
   if (entry == nullptr) return fail(Errc::corrupt, "the deployment's history has no current entry");
   const auto& spec = entry->spec;
@@ -128,14 +146,17 @@ Result<std::shared_ptr<const gateway::ServedDeployment>> SnapshotBuilder::serve(
     const auto* upstream = spec.config.find("upstream");
     served->upstream = TRY(make_upstream(upstream != nullptr ? *upstream : json::Value()));
   } else {
-    if (const auto* section = settings.deployment(deployment.name); section != nullptr && section->version && *section->version != spec.version)
-      return fail(Errc::precondition, fmt::format("the configuration allows version {} only, but {}@{} was promoted", *section->version, spec.model, spec.version));
+    if (const auto* section = settings.deployment(deployment.name);
+        section != nullptr && section->version && *section->version != spec.version)
+      return fail(Errc::precondition, fmt::format("the configuration allows version {} only, but {}@{} was promoted",
+                                                  *section->version, spec.model, spec.version));
     served->artifact = spec.artifact.text();
     served->model = TRY(load(deployment.environment, spec));
     info = std::shared_ptr<const ModelInfo>(served->model, &served->model->info());
   }
   const auto* guards = spec.config.find("guards");
-  auto chain = guard::build_chain(guards != nullptr ? *guards : json::Value(), "/guards", {.limiter = limiter_, .model = info});
+  auto chain =
+      guard::build_chain(guards != nullptr ? *guards : json::Value(), "/guards", {.limiter = limiter_, .model = info});
   if (!chain) return std::unexpected(to_error(chain.error()));
   served->chain = std::move(*chain);
   auto& series = series_[deployment.name];
@@ -149,7 +170,8 @@ Result<BuiltSnapshot> SnapshotBuilder::build(const config::Settings& settings, E
   auto snapshot = std::make_shared<gateway::Snapshot>();
   snapshot->environment = environment;
   snapshot->built_unix_seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-  snapshot->tokens = std::make_shared<const TokenTable>(environment, TRY(workspace_.catalog().tokens(environment)), workspace_.keys(environment));
+  snapshot->tokens = std::make_shared<const TokenTable>(environment, TRY(workspace_.catalog().tokens(environment)),
+                                                        workspace_.keys(environment));
   snapshot->tls = TRY(make_tls(settings.tls));
   auto front = guard::build_chain(json::Value::array().push("authn").push("authz"), "", {.limiter = limiter_});
   if (!front) return std::unexpected(to_error(front.error()));

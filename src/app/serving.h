@@ -1,6 +1,6 @@
-// Serving: from the catalogue and the configuration to a gateway's Snapshot. Everything is checked again on the way: state,
-// evidence, digests. What cannot be served is told by name and left out; the rest is served. Loaded models are kept by
-// their digest, so that a snapshot costs only what changed. Control thread only.
+// Serving: from the catalogue and the configuration to a gateway's Snapshot. Everything is checked again on the way:
+// state, evidence, digests. What cannot be served is told by name and left out; the rest is served. Loaded models are
+// kept by their digest, so that a snapshot costs only what changed. Control thread only.
 #pragma once
 
 #include <map>
@@ -27,16 +27,18 @@ struct BuiltSnapshot {
 
 class SnapshotBuilder {
  public:
-  SnapshotBuilder(Workspace& workspace, Engine& engine, metrics::Registry& metrics) : workspace_(workspace), engine_(engine), metrics_(metrics) {}
+  SnapshotBuilder(Workspace& workspace, Engine& engine, metrics::Registry& metrics)
+      : workspace_(workspace), engine_(engine), metrics_(metrics) {}
 
-  // Writes configuration that changed since the newest entry of a deployment into its history. Not undone by a rollback:
-  // only a change of the file makes a new entry.
+  // Writes configuration that changed since the newest entry of a deployment into its history. Not undone by a
+  // rollback: only a change of the file makes a new entry.
   Status apply_configuration(const config::Settings& settings, Environment environment, const Principal& principal);
   // An Error only where nothing can be served at all (the catalogue, the tokens, TLS).
   Result<BuiltSnapshot> build(const config::Settings& settings, Environment environment, Instant now);
 
  private:
-  Result<std::shared_ptr<const gateway::ServedDeployment>> serve(const config::Settings& settings, const Deployment& deployment);
+  Result<std::shared_ptr<const gateway::ServedDeployment>> serve(const config::Settings& settings,
+                                                                 const Deployment& deployment);
   Result<std::shared_ptr<LoadedModel>> load(Environment environment, const DeploymentSpec& spec);
 
   Workspace& workspace_;

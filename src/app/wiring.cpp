@@ -12,9 +12,15 @@ IsolationOptions isolation_options(const config::Settings& settings) {
   IsolationOptions options;
   options.require.clear();
   for (const auto layer : settings.isolation.require) switch (layer) {
-      case config::IsolationLayer::namespaces: options.require.push_back(Layer::namespaces); break;
-      case config::IsolationLayer::landlock: options.require.push_back(Layer::landlock); break;
-      case config::IsolationLayer::seccomp: options.require.push_back(Layer::seccomp); break;
+      case config::IsolationLayer::namespaces:
+        options.require.push_back(Layer::namespaces);
+        break;
+      case config::IsolationLayer::landlock:
+        options.require.push_back(Layer::landlock);
+        break;
+      case config::IsolationLayer::seccomp:
+        options.require.push_back(Layer::seccomp);
+        break;
     }
   options.memory = settings.isolation.memory;
   options.time_limit = settings.isolation.time_limit;
@@ -35,8 +41,10 @@ json::Value deployment_section(const config::Settings& settings, std::string_vie
   json::Value value = section != nullptr ? write_fields(*section) : json::Value::object();
   value.erase("name");
   const auto& guards = section != nullptr && !section->guards.is_null() ? section->guards : settings.guards;
-  if (guards.is_null()) value.erase("guards");
-  else value.set("guards", guards);
+  if (guards.is_null())
+    value.erase("guards");
+  else
+    value.set("guards", guards);
   return value;
 }
 
@@ -49,8 +57,10 @@ Result<Policy> read_policy(std::string_view text, const std::string& file) {
   return std::unexpected(config::to_error(config::locate(errors, *document, text, file)));
 }
 
-Status append_synchronously(Workspace& workspace, Files& files, const Clock& clock, Environment environment, const Event& event) {
-  return adapters::append_to_ledger({files, workspace.keys(environment), clock}, {.directory = workspace.ledger_folder(environment, "registry")}, event);
+Status append_synchronously(Workspace& workspace, Files& files, const Clock& clock, Environment environment,
+                            const Event& event) {
+  return adapters::append_to_ledger({files, workspace.keys(environment), clock},
+                                    {.directory = workspace.ledger_folder(environment, "registry")}, event);
 }
 
 }  // namespace hauberk::app

@@ -20,14 +20,15 @@ IsolationOptions isolation_options(const config::Settings& settings);
 // How the configuration layer learns about guards.
 config::Hooks config_hooks();
 
-// The part of the configuration that belongs to a deployment's state: its section with the guard list in effect, so that a
-// rollback brings back thresholds and not only weights. No secrets: references only.
+// The part of the configuration that belongs to a deployment's state: its section with the guard list in effect, so
+// that a rollback brings back thresholds and not only weights. No secrets: references only.
 json::Value deployment_section(const config::Settings& settings, std::string_view deployment);
 
 // A policy file (YAML). Errors carry file, line and column.
 Result<Policy> read_policy(std::string_view text, const std::string& file);
 
 // One event to the registry's chain of the environment, on the disk when it returns.
-Status append_synchronously(Workspace& workspace, Files& files, const Clock& clock, Environment environment, const Event& event);
+Status append_synchronously(Workspace& workspace, Files& files, const Clock& clock, Environment environment,
+                            const Event& event);
 
 }  // namespace hauberk::app

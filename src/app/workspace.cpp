@@ -57,21 +57,26 @@ Result<LoadedSettings> load_settings(Context& context) {
   }
   // A relative folder lies beside the file that names it, wherever the program is started.
   loaded.data = loaded.settings.data;
-  if (!loaded.data.starts_with('/') && !loaded.path.empty()) loaded.data = join_path(parent_directory(loaded.path), loaded.data);
+  if (!loaded.data.starts_with('/') && !loaded.path.empty())
+    loaded.data = join_path(parent_directory(loaded.path), loaded.data);
   if (!context.data.empty()) loaded.data = context.data;
   return loaded;
 }
 
-Result<std::unique_ptr<Workspace>> Workspace::open(Context& context) { return open(context, TRY(load_settings(context))); }
+Result<std::unique_ptr<Workspace>> Workspace::open(Context& context) {
+  return open(context, TRY(load_settings(context)));
+}
 
 Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSettings loaded) {
   if (const auto there = context.files.info(join_path(loaded.data, "catalog.db")); !there) {
     if (there.error().code != Errc::not_found) return std::unexpected(there.error());
-    return fail(Errc::not_found, fmt::format("there is no Hauberk data in {}; make it with: hauberk init --data {}", loaded.data, loaded.data));
+    return fail(Errc::not_found, fmt::format("there is no Hauberk data in {}; make it with: hauberk init --data {}",
+                                             loaded.data, loaded.data));
   }
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   CHECK(workspace->open_parts());
-  workspace->catalog_ = TRY(adapters::open_catalog_sqlite(join_path(workspace->loaded_.data, "catalog.db"), adapters::CatalogMode::open));
+  workspace->catalog_ =
+      TRY(adapters::open_catalog_sqlite(join_path(workspace->loaded_.data, "catalog.db"), adapters::CatalogMode::open));
   return workspace;
 }
 
@@ -83,18 +88,21 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
     const auto keys = environment_folder(data, "keys", environment);
     CHECK(context.files.make_directories(keys));
     // A run that was killed may have left keys behind: nothing is sealed with them yet, but they are never overwritten.
-    if (auto made = adapters::create_keys_file(context.files, context.random, keys, environment); !made && made.error().code != Errc::exists)
+    if (auto made = adapters::create_keys_file(context.files, context.random, keys, environment);
+        !made && made.error().code != Errc::exists)
       return std::unexpected(std::move(made).error());
     const auto policy = join_path(join_path(data, "policy"), fmt::format("{}.yaml", name(environment)));
     CHECK(context.files.make_directories(join_path(data, "policy")));
-    const std::string text = environment == Environment::dev ? std::string(dev_policy) : fmt::format(gate_policy, name(environment));
+    const std::string text =
+        environment == Environment::dev ? std::string(dev_policy) : fmt::format(gate_policy, name(environment));
     if (!context.files.info(policy)) CHECK(write_file_atomically(context.files, policy, as_bytes(text)));
   }
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   CHECK(workspace->open_parts());
   // Last: a folder with a catalogue is a whole workspace.
   auto opened = adapters::open_catalog_sqlite(catalog, adapters::CatalogMode::create);
-  if (!opened && opened.error().code == Errc::exists) return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
+  if (!opened && opened.error().code == Errc::exists)
+    return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
   workspace->catalog_ = TRY(std::move(opened));
   return workspace;
 }
@@ -103,8 +111,8 @@ Status Workspace::open_parts() {
   auto& files = context_.files;
   blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, join_path(loaded_.data, "blobs")));
   for (const auto environment : all_environments)
-    keys_[static_cast<std::size_t>(environment)] =
-        TRY(adapters::open_keys_file(files, context_.random, environment_folder(loaded_.data, "keys", environment), environment));
+    keys_[static_cast<std::size_t>(environment)] = TRY(adapters::open_keys_file(
+        files, context_.random, environment_folder(loaded_.data, "keys", environment), environment));
   return load_policies();
 }
 
@@ -115,9 +123,15 @@ Status Workspace::load_policies() {
     auto policy = read_policy(as_text(text), path);
     if (!policy) return std::unexpected(std::move(policy).error());
     switch (environment) {
-      case Environment::dev: policies_.dev = std::move(*policy); break;
-      case Environment::staging: policies_.staging = std::move(*policy); break;
-      case Environment::production: policies_.production = std::move(*policy); break;
+      case Environment::dev:
+        policies_.dev = std::move(*policy);
+        break;
+      case Environment::staging:
+        policies_.staging = std::move(*policy);
+        break;
+      case Environment::production:
+        policies_.production = std::move(*policy);
+        break;
     }
   }
   return {};
@@ -131,11 +145,15 @@ registry::Ports Workspace::ports() {
 
 Result<Principal> Workspace::principal(Environment environment) {
   auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
-  if (!token) return Principal{.subject = local_user(), .credential = CredentialKind::local_user, .scopes = {TRY(Scope::parse("admin:*"))}};
+  if (!token)
+    return Principal{
+        .subject = local_user(), .credential = CredentialKind::local_user, .scopes = {TRY(Scope::parse("admin:*"))}};
   const TokenTable table(environment, TRY(catalog_->tokens(environment)), keys(environment));
   auto principal = table.verify(crypto::presented(*token), context_.clock.now());
   if (!principal)
-    return fail(Errc::unauthenticated, fmt::format("HAUBERK_TOKEN is no valid token of {}: {}; unset it to act as the local user", name(environment), principal.error().message));
+    return fail(Errc::unauthenticated,
+                fmt::format("HAUBERK_TOKEN is no valid token of {}: {}; unset it to act as the local user",
+                            name(environment), principal.error().message));
   return principal;
 }
 
@@ -145,7 +163,8 @@ std::string Workspace::ledger_folder(Environment environment, std::string_view c
 
 Status Workspace::record(Environment environment, Event event, const Principal& principal) {
   event.time = context_.clock.now();
-  event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(), context_.random);
+  event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(),
+                     context_.random);
   event.principal = principal.subject;
   event.token_id = principal.token_id;
   return append_synchronously(*this, context_.files, context_.clock, environment, event);

@@ -1,5 +1,5 @@
-// Workspace: an opened data folder: configuration, catalogue, blobs, the keys of each environment, policies, and who acts.
-// Every verb but `scan` works on one. Made by one thread; the ports may be used by any.
+// Workspace: an opened data folder: configuration, catalogue, blobs, the keys of each environment, policies, and who
+// acts. Every verb but `scan` works on one. Made by one thread; the ports may be used by any.
 #pragma once
 
 #include <array>
@@ -26,18 +26,21 @@ class Workspace {
   // not_found, with `hauberk init`, if there is no workspace in the folder.
   static Result<std::unique_ptr<Workspace>> open(Context& context);
   static Result<std::unique_ptr<Workspace>> open(Context& context, LoadedSettings loaded);
-  // Makes keys, catalogue, policies; refuses a folder that holds a workspace already. What a killed run left is completed.
+  // Makes keys, catalogue, policies; refuses a folder that holds a workspace already. What a killed run left is
+  // completed.
   static Result<std::unique_ptr<Workspace>> create(Context& context, LoadedSettings loaded);
 
   registry::Ports ports();
   const registry::Policies& policies() const { return policies_; }
   const config::Settings& settings() const { return loaded_.settings; }
   const LoadedSettings& loaded() const { return loaded_; }
-  const std::shared_ptr<crypto::KeyProvider>& keys(Environment environment) const { return keys_[static_cast<std::size_t>(environment)]; }
+  const std::shared_ptr<crypto::KeyProvider>& keys(Environment environment) const {
+    return keys_[static_cast<std::size_t>(environment)];
+  }
   Catalog& catalog() { return *catalog_; }
 
-  // Who acts in `environment`: the subject of HAUBERK_TOKEN, which must be a token of that environment, or else the local
-  // user, who holds the key files and therefore every grant there is.
+  // Who acts in `environment`: the subject of HAUBERK_TOKEN, which must be a token of that environment, or else the
+  // local user, who holds the key files and therefore every grant there is.
   Result<Principal> principal(Environment environment);
 
   std::string ledger_folder(Environment environment, std::string_view chain) const;  // chain: "registry" or "gateway"

@@ -38,11 +38,14 @@ std::string encode64(ByteView bytes, std::string_view alphabet, bool padded) {
 std::optional<Bytes> decode64(std::string_view text, std::string_view alphabet, bool padded) {
   std::array<std::int8_t, 256> value;
   value.fill(-1);
-  for (std::size_t i = 0; i < alphabet.size(); ++i) value[static_cast<std::uint8_t>(alphabet[i])] = static_cast<std::int8_t>(i);
+  for (std::size_t i = 0; i < alphabet.size(); ++i)
+    value[static_cast<std::uint8_t>(alphabet[i])] = static_cast<std::int8_t>(i);
   if (padded) {
     if (text.size() % 4 != 0) return std::nullopt;
-    if (text.ends_with("==")) text.remove_suffix(2);
-    else if (text.ends_with('=')) text.remove_suffix(1);
+    if (text.ends_with("=="))
+      text.remove_suffix(2);
+    else if (text.ends_with('='))
+      text.remove_suffix(1);
   }
   if (text.size() % 4 == 1) return std::nullopt;
   Bytes out;

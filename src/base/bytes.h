@@ -23,13 +23,13 @@ inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const
 inline Bytes to_bytes(ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 inline Bytes to_bytes(std::string_view text) { return to_bytes(as_bytes(text)); }
 
-std::string hex(ByteView bytes);                                // lower case
-std::optional<Bytes> from_hex(std::string_view text);           // either case, even length
-std::string base64(ByteView bytes);                             // RFC 4648 section 4, padded
-std::optional<Bytes> from_base64(std::string_view text);        // the same, canonical
-std::string base64url(ByteView bytes);                          // RFC 4648 section 5, no padding
-std::optional<Bytes> from_base64url(std::string_view text);     // the same, canonical
-std::uint32_t crc32(ByteView bytes);                            // IEEE 802.3, as zlib
+std::string hex(ByteView bytes);                             // lower case
+std::optional<Bytes> from_hex(std::string_view text);        // either case, even length
+std::string base64(ByteView bytes);                          // RFC 4648 section 4, padded
+std::optional<Bytes> from_base64(std::string_view text);     // the same, canonical
+std::string base64url(ByteView bytes);                       // RFC 4648 section 5, no padding
+std::optional<Bytes> from_base64url(std::string_view text);  // the same, canonical
+std::uint32_t crc32(ByteView bytes);                         // IEEE 802.3, as zlib
 
 // Compares in time that depends on the lengths only. Unequal lengths are unequal.
 bool equal_constant_time(ByteView a, ByteView b);

@@ -6,8 +6,13 @@ namespace hauberk {
 namespace {
 
 TEST(Bytes, base64_follows_rfc_4648) {
-  const std::pair<std::string_view, std::string_view> cases[] = {
-      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<std::string_view, std::string_view> cases[] = {{"", ""},
+                                                                 {"f", "Zg=="},
+                                                                 {"fo", "Zm8="},
+                                                                 {"foo", "Zm9v"},
+                                                                 {"foob", "Zm9vYg=="},
+                                                                 {"fooba", "Zm9vYmE="},
+                                                                 {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : cases) {
     EXPECT_EQ(base64(as_bytes(plain)), coded);
     EXPECT_EQ(from_base64(coded), to_bytes(plain)) << coded;
@@ -15,7 +20,8 @@ TEST(Bytes, base64_follows_rfc_4648) {
 }
 
 TEST(Bytes, base64_refuses_a_second_spelling_of_a_value) {
-  for (const std::string_view bad : {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "Zm 9v", "Zg==\n", "Zm-v", "===="}) EXPECT_FALSE(from_base64(bad)) << bad;
+  for (const std::string_view bad : {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "Zm 9v", "Zg==\n", "Zm-v", "===="})
+    EXPECT_FALSE(from_base64(bad)) << bad;
   for (const std::string_view bad : {"Zh", "Zg==", "Z", "Zm+v"}) EXPECT_FALSE(from_base64url(bad)) << bad;
   EXPECT_EQ(from_base64url("Zm-_"), (Bytes{0x66, 0x6f, 0xbf}));
 }

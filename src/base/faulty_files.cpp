@@ -6,9 +6,12 @@ namespace hauberk {
 
 class FaultyFile final : public File {
  public:
-  FaultyFile(FaultyFiles& files, std::unique_ptr<File> real, std::string path) : files_(files), real_(std::move(real)), path_(std::move(path)) {}
+  FaultyFile(FaultyFiles& files, std::unique_ptr<File> real, std::string path)
+      : files_(files), real_(std::move(real)), path_(std::move(path)) {}
 
-  Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const override { return real_->read_at(offset, out); }
+  Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const override {
+    return real_->read_at(offset, out);
+  }
   Status append(ByteView bytes) override {
     CHECK(files_.change(path_));
     const auto fits = files_.room_ ? std::min<std::uint64_t>(*files_.room_, bytes.size()) : bytes.size();

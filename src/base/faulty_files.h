@@ -1,5 +1,5 @@
-// FaultyFiles: a Files for tests that stands before another one and fails on purpose: the n-th change, every change after
-// the disk is "full", or all that was not synced when the machine "loses power". One thread.
+// FaultyFiles: a Files for tests that stands before another one and fails on purpose: the n-th change, every change
+// after the disk is "full", or all that was not synced when the machine "loses power". One thread.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ class FaultyFiles final : public Files {
  public:
   explicit FaultyFiles(Files& real) : real_(real) {}
 
-  // The n-th change from now (1 = the next) fails; 0 = none. Changes: opening for writing, append, sync, truncate, rename,
-  // remove, making folders.
+  // The n-th change from now (1 = the next) fails; 0 = none. Changes: opening for writing, append, sync, truncate,
+  // rename, remove, making folders.
   void fail_change(std::uint64_t n) { fail_at_ = n == 0 ? 0 : changes_ + n; }
   // So many more bytes fit; what does not fit is written in part, as a full disk does it.
   void set_room(std::optional<std::uint64_t> bytes) { room_ = bytes; }

@@ -21,33 +21,47 @@ std::unexpected<Error> system_error(std::string_view doing, std::string_view pat
   const auto code = [&] {
     switch (e) {
       case ENOENT:
-      case ENOTDIR: return Errc::not_found;
-      case EEXIST: return Errc::exists;
+      case ENOTDIR:
+        return Errc::not_found;
+      case EEXIST:
+        return Errc::exists;
       case EACCES:
       case EPERM:
-      case EROFS: return Errc::denied;
+      case EROFS:
+        return Errc::denied;
       case ENOSPC:
       case EDQUOT:
       case EFBIG:
       case EMFILE:
-      case ENFILE: return Errc::exhausted;
-      case EIO: return Errc::corrupt;
-      default: return Errc::unavailable;
+      case ENFILE:
+        return Errc::exhausted;
+      case EIO:
+        return Errc::corrupt;
+      default:
+        return Errc::unavailable;
     }
   }();
   const std::string_view advice = [&]() -> std::string_view {
     switch (e) {
-      case ENOENT: return "; check the path";
+      case ENOENT:
+        return "; check the path";
       case EACCES:
-      case EPERM: return "; check owner and permissions";
-      case EROFS: return "; the file system is mounted read-only: remount it or choose another folder";
+      case EPERM:
+        return "; check owner and permissions";
+      case EROFS:
+        return "; the file system is mounted read-only: remount it or choose another folder";
       case ENOSPC:
-      case EDQUOT: return "; make room and try again";
-      case EFBIG: return "; the file size limit is reached (ulimit -f)";
+      case EDQUOT:
+        return "; make room and try again";
+      case EFBIG:
+        return "; the file size limit is reached (ulimit -f)";
       case EMFILE:
-      case ENFILE: return "; raise the limit of open files (ulimit -n)";
-      case EIO: return "; check the disk";
-      default: return "";
+      case ENFILE:
+        return "; raise the limit of open files (ulimit -n)";
+      case EIO:
+        return "; check the disk";
+      default:
+        return "";
     }
   }();
   return fail(code, fmt::format("cannot {}: {}{}", doing, ::strerror(e), advice), std::string(path));
@@ -86,7 +100,7 @@ class PosixFile final : public File {
   }
 
   Result<std::uint64_t> size() const override {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd_, &info) != 0) return system_error("examine the file", path_);
     return static_cast<std::uint64_t>(info.st_size);
   }
@@ -106,13 +120,19 @@ class PosixFile final : public File {
 Result<std::unique_ptr<File>> SystemFiles::open(const std::string& path, OpenMode mode) {
   int flags = O_CLOEXEC;
   switch (mode) {
-    case OpenMode::read: flags |= O_RDONLY; break;
-    case OpenMode::append: flags |= O_RDWR | O_CREAT | O_APPEND; break;
-    case OpenMode::create_new: flags |= O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW; break;
+    case OpenMode::read:
+      flags |= O_RDONLY;
+      break;
+    case OpenMode::append:
+      flags |= O_RDWR | O_CREAT | O_APPEND;
+      break;
+    case OpenMode::create_new:
+      flags |= O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
+      break;
   }
   const int fd = ::open(path.c_str(), flags, 0600);
   if (fd < 0) return system_error(mode == OpenMode::read ? "open the file" : "open the file for writing", path);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
     ::close(fd);
     return fail(Errc::invalid, "expected a file, but this is a folder", path);
@@ -137,14 +157,14 @@ Status SystemFiles::make_directories(const std::string& path) {
     if (::mkdir(part.c_str(), 0700) == 0 || errno == EEXIST) continue;
     return system_error("make the folder", part);
   }
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return system_error("examine the folder", path);
   if (!S_ISDIR(info.st_mode)) return fail(Errc::exists, "expected a folder, but a file of that name is there", path);
   return {};
 }
 
 Result<FileInfo> SystemFiles::info(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return system_error("examine the file", path);
   return FileInfo{static_cast<std::uint64_t>(info.st_size), info.st_mode & 07777u, S_ISDIR(info.st_mode)};
 }
@@ -174,7 +194,7 @@ Status SystemFiles::sync_directory(const std::string& directory) {
 }
 
 Result<std::uint64_t> SystemFiles::free_bytes(const std::string& directory) {
-  struct statvfs info {};
+  struct statvfs info{};
   if (::statvfs(directory.c_str(), &info) != 0) return system_error("examine the file system", directory);
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
@@ -182,7 +202,8 @@ Result<std::uint64_t> SystemFiles::free_bytes(const std::string& directory) {
 Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t limit) {
   const auto file = TRY(files.open(path, OpenMode::read));
   const auto size = TRY(file->size());
-  if (size > limit) return fail(Errc::invalid, fmt::format("the file has {} bytes; at most {} are accepted here", size, limit), path);
+  if (size > limit)
+    return fail(Errc::invalid, fmt::format("the file has {} bytes; at most {} are accepted here", size, limit), path);
   Bytes content(size);
   content.resize(TRY(file->read_at(0, content)));
   return content;

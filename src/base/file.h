@@ -17,16 +17,16 @@ class File {
  public:
   virtual ~File() = default;
   virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const = 0;  // short only at the end
-  virtual Status append(ByteView bytes) = 0;                                             // all or an error
-  virtual Status sync() = 0;                                                             // data is on the device
+  virtual Status append(ByteView bytes) = 0;                                              // all or an error
+  virtual Status sync() = 0;                                                              // data is on the device
   virtual Result<std::uint64_t> size() const = 0;
   virtual Status truncate(std::uint64_t size) = 0;
 };
 
 enum class OpenMode {
-  read,         // must exist
-  append,       // made with mode 0600 if missing; appends at the end
-  create_new,   // must not exist; mode 0600
+  read,        // must exist
+  append,      // made with mode 0600 if missing; appends at the end
+  create_new,  // must not exist; mode 0600
 };
 
 struct FileInfo {
@@ -39,10 +39,10 @@ class Files {
  public:
   virtual ~Files() = default;
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
-  virtual Status rename(const std::string& from, const std::string& to) = 0;   // atomic, then the folder is synced
-  virtual Status remove(const std::string& path) = 0;                          // not_found if missing
-  virtual Status make_directories(const std::string& path) = 0;                // mode 0700; fine if it exists
-  virtual Result<FileInfo> info(const std::string& path) = 0;                  // does not follow a final link
+  virtual Status rename(const std::string& from, const std::string& to) = 0;        // atomic, then the folder is synced
+  virtual Status remove(const std::string& path) = 0;                               // not_found if missing
+  virtual Status make_directories(const std::string& path) = 0;                     // mode 0700; fine if it exists
+  virtual Result<FileInfo> info(const std::string& path) = 0;                       // does not follow a final link
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
   virtual Status sync_directory(const std::string& directory) = 0;
   virtual Result<std::uint64_t> free_bytes(const std::string& directory) = 0;

@@ -28,7 +28,8 @@ Result<Value> convert_object(const dom::object& object, std::size_t depth) {
         for (const auto& [key, unused] : out) seen.insert(key);
       duplicate = seen.contains(member.key);
     }
-    if (duplicate) return fail(Errc::invalid, fmt::format("the key '{:.64}' occurs twice in one JSON object", member.key));
+    if (duplicate)
+      return fail(Errc::invalid, fmt::format("the key '{:.64}' occurs twice in one JSON object", member.key));
     const bool rehash = out.size() >= small;
     out.emplace_back(std::string(member.key), TRY(convert(member.value, depth)));
     if (rehash) seen.insert(member.key);  // the parser's own copy of the key, which outlives this loop
@@ -37,14 +38,21 @@ Result<Value> convert_object(const dom::object& object, std::size_t depth) {
 }
 
 Result<Value> convert(const dom::element& element, std::size_t depth) {
-  if (depth == 0 && (element.is_array() || element.is_object())) return fail(Errc::invalid, "JSON is nested too deeply");
+  if (depth == 0 && (element.is_array() || element.is_object()))
+    return fail(Errc::invalid, "JSON is nested too deeply");
   switch (element.type()) {
-    case dom::element_type::NULL_VALUE: return Value();
-    case dom::element_type::BOOL: return Value(element.get_bool().value_unsafe());
-    case dom::element_type::INT64: return Value(element.get_int64().value_unsafe());
-    case dom::element_type::UINT64: return Value(element.get_uint64().value_unsafe());
-    case dom::element_type::DOUBLE: return Value(element.get_double().value_unsafe());
-    case dom::element_type::STRING: return Value(element.get_string().value_unsafe());
+    case dom::element_type::NULL_VALUE:
+      return Value();
+    case dom::element_type::BOOL:
+      return Value(element.get_bool().value_unsafe());
+    case dom::element_type::INT64:
+      return Value(element.get_int64().value_unsafe());
+    case dom::element_type::UINT64:
+      return Value(element.get_uint64().value_unsafe());
+    case dom::element_type::DOUBLE:
+      return Value(element.get_double().value_unsafe());
+    case dom::element_type::STRING:
+      return Value(element.get_string().value_unsafe());
     case dom::element_type::ARRAY: {
       const dom::array array = element.get_array().value_unsafe();
       Array out;
@@ -52,7 +60,8 @@ Result<Value> convert(const dom::element& element, std::size_t depth) {
       for (const auto item : array) out.push_back(TRY(convert(item, depth - 1)));
       return Value(std::move(out));
     }
-    case dom::element_type::OBJECT: return convert_object(element.get_object().value_unsafe(), depth - 1);
+    case dom::element_type::OBJECT:
+      return convert_object(element.get_object().value_unsafe(), depth - 1);
   }
   return fail(Errc::internal, "JSON value of an unknown kind");
 }
@@ -139,8 +148,10 @@ std::int64_t Value::int_or(std::string_view key, std::int64_t otherwise) const {
 Value& Value::set(std::string_view key, Value value) {
   if (is_null()) data_ = Object{};
   if (auto* object = as_object()) {
-    if (auto* present = find(key)) *present = std::move(value);
-    else object->emplace_back(std::string(key), std::move(value));
+    if (auto* present = find(key))
+      *present = std::move(value);
+    else
+      object->emplace_back(std::string(key), std::move(value));
   }
   return *this;
 }
@@ -157,10 +168,12 @@ bool Value::erase(std::string_view key) {
 }
 
 Result<Value> parse(std::string_view text, const Limits& limits) {
-  if (text.size() > limits.bytes) return fail(Errc::invalid, fmt::format("JSON of {} bytes exceeds the limit of {}", text.size(), limits.bytes));
+  if (text.size() > limits.bytes)
+    return fail(Errc::invalid, fmt::format("JSON of {} bytes exceeds the limit of {}", text.size(), limits.bytes));
   // One parser a thread: its buffers are reused, and given back after an unusually large text.
   thread_local dom::parser parser;
-  if (parser.max_depth() != limits.depth + 1 && parser.allocate(std::max<std::size_t>(parser.capacity(), 4096), limits.depth + 1) != simdjson::SUCCESS)
+  if (parser.max_depth() != limits.depth + 1 &&
+      parser.allocate(std::max<std::size_t>(parser.capacity(), 4096), limits.depth + 1) != simdjson::SUCCESS)
     return fail(Errc::exhausted, "no memory to parse JSON");
   dom::element root;
   if (const auto error = parser.parse(text.data(), text.size()).get(root); error != simdjson::SUCCESS)
@@ -193,12 +206,23 @@ void append_quoted(std::string& out, std::string_view text) {
       out.append(text, begin, i - begin);
       begin = i + 1;
       switch (c) {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
-        default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+        case '"':
+          out += "\\\"";
+          break;
+        case '\\':
+          out += "\\\\";
+          break;
+        case '\n':
+          out += "\\n";
+          break;
+        case '\r':
+          out += "\\r";
+          break;
+        case '\t':
+          out += "\\t";
+          break;
+        default:
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
       }
     }
     out.append(text, begin, text.size() - begin);
@@ -206,8 +230,10 @@ void append_quoted(std::string& out, std::string_view text) {
     // Rare: byte by byte, each byte that is not ASCII replaced, so that output stays valid whatever came in.
     std::string cleaned;
     for (const char c : text) {
-      if (static_cast<unsigned char>(c) < 0x80) cleaned += c;
-      else if (!cleaned.ends_with("\xEF\xBF\xBD")) cleaned += "\xEF\xBF\xBD";
+      if (static_cast<unsigned char>(c) < 0x80)
+        cleaned += c;
+      else if (!cleaned.ends_with("\xEF\xBF\xBD"))
+        cleaned += "\xEF\xBF\xBD";
     }
     std::string quoted;
     append_quoted(quoted, cleaned);

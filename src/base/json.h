@@ -1,7 +1,7 @@
-// JSON as a value. Parsing is strict, because what two parsers read differently is a way around a check: duplicate keys,
-// invalid UTF-8, lone surrogates, numbers out of range, trailing bytes and deep nesting are refused. Numbers keep their
-// kind: an integer that was written without fraction or exponent stays an exact 64-bit integer.
-// Writing is deterministic: members in insertion order, shortest round-trip numbers, only the escapes that JSON requires.
+// JSON as a value. Parsing is strict, because what two parsers read differently is a way around a check: duplicate
+// keys, invalid UTF-8, lone surrogates, numbers out of range, trailing bytes and deep nesting are refused. Numbers keep
+// their kind: an integer that was written without fraction or exponent stays an exact 64-bit integer. Writing is
+// deterministic: members in insertion order, shortest round-trip numbers, only the escapes that JSON requires.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,9 @@ class Value {
 
   bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
   bool is_bool() const { return std::holds_alternative<bool>(data_); }
-  bool is_integer() const { return std::holds_alternative<std::int64_t>(data_) || std::holds_alternative<std::uint64_t>(data_); }
+  bool is_integer() const {
+    return std::holds_alternative<std::int64_t>(data_) || std::holds_alternative<std::uint64_t>(data_);
+  }
   bool is_number() const { return is_integer() || std::holds_alternative<double>(data_); }
   bool is_string() const { return std::holds_alternative<std::string>(data_); }
   bool is_array() const { return std::holds_alternative<Array>(data_); }
@@ -89,7 +91,7 @@ struct Limits {
 // The whole text must be one JSON value. Errc::invalid with the reason and, where known, the place.
 Result<Value> parse(std::string_view text, const Limits& limits = {});
 
-std::string write(const Value& value);                      // one line
+std::string write(const Value& value);  // one line
 std::string write_pretty(const Value& value, int indent = 2);
 // Appends the text as a JSON string with its quotes. Invalid UTF-8 becomes U+FFFD, so that output is always valid JSON.
 void append_quoted(std::string& out, std::string_view text);

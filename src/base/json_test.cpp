@@ -6,7 +6,8 @@ namespace hauberk::json {
 namespace {
 
 TEST(Json, round_trips_every_kind_exactly) {
-  const std::string_view text = R"({"n":null,"t":true,"i":-7,"big":18446744073709551615,"d":0.1,"one":1.0,"s":"a\"b\\\né","a":[1,[],{}]})";
+  const std::string_view text =
+      R"({"n":null,"t":true,"i":-7,"big":18446744073709551615,"d":0.1,"one":1.0,"s":"a\"b\\\né","a":[1,[],{}]})";
   const auto value = parse(text);
   ASSERT_TRUE(value) << value.error().text();
   EXPECT_EQ(write(*value), text);
@@ -16,8 +17,20 @@ TEST(Json, round_trips_every_kind_exactly) {
 }
 
 TEST(Json, refuses_what_two_parsers_could_read_differently) {
-  const std::string_view bad[] = {R"({"a":1,"a":2})", R"({"a":1,"\u0061":2})", "\"\\ud800\"", "\"\xff\"", "[1,]", "[1] x", "01", "1e999",
-                                  "18446744073709551616", "NaN", "", "{\"a\":1", "'a'", "\"a\nb\""};
+  const std::string_view bad[] = {R"({"a":1,"a":2})",
+                                  R"({"a":1,"\u0061":2})",
+                                  "\"\\ud800\"",
+                                  "\"\xff\"",
+                                  "[1,]",
+                                  "[1] x",
+                                  "01",
+                                  "1e999",
+                                  "18446744073709551616",
+                                  "NaN",
+                                  "",
+                                  "{\"a\":1",
+                                  "'a'",
+                                  "\"a\nb\""};
   for (const auto text : bad) EXPECT_FALSE(parse(text)) << text;
 }
 

@@ -50,15 +50,20 @@ State& state() {
 
 std::string_view name(Level level) {
   switch (level) {
-    case Level::debug: return "debug";
-    case Level::info: return "info";
-    case Level::warning: return "warning";
-    case Level::error: return "error";
+    case Level::debug:
+      return "debug";
+    case Level::info:
+      return "info";
+    case Level::warning:
+      return "warning";
+    case Level::error:
+      return "error";
   }
   return "error";
 }
 
-std::string render_json(Instant now, Level level, std::string_view message, std::initializer_list<Field> fields, std::uint64_t left_out) {
+std::string render_json(Instant now, Level level, std::string_view message, std::initializer_list<Field> fields,
+                        std::uint64_t left_out) {
   std::string out = fmt::format("{{\"time\":\"{}\",\"level\":\"{}\",\"message\":", rfc3339(now), name(level));
   json::append_quoted(out, message);
   for (const auto& [key, value] : fields) {
@@ -71,7 +76,8 @@ std::string render_json(Instant now, Level level, std::string_view message, std:
   return out + "}";
 }
 
-std::string render_text(Instant now, Level level, std::string_view message, std::initializer_list<Field> fields, std::uint64_t left_out) {
+std::string render_text(Instant now, Level level, std::string_view message, std::initializer_list<Field> fields,
+                        std::uint64_t left_out) {
   const auto time = rfc3339(now);
   std::string out = fmt::format("{} {:7} {}", time.substr(11, 8), name(level), message);
   for (const auto& [key, value] : fields) {
@@ -105,7 +111,8 @@ void write(Level level, std::string_view message, std::initializer_list<Field> f
     return;
   }
   const auto left_out = std::exchange(site.left_out, 0);
-  all.logger->log(spdlog::level::info, all.json ? render_json(now, level, message, fields, left_out) : render_text(now, level, message, fields, left_out));
+  all.logger->log(spdlog::level::info, all.json ? render_json(now, level, message, fields, left_out)
+                                                : render_text(now, level, message, fields, left_out));
 }
 
 }  // namespace hauberk::log

@@ -26,9 +26,21 @@ void configure(Level least, Format format);
 
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {},
            std::source_location where = std::source_location::current());
-inline void debug(std::string_view m, std::initializer_list<Field> f = {}, std::source_location w = std::source_location::current()) { write(Level::debug, m, f, w); }
-inline void info(std::string_view m, std::initializer_list<Field> f = {}, std::source_location w = std::source_location::current()) { write(Level::info, m, f, w); }
-inline void warning(std::string_view m, std::initializer_list<Field> f = {}, std::source_location w = std::source_location::current()) { write(Level::warning, m, f, w); }
-inline void error(std::string_view m, std::initializer_list<Field> f = {}, std::source_location w = std::source_location::current()) { write(Level::error, m, f, w); }
+inline void debug(std::string_view m, std::initializer_list<Field> f = {},
+                  std::source_location w = std::source_location::current()) {
+  write(Level::debug, m, f, w);
+}
+inline void info(std::string_view m, std::initializer_list<Field> f = {},
+                 std::source_location w = std::source_location::current()) {
+  write(Level::info, m, f, w);
+}
+inline void warning(std::string_view m, std::initializer_list<Field> f = {},
+                    std::source_location w = std::source_location::current()) {
+  write(Level::warning, m, f, w);
+}
+inline void error(std::string_view m, std::initializer_list<Field> f = {},
+                  std::source_location w = std::source_location::current()) {
+  write(Level::error, m, f, w);
+}
 
 }  // namespace hauberk::log

@@ -28,10 +28,14 @@ struct Family {
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\\') out += "\\\\";
-    else if (c == '"') out += "\\\"";
-    else if (c == '\n') out += "\\n";
-    else out += c;
+    if (c == '\\')
+      out += "\\\\";
+    else if (c == '"')
+      out += "\\\"";
+    else if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
   }
   return out;
 }
@@ -39,7 +43,8 @@ std::string escaped(std::string_view text) {
 std::string rendered(Labels labels) {
   std::ranges::sort(labels);
   std::string out;
-  for (const auto& [key, value] : labels) out += fmt::format("{}{}=\"{}\"", out.empty() ? "" : ",", key, escaped(value));
+  for (const auto& [key, value] : labels)
+    out += fmt::format("{}{}=\"{}\"", out.empty() ? "" : ",", key, escaped(value));
   return out;
 }
 
@@ -51,7 +56,8 @@ std::string with_braces(std::string_view labels, std::string_view more = {}) {
 }  // namespace
 
 Histogram::Histogram(std::span<const double> upper_bounds)
-    : bounds_(upper_bounds.begin(), upper_bounds.end()), counts_(new std::atomic<std::uint64_t>[upper_bounds.size() + 1]()) {}
+    : bounds_(upper_bounds.begin(), upper_bounds.end()),
+      counts_(new std::atomic<std::uint64_t>[upper_bounds.size() + 1]()) {}
 
 void Histogram::observe(double value) {
   const auto at = static_cast<std::size_t>(std::ranges::lower_bound(bounds_, value) - bounds_.begin());
@@ -83,7 +89,8 @@ struct Registry::Impl {
 
   Series& series(Kind kind, std::string_view name, std::string_view help, Labels labels) {
     auto family = families.find(name);
-    if (family == families.end()) family = families.emplace(std::string(name), Family{kind, std::string(help), {}}).first;
+    if (family == families.end())
+      family = families.emplace(std::string(name), Family{kind, std::string(help), {}}).first;
     auto key = rendered(std::move(labels));
     auto& all = family->second.series;
     if (!all.contains(key) && all.size() >= max_series) key = "overflow=\"true\"";
@@ -110,7 +117,8 @@ Gauge& Registry::gauge(std::string_view name, std::string_view help, Labels labe
   return *series.gauge;
 }
 
-Histogram& Registry::histogram(std::string_view name, std::string_view help, std::span<const double> bounds, Labels labels) {
+Histogram& Registry::histogram(std::string_view name, std::string_view help, std::span<const double> bounds,
+                               Labels labels) {
   const std::lock_guard lock(impl_->mutex);
   auto& series = impl_->series(Kind::histogram, name, help, std::move(labels));
   if (!series.histogram) series.histogram = std::make_unique<Histogram>(bounds);
@@ -123,7 +131,8 @@ std::string Registry::prometheus_text() const {
   const auto to = std::back_inserter(out);
   constexpr std::string_view kinds[] = {"counter", "gauge", "histogram"};
   for (const auto& [name, family] : impl_->families) {
-    fmt::format_to(to, "# HELP {} {}\n# TYPE {} {}\n", name, escaped(family.help), name, kinds[static_cast<int>(family.kind)]);
+    fmt::format_to(to, "# HELP {} {}\n# TYPE {} {}\n", name, escaped(family.help), name,
+                   kinds[static_cast<int>(family.kind)]);
     for (const auto& [labels, series] : family.series) {
       if (series.counter) fmt::format_to(to, "{}{} {}\n", name, with_braces(labels), series.counter->value());
       if (series.gauge) fmt::format_to(to, "{}{} {}\n", name, with_braces(labels), series.gauge->value());
@@ -134,7 +143,8 @@ std::string Registry::prometheus_text() const {
         const std::string bound = i < bounds.size() ? fmt::format("{}", bounds[i]) : "+Inf";
         fmt::format_to(to, "{}_bucket{} {}\n", name, with_braces(labels, fmt::format("le=\"{}\"", bound)), counts[i]);
       }
-      fmt::format_to(to, "{}_sum{} {}\n{}_count{} {}\n", name, with_braces(labels), series.histogram->sum(), name, with_braces(labels), counts.back());
+      fmt::format_to(to, "{}_sum{} {}\n{}_count{} {}\n", name, with_braces(labels), series.histogram->sum(), name,
+                     with_braces(labels), counts.back());
     }
   }
   return out;

@@ -60,7 +60,8 @@ class Registry {
   // The same name and labels give the same object, which lives as long as the registry.
   Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, Labels labels = {});
-  Histogram& histogram(std::string_view name, std::string_view help, std::span<const double> bounds, Labels labels = {});
+  Histogram& histogram(std::string_view name, std::string_view help, std::span<const double> bounds,
+                       Labels labels = {});
   std::string prometheus_text() const;
 
  private:

@@ -19,7 +19,8 @@ TEST(Metrics, text_is_what_prometheus_reads) {
             "# HELP hauberk_requests_total Requests.\n# TYPE hauberk_requests_total counter\n"
             "hauberk_requests_total{b=\"a\\\"\\\\\\n\",code=\"2xx\"} 3\n"
             "# HELP hauberk_seconds Time.\n# TYPE hauberk_seconds histogram\n"
-            "hauberk_seconds_bucket{le=\"0.5\"} 1\nhauberk_seconds_bucket{le=\"1\"} 2\nhauberk_seconds_bucket{le=\"+Inf\"} 3\n"
+            "hauberk_seconds_bucket{le=\"0.5\"} 1\nhauberk_seconds_bucket{le=\"1\"} "
+            "2\nhauberk_seconds_bucket{le=\"+Inf\"} 3\n"
             "hauberk_seconds_sum 8.25\nhauberk_seconds_count 3\n");
 }
 

@@ -46,8 +46,8 @@ std::string make_id(std::int64_t unix_milliseconds, Random& random) {
   std::string id(26, '0');
   auto time = static_cast<std::uint64_t>(unix_milliseconds);
   for (int i = 9; i >= 0; --i, time >>= 5) id[static_cast<std::size_t>(i)] = crockford[time & 31];
-  std::uint64_t high = load_be<std::uint64_t>(raw) >> 24;                                        // the first 40 bits
-  std::uint64_t low = load_be<std::uint64_t>(raw + 2) & 0xFFFFFFFFFFu;                            // the last 40 bits
+  std::uint64_t high = load_be<std::uint64_t>(raw) >> 24;               // the first 40 bits
+  std::uint64_t low = load_be<std::uint64_t>(raw + 2) & 0xFFFFFFFFFFu;  // the last 40 bits
   for (int i = 17; i >= 10; --i, high >>= 5) id[static_cast<std::size_t>(i)] = crockford[high & 31];
   for (int i = 25; i >= 18; --i, low >>= 5) id[static_cast<std::size_t>(i)] = crockford[low & 31];
   return id;

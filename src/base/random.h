@@ -1,5 +1,6 @@
-// Random bytes as an injected value. SystemRandom is the kernel's generator (getrandom) and the only one for keys, tokens
-// and nonces; SeededRandom repeats itself and exists for tests. Thread safety: SystemRandom any thread, SeededRandom one.
+// Random bytes as an injected value. SystemRandom is the kernel's generator (getrandom) and the only one for keys,
+// tokens and nonces; SeededRandom repeats itself and exists for tests. Thread safety: SystemRandom any thread,
+// SeededRandom one.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Result: how every fallible function of the house answers. Our code does not throw; adapters catch what libraries throw.
-// A code says what the *caller* should do; the message says what happened and what to do, for an administrator, and never
-// holds a payload or a secret. A policy denial or a blocked request is a value of its own type, not an Error.
+// Result: how every fallible function of the house answers. Our code does not throw; adapters catch what libraries
+// throw. A code says what the *caller* should do; the message says what happened and what to do, for an administrator,
+// and never holds a payload or a secret. A policy denial or a blocked request is a value of its own type, not an Error.
 #pragma once
 
 #include <expected>
@@ -62,13 +62,13 @@ inline std::unexpected<Error> fail(Errc code, std::string message, std::string c
 #define HAUBERK_JOIN(a, b) HAUBERK_JOIN_EXPANDED(a, b)
 #define HAUBERK_JOIN_EXPANDED(a, b) a##b
 // The name differs at each use, so that one TRY may stand inside of another.
-#define HAUBERK_TRY(result, ...)                                       \
-  ({                                                                   \
-    auto result = (__VA_ARGS__);                                       \
-    if (!result) return std::unexpected(std::move(result).error());    \
-    *std::move(result);                                                \
+#define HAUBERK_TRY(result, ...)                                    \
+  ({                                                                \
+    auto result = (__VA_ARGS__);                                    \
+    if (!result) return std::unexpected(std::move(result).error()); \
+    *std::move(result);                                             \
   })
-#define HAUBERK_CHECK(result, ...)                                                                        \
-  do {                                                                                                    \
-    if (auto result = (__VA_ARGS__); !result) return std::unexpected(std::move(result).error());          \
+#define HAUBERK_CHECK(result, ...)                                                               \
+  do {                                                                                           \
+    if (auto result = (__VA_ARGS__); !result) return std::unexpected(std::move(result).error()); \
   } while (0)

@@ -36,20 +36,25 @@ Result<SecretRef> SecretRef::parse(std::string_view text) {
       if (scheme == known) return SecretRef{std::string(scheme), std::string(text.substr(colon + 1))};
   }
   // The text itself is not repeated: it may be the secret that somebody wrote here.
-  return fail(Errc::invalid, "expected a reference to a secret, such as env:NAME or file:/run/secrets/name; a literal secret is not accepted here");
+  return fail(Errc::invalid,
+              "expected a reference to a secret, such as env:NAME or file:/run/secrets/name; a literal secret is not "
+              "accepted here");
 }
 
 Result<Secret> resolve(const SecretRef& reference) {
   if (reference.scheme == "env") {
     const char* value = std::getenv(reference.place.c_str());
     if (value == nullptr || *value == '\0')
-      return fail(Errc::not_found, fmt::format("the environment variable {} is not set", reference.place), reference.text());
+      return fail(Errc::not_found, fmt::format("the environment variable {} is not set", reference.place),
+                  reference.text());
     return Secret(std::string_view(value));
   }
   if (reference.scheme == "file") {
     const int fd = ::open(reference.place.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail(Errc::not_found, fmt::format("cannot open the secret's file: {}", ::strerror(errno)), reference.text());
-    struct stat info {};
+    if (fd < 0)
+      return fail(Errc::not_found, fmt::format("cannot open the secret's file: {}", ::strerror(errno)),
+                  reference.text());
+    struct stat info{};
     Bytes value;
     const bool known = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     if (known && (info.st_mode & 077) == 0 && info.st_size <= 1 << 20) {
@@ -60,12 +65,17 @@ Result<Secret> resolve(const SecretRef& reference) {
     ::close(fd);
     if (!known) return fail(Errc::invalid, "the secret's file is not a regular file", reference.text());
     if ((info.st_mode & 077) != 0)
-      return fail(Errc::denied, fmt::format("others may read the secret's file (mode {:04o}); run: chmod 600 {}", info.st_mode & 07777, reference.place), reference.text());
+      return fail(Errc::denied,
+                  fmt::format("others may read the secret's file (mode {:04o}); run: chmod 600 {}",
+                              info.st_mode & 07777, reference.place),
+                  reference.text());
     if (!value.empty() && value.back() == '\n') value.pop_back();
     if (value.empty()) return fail(Errc::invalid, "the secret's file is empty or larger than 1 MiB", reference.text());
     return Secret(std::move(value));
   }
-  return fail(Errc::unsupported, fmt::format("secrets of the kind {}: are not supported yet; use env: or file:", reference.scheme), reference.text());
+  return fail(Errc::unsupported,
+              fmt::format("secrets of the kind {}: are not supported yet; use env: or file:", reference.scheme),
+              reference.text());
 }
 
 }  // namespace hauberk

@@ -11,11 +11,21 @@
 
 namespace hauberk {
 
-namespace crypto { struct KeyMaterial; }      // the primitives' own use of keys
-namespace adapters { struct KeyFile; }        // writing and reading 0600 key files
-namespace net { struct TlsIdentity; }         // handing a private key to the TLS library
-namespace gateway { struct UpstreamCredential; }  // the header sent to an upstream
-namespace app { struct TokenDisplay; }        // a new token, shown once
+namespace crypto {
+struct KeyMaterial;
+}  // namespace crypto
+namespace adapters {
+struct KeyFile;
+}  // namespace adapters
+namespace net {
+struct TlsIdentity;
+}  // namespace net
+namespace gateway {
+struct UpstreamCredential;
+}  // namespace gateway
+namespace app {
+struct TokenDisplay;
+}  // namespace app
 
 class SecretAccess {
  private:

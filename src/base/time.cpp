@@ -36,18 +36,22 @@ std::string rfc3339(Instant when) {
   const auto day = floor<days>(when);
   const year_month_day date(day);
   const hh_mm_ss<Duration> time(when - day);
-  std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                                static_cast<unsigned>(date.day()), time.hours().count(), time.minutes().count(), time.seconds().count());
+  std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                                time.hours().count(), time.minutes().count(), time.seconds().count());
   if (const auto ms = duration_cast<milliseconds>(time.subseconds()).count(); ms != 0) out += fmt::format(".{:03}", ms);
   return out + "Z";
 }
 
 Result<Instant> parse_rfc3339(std::string_view text) {
-  const auto bad = [&] { return fail(Errc::invalid, fmt::format("'{}' is no RFC 3339 time such as 2026-11-24T03:30:09Z", text)); };
+  const auto bad = [&] {
+    return fail(Errc::invalid, fmt::format("'{}' is no RFC 3339 time such as 2026-11-24T03:30:09Z", text));
+  };
   const int y = digits_at(text, 0, 4), mo = digits_at(text, 5, 2), d = digits_at(text, 8, 2);
   const int h = digits_at(text, 11, 2), mi = digits_at(text, 14, 2), s = digits_at(text, 17, 2);
   if (y < 0 || mo < 0 || d < 0 || h < 0 || mi < 0 || s < 0) return bad();
-  if (text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' || text[16] != ':') return bad();
+  if (text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' || text[16] != ':')
+    return bad();
   const year_month_day date{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
   if (!date.ok() || h > 23 || mi > 59 || s > 60) return bad();
   std::size_t at = 19;
@@ -55,7 +59,8 @@ Result<Instant> parse_rfc3339(std::string_view text) {
   if (at < text.size() && text[at] == '.') {
     std::size_t count = 0;
     std::int64_t scale = 100'000'000;
-    for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++count, scale /= 10) nanos += (text[at] - '0') * scale;
+    for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++count, scale /= 10)
+      nanos += (text[at] - '0') * scale;
     if (count == 0 || count > 9) return bad();
   }
   minutes offset(0);
@@ -84,11 +89,13 @@ Result<Duration> parse_duration(std::string_view text) {
         if (count > Duration::max().count() / u.length.count()) break;
         return u.length * count;
       }
-  return fail(Errc::invalid, fmt::format("'{}' is no duration; write a number and a unit, such as 250ms, 30s, 15m, 12h or 30d", text));
+  return fail(Errc::invalid,
+              fmt::format("'{}' is no duration; write a number and a unit, such as 250ms, 30s, 15m, 12h or 30d", text));
 }
 
 std::string duration_text(Duration d) {
-  constexpr Unit steps[] = {{"d", hours(24)}, {"h", hours(1)}, {"m", minutes(1)}, {"s", seconds(1)}, {"ms", milliseconds(1)}, {"us", microseconds(1)}};
+  constexpr Unit steps[] = {{"d", hours(24)},  {"h", hours(1)},         {"m", minutes(1)},
+                            {"s", seconds(1)}, {"ms", milliseconds(1)}, {"us", microseconds(1)}};
   for (const auto& u : steps)
     if (d.count() != 0 && d % u.length == Duration(0)) return fmt::format("{}{}", d / u.length, u.name);
   return d.count() == 0 ? "0s" : fmt::format("{}ns", d.count());

@@ -1,5 +1,6 @@
-// Time as an injected value. Pure functions take `Instant now`; services take `Clock&`; only SystemClock asks the machine.
-// ManualClock is the clock of tests: it stands until it is moved. Thread safety: all clocks may be read from any thread.
+// Time as an injected value. Pure functions take `Instant now`; services take `Clock&`; only SystemClock asks the
+// machine. ManualClock is the clock of tests: it stands until it is moved. Thread safety: all clocks may be read from
+// any thread.
 #pragma once
 
 #include <atomic>
@@ -12,7 +13,7 @@
 namespace hauberk {
 
 using Duration = std::chrono::nanoseconds;
-using Instant = std::chrono::sys_time<Duration>;           // UTC, for records and expiry
+using Instant = std::chrono::sys_time<Duration>;                            // UTC, for records and expiry
 using Tick = std::chrono::time_point<std::chrono::steady_clock, Duration>;  // monotonic, for timeouts and rates
 
 class Clock {

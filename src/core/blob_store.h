@@ -1,6 +1,7 @@
-// BlobStore: the port to content. Blobs are named by the SHA-256 of their plaintext and always encrypted: each has a data
-// key of its own, which the store makes and the caller keeps *wrapped* in the catalogue, one wrapping per environment.
-// Implementations: adapters/blobs_sealed; a faulty one in tests. Thread safety: any thread; a writer by one.
+// BlobStore: the port to content. Blobs are named by the SHA-256 of their plaintext and always encrypted: each has a
+// data key of its own, which the store makes and the caller keeps *wrapped* in the catalogue, one wrapping per
+// environment. Implementations: adapters/blobs_sealed; a faulty one in tests. Thread safety: any thread; a writer by
+// one.
 #pragma once
 
 #include <memory>
@@ -9,16 +10,16 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "crypto/digest.h"
 #include "base/secret.h"
+#include "crypto/digest.h"
 
 namespace hauberk {
 
 struct StoredBlob {
-  Digest digest;            // of the plaintext
-  std::uint64_t size = 0;   // of the plaintext
-  Secret data_key;          // to be wrapped at once
-  bool existed = false;     // the same content was there before; then data_key is empty and the old wrapping is good
+  Digest digest;           // of the plaintext
+  std::uint64_t size = 0;  // of the plaintext
+  Secret data_key;         // to be wrapped at once
+  bool existed = false;    // the same content was there before; then data_key is empty and the old wrapping is good
 };
 
 class BlobWriter {

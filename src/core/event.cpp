@@ -49,7 +49,8 @@ void append_json(std::string& out, const Event& event) {
     out += ",\"verdicts\":[";
     for (std::size_t i = 0; i < event.verdicts.size(); ++i) {
       const auto& verdict = event.verdicts[i];
-      fmt::format_to(std::back_inserter(out), "{}{{\"guard\":\"{}\",\"action\":\"{}\",\"reason\":\"{}\"{}}}", i == 0 ? "" : ",", verdict.guard, name(verdict.action), verdict.reason,
+      fmt::format_to(std::back_inserter(out), "{}{{\"guard\":\"{}\",\"action\":\"{}\",\"reason\":\"{}\"{}}}",
+                     i == 0 ? "" : ",", verdict.guard, name(verdict.action), verdict.reason,
                      verdict.enforced ? "" : ",\"shadow\":true");
     }
     out += ']';

@@ -15,11 +15,17 @@ json::Value Statement::to_json() const {
   json::Value list = json::Value::array();
   for (const auto& subject : subjects)
     list.push(json::Value().set("name", subject.name).set("digest", json::Value().set("sha256", subject.digest.hex())));
-  return json::Value().set("_type", statement_type).set("subject", std::move(list)).set("predicateType", predicate_type).set("predicate", predicate);
+  return json::Value()
+      .set("_type", statement_type)
+      .set("subject", std::move(list))
+      .set("predicateType", predicate_type)
+      .set("predicate", predicate);
 }
 
 Result<Statement> Statement::parse(std::string_view text) {
-  const auto bad = [](std::string_view why) { return fail(Errc::corrupt, fmt::format("not an in-toto statement: {}", why)); };
+  const auto bad = [](std::string_view why) {
+    return fail(Errc::corrupt, fmt::format("not an in-toto statement: {}", why));
+  };
   auto value = json::parse(text, {.bytes = 16u << 20, .depth = 64});
   if (!value) return bad(value.error().message);
   if (value->text_or("_type", "") != statement_type) return bad("its _type is not Statement/v1");
@@ -41,7 +47,8 @@ Result<Statement> Statement::parse(std::string_view text) {
 Result<Evidence> seal(const Statement& statement, crypto::KeyProvider& keys) {
   crypto::Envelope envelope{.payload = json::write(statement.to_json())};
   auto key_id = TRY(keys.key_id(crypto::KeyPurpose::evidence));
-  auto signature = TRY(keys.sign(crypto::KeyPurpose::evidence, crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload)));
+  auto signature = TRY(keys.sign(crypto::KeyPurpose::evidence,
+                                 crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload)));
   envelope.signatures.push_back({key_id, std::move(signature)});
   auto text = crypto::write_envelope(envelope);
   return Evidence{crypto::sha256(as_bytes(text)), statement, std::move(text), std::move(key_id)};
@@ -55,9 +62,12 @@ Result<Evidence> open_evidence(std::string_view envelope, crypto::KeyProvider& k
   const std::string* signer = nullptr;
   for (const auto& one : parsed.signatures) {
     auto verified = keys.verify(crypto::KeyPurpose::evidence, one.key_id, encoded, one.signature);
-    if (verified) signer = &one.key_id;
-    else if (verified.error().code != Errc::denied) return std::unexpected(std::move(verified).error());
-    else last = std::move(verified).error();
+    if (verified)
+      signer = &one.key_id;
+    else if (verified.error().code != Errc::denied)
+      return std::unexpected(std::move(verified).error());
+    else
+      last = std::move(verified).error();
   }
   if (signer == nullptr) return std::unexpected(std::move(last));
   auto statement = TRY(Statement::parse(parsed.payload));

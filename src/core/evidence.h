@@ -1,5 +1,5 @@
-// Evidence: a signed statement about digests: an in-toto Statement v1 in a DSSE envelope (protocols: in-toto Attestation
-// Framework, DSSE v1). Predicate types of our own are https://hauberk.dev/<kind>/v1.
+// Evidence: a signed statement about digests: an in-toto Statement v1 in a DSSE envelope (protocols: in-toto
+// Attestation Framework, DSSE v1). Predicate types of our own are https://hauberk.dev/<kind>/v1.
 #pragma once
 
 #include <string>
@@ -41,7 +41,7 @@ struct Statement {
 
 // A statement together with the envelope that proves it.
 struct Evidence {
-  Digest id;             // SHA-256 of the envelope's bytes
+  Digest id;  // SHA-256 of the envelope's bytes
   Statement statement;
   std::string envelope;  // DSSE JSON, as stored and exported
   std::string key_id;    // of the signer
@@ -49,8 +49,8 @@ struct Evidence {
 
 // Signs with the key for `KeyPurpose::evidence`.
 Result<Evidence> seal(const Statement& statement, crypto::KeyProvider& keys);
-// Opens an envelope: exactly one payload, at least one signature by a key that `keys` knows for evidence. What is parsed
-// is what was verified. Errc::corrupt if the signature is wrong, Errc::denied if the signer is not known.
+// Opens an envelope: exactly one payload, at least one signature by a key that `keys` knows for evidence. What is
+// parsed is what was verified. Errc::corrupt if the signature is wrong, Errc::denied if the signer is not known.
 Result<Evidence> open_evidence(std::string_view envelope, crypto::KeyProvider& keys);
 
 }  // namespace hauberk

@@ -10,9 +10,10 @@ namespace {
 class EvidenceTest : public ::testing::Test {
  protected:
   Statement statement() const {
-    return {.subjects = {{"fraud@1", crypto::sha256(as_bytes("model"))}},
-            .predicate_type = std::string(predicate::scan),
-            .predicate = json::Value().set("verdict", "CLEAN").set("issuer", "alice").set("time", "2026-11-24T00:00:00Z")};
+    return {
+        .subjects = {{"fraud@1", crypto::sha256(as_bytes("model"))}},
+        .predicate_type = std::string(predicate::scan),
+        .predicate = json::Value().set("verdict", "CLEAN").set("issuer", "alice").set("time", "2026-11-24T00:00:00Z")};
   }
   SystemRandom random_;
   std::unique_ptr<crypto::KeyProvider> keys_ = crypto::make_memory_keys(random_);

@@ -10,35 +10,51 @@ struct TypeRow {
   std::string_view name;
   std::size_t size;
 };
-constexpr TypeRow types[] = {{DataType::boolean, "BOOL", 1}, {DataType::uint8, "UINT8", 1},   {DataType::uint16, "UINT16", 2}, {DataType::uint32, "UINT32", 4},
-                             {DataType::uint64, "UINT64", 8}, {DataType::int8, "INT8", 1},     {DataType::int16, "INT16", 2},   {DataType::int32, "INT32", 4},
-                             {DataType::int64, "INT64", 8},   {DataType::fp16, "FP16", 2},     {DataType::bf16, "BF16", 2},     {DataType::fp32, "FP32", 4},
-                             {DataType::fp64, "FP64", 8},     {DataType::bytes, "BYTES", 0}};
+constexpr TypeRow types[] = {
+    {DataType::boolean, "BOOL", 1},  {DataType::uint8, "UINT8", 1},   {DataType::uint16, "UINT16", 2},
+    {DataType::uint32, "UINT32", 4}, {DataType::uint64, "UINT64", 8}, {DataType::int8, "INT8", 1},
+    {DataType::int16, "INT16", 2},   {DataType::int32, "INT32", 4},   {DataType::int64, "INT64", 8},
+    {DataType::fp16, "FP16", 2},     {DataType::bf16, "BF16", 2},     {DataType::fp32, "FP32", 4},
+    {DataType::fp64, "FP64", 8},     {DataType::bytes, "BYTES", 0}};
 
 }  // namespace
 
 std::string_view name(Surface surface) {
   switch (surface) {
-    case Surface::none: return "none";
-    case Surface::openai: return "openai";
-    case Surface::v2: return "v2";
+    case Surface::none:
+      return "none";
+    case Surface::openai:
+      return "openai";
+    case Surface::v2:
+      return "v2";
   }
   return "none";
 }
 
 std::string_view name(Operation operation) {
   switch (operation) {
-    case Operation::none: return "none";
-    case Operation::list_models: return "models";
-    case Operation::model_metadata: return "metadata";
-    case Operation::model_ready: return "ready";
-    case Operation::server_metadata: return "server";
-    case Operation::server_live: return "live";
-    case Operation::server_ready: return "server_ready";
-    case Operation::infer: return "infer";
-    case Operation::chat: return "chat.completions";
-    case Operation::completion: return "completions";
-    case Operation::embedding: return "embeddings";
+    case Operation::none:
+      return "none";
+    case Operation::list_models:
+      return "models";
+    case Operation::model_metadata:
+      return "metadata";
+    case Operation::model_ready:
+      return "ready";
+    case Operation::server_metadata:
+      return "server";
+    case Operation::server_live:
+      return "live";
+    case Operation::server_ready:
+      return "server_ready";
+    case Operation::infer:
+      return "infer";
+    case Operation::chat:
+      return "chat.completions";
+    case Operation::completion:
+      return "completions";
+    case Operation::embedding:
+      return "embeddings";
   }
   return "none";
 }

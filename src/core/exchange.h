@@ -1,5 +1,6 @@
 // Exchange: one request in flight. The only mutable value of the gateway, owned by one session and seen by one thread.
-// Steps add to it in order: route, principal, input, verdicts, output. Later steps read only `input`, never the raw body.
+// Steps add to it in order: route, principal, input, verdicts, output. Later steps read only `input`, never the raw
+// body.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +22,40 @@ enum class Surface { none, openai, v2 };
 std::string_view name(Surface surface);
 
 // What a route allows: the second half of every grant check.
-enum class Operation { none, list_models, model_metadata, model_ready, server_metadata, server_live, server_ready, infer, chat, completion, embedding };
+enum class Operation {
+  none,
+  list_models,
+  model_metadata,
+  model_ready,
+  server_metadata,
+  server_live,
+  server_ready,
+  infer,
+  chat,
+  completion,
+  embedding
+};
 std::string_view name(Operation operation);
 
-enum class DataType { boolean, uint8, uint16, uint32, uint64, int8, int16, int32, int64, fp16, bf16, fp32, fp64, bytes };
-std::string_view name(DataType type);                       // "BOOL", "UINT8", …, "BYTES" as Open Inference V2 spells them
+enum class DataType {
+  boolean,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+  int8,
+  int16,
+  int32,
+  int64,
+  fp16,
+  bf16,
+  fp32,
+  fp64,
+  bytes
+};
+std::string_view name(DataType type);  // "BOOL", "UINT8", …, "BYTES" as Open Inference V2 spells them
 std::optional<DataType> parse_data_type(std::string_view text);
-std::size_t size_of(DataType type);                          // bytes an element; 0 for bytes (variable)
+std::size_t size_of(DataType type);  // bytes an element; 0 for bytes (variable)
 
 struct Tensor {
   std::string name;
@@ -42,8 +70,8 @@ Result<std::uint64_t> element_count(const std::vector<std::int64_t>& shape);
 struct TensorInput {
   std::string id;
   std::vector<Tensor> tensors;
-  std::vector<std::string> wanted_outputs;   // empty = all
-  std::vector<bool> wanted_binary;           // beside wanted_outputs
+  std::vector<std::string> wanted_outputs;  // empty = all
+  std::vector<bool> wanted_binary;          // beside wanted_outputs
   bool all_binary = false;
 };
 
@@ -58,22 +86,22 @@ struct TextInput {
   std::vector<std::string> texts;  // prompts of completions, inputs of embeddings
   bool stream = false;
   std::optional<std::int64_t> max_tokens;
-  json::Value body;                // the whole validated request; what the upstream gets is written from it
+  json::Value body;  // the whole validated request; what the upstream gets is written from it
 };
 
 struct Exchange {
   // who and where, known before the body is read
   Instant received{};
   Tick started{};
-  std::string id;                       // request id (ULID)
-  std::string trace_parent;             // W3C, ours to pass on
-  std::string peer;                     // address of the caller
+  std::string id;            // request id (ULID)
+  std::string trace_parent;  // W3C, ours to pass on
+  std::string peer;          // address of the caller
   Surface surface = Surface::none;
   Operation operation = Operation::none;
-  std::string deployment;               // name
-  std::uint64_t deployment_entry = 0;   // history entry served
-  std::string artifact;                 // digest text of the version
-  std::string_view bearer;              // the presented token, valid for the session's step only; never stored
+  std::string deployment;              // name
+  std::uint64_t deployment_entry = 0;  // history entry served
+  std::string artifact;                // digest text of the version
+  std::string_view bearer;             // the presented token, valid for the session's step only; never stored
   std::uint64_t body_bytes = 0;
 
   Principal principal;

@@ -8,7 +8,8 @@ namespace hauberk {
 namespace {
 
 TEST(DataType, every_name_reads_back) {
-  for (const std::string_view text : {"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES"})
+  for (const std::string_view text : {"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
+                                      "FP16", "BF16", "FP32", "FP64", "BYTES"})
     EXPECT_EQ(name(*parse_data_type(text)), text);
   EXPECT_FALSE(parse_data_type("FLOAT"));
   EXPECT_EQ(size_of(DataType::fp64), 8u);
@@ -29,13 +30,15 @@ TEST(Event, is_one_line_with_what_is_known_and_nothing_else) {
   event.principal = "a\"b\n";
   event.status = 429;
   event.total = std::chrono::microseconds(1500);
-  event.verdicts.push_back({.guard = "rate_limit", .action = VerdictAction::throttle, .enforced = false, .reason = "rate"});
+  event.verdicts.push_back(
+      {.guard = "rate_limit", .action = VerdictAction::throttle, .enforced = false, .reason = "rate"});
   event.features = {{"tokens", 3.5}, {"bad", std::numeric_limits<double>::infinity()}};
   std::string out;
   append_json(out, event);
-  EXPECT_EQ(out,
-            R"({"time":"2026-11-24T03:30:09.500Z","kind":"request","principal":"a\"b\n","status":429,"total_us":1500,)"
-            R"("verdicts":[{"guard":"rate_limit","action":"throttle","reason":"rate","shadow":true}],"features":{"tokens":3.5}})");
+  EXPECT_EQ(
+      out,
+      R"({"time":"2026-11-24T03:30:09.500Z","kind":"request","principal":"a\"b\n","status":429,"total_us":1500,)"
+      R"("verdicts":[{"guard":"rate_limit","action":"throttle","reason":"rate","shadow":true}],"features":{"tokens":3.5}})");
   EXPECT_EQ(to_json(event).int_or("status", 0), 429);
 }
 

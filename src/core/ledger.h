@@ -1,7 +1,7 @@
-// Ledger: the port to the record of what happened. Append-only, hash-chained, one chain per environment. append() returns
-// once the event is queued; a full queue is back-pressure. `durable` futures are not needed: the declared loss on kill -9
-// is the last unsynced batch, and the chain still verifies.
-// Implementations: adapters/ledger_file; a memory one in tests. Thread safety: any thread.
+// Ledger: the port to the record of what happened. Append-only, hash-chained, one chain per environment. append()
+// returns once the event is queued; a full queue is back-pressure. `durable` futures are not needed: the declared loss
+// on kill -9 is the last unsynced batch, and the chain still verifies. Implementations: adapters/ledger_file; a memory
+// one in tests. Thread safety: any thread.
 #pragma once
 
 #include <cstdint>
@@ -28,15 +28,15 @@ struct LedgerRecord {
 struct LedgerProblem {
   std::uint64_t sequence = 0;  // of the first record that is wrong
   std::string file;
-  std::uint64_t offset = 0;    // byte offset in that file
-  std::string message;         // changed, dropped, reordered, truncated …
+  std::uint64_t offset = 0;  // byte offset in that file
+  std::string message;       // changed, dropped, reordered, truncated …
 };
 
 struct LedgerState {
   std::uint64_t records = 0;
-  std::string head;                        // chain hash of the last record, hex
-  std::optional<LedgerProblem> problem;    // empty = verifies
-  std::uint64_t unsealed = 0;              // records after the last signed checkpoint
+  std::string head;                      // chain hash of the last record, hex
+  std::optional<LedgerProblem> problem;  // empty = verifies
+  std::uint64_t unsealed = 0;            // records after the last signed checkpoint
 };
 
 class Ledger {

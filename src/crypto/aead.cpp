@@ -40,11 +40,13 @@ void Gcm::seal(ByteView nonce, ByteView associated, ByteView plaintext, std::uin
   auto* context = impl_->sealing;
   int n = 0;
   std::uint8_t nothing[16];
-  const bool good = nonce.size() == gcm_nonce_size && EVP_EncryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
-                    EVP_EncryptUpdate(context, nullptr, &n, associated.data(), static_cast<int>(associated.size())) == 1 &&
-                    (plaintext.empty() || EVP_EncryptUpdate(context, out, &n, plaintext.data(), static_cast<int>(plaintext.size())) == 1) &&
-                    EVP_EncryptFinal_ex(context, nothing, &n) == 1 &&
-                    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, gcm_tag_size, out + plaintext.size()) == 1;
+  const bool good =
+      nonce.size() == gcm_nonce_size && EVP_EncryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
+      EVP_EncryptUpdate(context, nullptr, &n, associated.data(), static_cast<int>(associated.size())) == 1 &&
+      (plaintext.empty() ||
+       EVP_EncryptUpdate(context, out, &n, plaintext.data(), static_cast<int>(plaintext.size())) == 1) &&
+      EVP_EncryptFinal_ex(context, nothing, &n) == 1 &&
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, gcm_tag_size, out + plaintext.size()) == 1;
   if (!good) std::abort();  // only a programming error gets here
 }
 
@@ -52,10 +54,13 @@ bool Gcm::open(ByteView nonce, ByteView associated, ByteView ciphertext, ByteVie
   auto* context = impl_->opening;
   int n = 0;
   std::uint8_t nothing[16];
-  return nonce.size() == gcm_nonce_size && tag.size() == gcm_tag_size && EVP_DecryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
+  return nonce.size() == gcm_nonce_size && tag.size() == gcm_tag_size &&
+         EVP_DecryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
          EVP_DecryptUpdate(context, nullptr, &n, associated.data(), static_cast<int>(associated.size())) == 1 &&
-         (ciphertext.empty() || EVP_DecryptUpdate(context, out, &n, ciphertext.data(), static_cast<int>(ciphertext.size())) == 1) &&
-         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, gcm_tag_size, const_cast<std::uint8_t*>(tag.data())) == 1 &&
+         (ciphertext.empty() ||
+          EVP_DecryptUpdate(context, out, &n, ciphertext.data(), static_cast<int>(ciphertext.size())) == 1) &&
+         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, gcm_tag_size, const_cast<std::uint8_t*>(tag.data())) ==
+             1 &&
          EVP_DecryptFinal_ex(context, nothing, &n) == 1;
 }
 
@@ -70,7 +75,8 @@ Result<Secret> open_small(const Secret& key, ByteView associated, ByteView seale
   if (sealed.size() < gcm_nonce_size + gcm_tag_size) return fail(Errc::corrupt, "a sealed value is too short");
   const auto body = sealed.subspan(gcm_nonce_size, sealed.size() - gcm_nonce_size - gcm_tag_size);
   Bytes out(body.size());
-  const bool good = Gcm(key).open(sealed.first(gcm_nonce_size), associated, body, sealed.last(gcm_tag_size), out.data());
+  const bool good =
+      Gcm(key).open(sealed.first(gcm_nonce_size), associated, body, sealed.last(gcm_tag_size), out.data());
   Secret value(std::move(out));
   if (!good) return fail(Errc::corrupt, "a sealed value does not open: it was changed, or the key is another one");
   return value;

@@ -1,5 +1,5 @@
-// AES-256-GCM (NIST SP 800-38D) with 96-bit nonces and 128-bit tags. A Gcm keeps the expanded key: making one costs about
-// a microsecond, each message then only its own bytes. One thread at a time.
+// AES-256-GCM (NIST SP 800-38D) with 96-bit nonces and 128-bit tags. A Gcm keeps the expanded key: making one costs
+// about a microsecond, each message then only its own bytes. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,8 @@ class Gcm {
   Gcm(Gcm&&) noexcept;
   Gcm& operator=(Gcm&&) noexcept;
 
-  // `out` holds plaintext.size() bytes of ciphertext and then the tag. in place is fine. A nonce must never be used twice.
+  // `out` holds plaintext.size() bytes of ciphertext and then the tag. in place is fine. A nonce must never be used
+  // twice.
   void seal(ByteView nonce, ByteView associated, ByteView plaintext, std::uint8_t* out);
   // False, and nothing to be used in `out`, if the tag does not fit. `out` holds ciphertext.size() bytes.
   [[nodiscard]] bool open(ByteView nonce, ByteView associated, ByteView ciphertext, ByteView tag, std::uint8_t* out);

@@ -31,7 +31,8 @@ const EVP_MD* sha256_algorithm() {
 
 Digest sha256(ByteView bytes) {
   Digest digest;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.bytes.data(), nullptr, sha256_algorithm(), nullptr) != 1) std::abort();
+  if (EVP_Digest(bytes.data(), bytes.size(), digest.bytes.data(), nullptr, sha256_algorithm(), nullptr) != 1)
+    std::abort();
   return digest;
 }
 

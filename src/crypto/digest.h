@@ -15,10 +15,10 @@ namespace hauberk {
 struct Digest {
   std::array<std::uint8_t, 32> bytes{};
 
-  std::string text() const;                              // "sha256:…"
-  std::string hex() const { return hauberk::hex(bytes); }  // 64 digits
+  std::string text() const;                                  // "sha256:…"
+  std::string hex() const { return hauberk::hex(bytes); }    // 64 digits
   std::string brief() const { return hex().substr(0, 12); }  // for people
-  static Result<Digest> parse(std::string_view text);    // "sha256:…" or 64 hex digits
+  static Result<Digest> parse(std::string_view text);        // "sha256:…" or 64 hex digits
   auto operator<=>(const Digest&) const = default;
 };
 

@@ -1,6 +1,6 @@
-// DSSE v1 envelopes (Dead Simple Signing Envelope) of in-toto statements. What is signed is PAE(type, payload), with byte
-// lengths; what is verified are the very bytes that are returned. Parsing is strict: one payload, the in-toto type,
-// canonical base64, at least one and at most eight signatures. Pure; any thread.
+// DSSE v1 envelopes (Dead Simple Signing Envelope) of in-toto statements. What is signed is PAE(type, payload), with
+// byte lengths; what is verified are the very bytes that are returned. Parsing is strict: one payload, the in-toto
+// type, canonical base64, at least one and at most eight signatures. Pure; any thread.
 #pragma once
 
 #include <string>

@@ -24,7 +24,8 @@ Bytes encoded_parameters(const FloeParameters& parameters) {
 }
 
 // FLOE's key derivation: HKDF-Expand over parameters, IV, purpose and associated data.
-Secret derive(const Secret& key, ByteView parameters, ByteView iv, std::string_view purpose, ByteView extra, ByteView associated, std::size_t length) {
+Secret derive(const Secret& key, ByteView parameters, ByteView iv, std::string_view purpose, ByteView extra,
+              ByteView associated, std::size_t length) {
   Bytes info(parameters.begin(), parameters.end());
   info.insert(info.end(), iv.begin(), iv.end());
   for (const char c : purpose) info.push_back(static_cast<std::uint8_t>(c));
@@ -129,7 +130,8 @@ FloeOpener::~FloeOpener() = default;
 FloeOpener::FloeOpener(FloeOpener&&) noexcept = default;
 FloeOpener& FloeOpener::operator=(FloeOpener&&) noexcept = default;
 
-Result<FloeOpener> FloeOpener::open(const Secret& key, ByteView associated, ByteView header, std::uint64_t file_size, FloeParameters parameters) {
+Result<FloeOpener> FloeOpener::open(const Secret& key, ByteView associated, ByteView header, std::uint64_t file_size,
+                                    FloeParameters parameters) {
   if (header.size() != floe_header_size) return fail(Errc::corrupt, "the encrypted file is cut off within its header");
   auto impl = std::make_unique<Impl>();
   auto& keys = impl->keys;
@@ -157,20 +159,26 @@ std::uint64_t FloeOpener::plaintext_size() const {
   return (impl_->segments - 1) * impl_->keys.parameters.plaintext_segment() + impl_->last_size - floe_segment_overhead;
 }
 std::uint64_t FloeOpener::segments() const { return impl_->segments; }
-std::uint64_t FloeOpener::offset_of(std::uint64_t segment) const { return floe_header_size + segment * impl_->keys.parameters.encrypted_segment; }
+std::uint64_t FloeOpener::offset_of(std::uint64_t segment) const {
+  return floe_header_size + segment * impl_->keys.parameters.encrypted_segment;
+}
 std::size_t FloeOpener::size_of(std::uint64_t segment) const {
   return segment + 1 == impl_->segments ? impl_->last_size : impl_->keys.parameters.encrypted_segment;
 }
 
 Status FloeOpener::segment(std::uint64_t segment, ByteView encrypted, std::uint8_t* out) {
   const bool last = segment + 1 == impl_->segments;
-  if (segment >= impl_->segments || encrypted.size() != size_of(segment)) return fail(Errc::corrupt, "the encrypted file is cut off");
+  if (segment >= impl_->segments || encrypted.size() != size_of(segment))
+    return fail(Errc::corrupt, "the encrypted file is cut off");
   const std::uint32_t expected = last ? static_cast<std::uint32_t>(encrypted.size()) : inner_mark;
   const auto tag = encrypted.last(gcm_tag_size);
   const auto body = encrypted.subspan(4 + gcm_nonce_size, encrypted.size() - floe_segment_overhead);
   const bool good = load_be<std::uint32_t>(encrypted.data()) == expected &&
-                    impl_->keys.of(segment).open(encrypted.subspan(4, gcm_nonce_size), SegmentKeys::segment_associated(segment, last), body, tag, out);
-  if (!good) return fail(Errc::corrupt, fmt::format("segment {} of {} of the encrypted file was changed", segment + 1, impl_->segments));
+                    impl_->keys.of(segment).open(encrypted.subspan(4, gcm_nonce_size),
+                                                 SegmentKeys::segment_associated(segment, last), body, tag, out);
+  if (!good)
+    return fail(Errc::corrupt,
+                fmt::format("segment {} of {} of the encrypted file was changed", segment + 1, impl_->segments));
   return {};
 }
 

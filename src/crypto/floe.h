@@ -1,6 +1,6 @@
-// FLOE: authenticated encryption of long files with random access (C2SP FLOE, AES-256-GCM with HKDF-SHA-384). The header
-// is bound to key and associated data; a segment cannot be moved, dropped, repeated or cut off without notice. Whole-file
-// replay by an older file under the same key is not noticed here; the digest of the content is for that.
+// FLOE: authenticated encryption of long files with random access (C2SP FLOE, AES-256-GCM with HKDF-SHA-384). The
+// header is bound to key and associated data; a segment cannot be moved, dropped, repeated or cut off without notice.
+// Whole-file replay by an older file under the same key is not noticed here; the digest of the content is for that.
 // Layout: header of 74 bytes, then segments of `encrypted_segment` bytes, the last one marked and possibly shorter.
 // One thread at a time per object. Sizes in bytes.
 #pragma once
@@ -16,7 +16,8 @@ namespace hauberk::crypto {
 
 struct FloeParameters {
   std::uint32_t encrypted_segment = 65'568;  // 64 KiB of plaintext and 32 bytes of its own
-  std::uint32_t segments_per_key_log2 = 20;  // a new AES key each 2^n segments; other values only for known-answer tests
+  std::uint32_t segments_per_key_log2 =
+      20;  // a new AES key each 2^n segments; other values only for known-answer tests
   std::uint32_t plaintext_segment() const { return encrypted_segment - 32; }
 };
 
@@ -44,7 +45,8 @@ class FloeSealer {
 class FloeOpener {
  public:
   // Errc::corrupt: another key, other associated data or a damaged header. Checks the length of the file at once.
-  static Result<FloeOpener> open(const Secret& key, ByteView associated, ByteView header, std::uint64_t file_size, FloeParameters parameters = {});
+  static Result<FloeOpener> open(const Secret& key, ByteView associated, ByteView header, std::uint64_t file_size,
+                                 FloeParameters parameters = {});
   ~FloeOpener();
   FloeOpener(FloeOpener&&) noexcept;
   FloeOpener& operator=(FloeOpener&&) noexcept;

@@ -50,12 +50,17 @@ Bytes read_hex(const std::filesystem::path& path) {
 }
 
 TEST(Floe, opens_the_published_known_answers_of_other_implementations) {
-  const std::filesystem::path folder = std::filesystem::path(HAUBERK_SOURCE_DIR) / "../shared/data/registry/open/floe/kats";
-  if (!std::filesystem::is_directory(folder)) GTEST_SKIP() << "the FLOE vectors are not beside the checkout (" << folder << ")";
+  const std::filesystem::path folder =
+      std::filesystem::path(HAUBERK_SOURCE_DIR) / "../shared/data/registry/open/floe/kats";
+  if (!std::filesystem::is_directory(folder))
+    GTEST_SKIP() << "the FLOE vectors are not beside the checkout (" << folder << ")";
   const std::pair<std::string, FloeParameters> sets[] = {
-      {"cpp_GCM256_IV256_4K", {.encrypted_segment = 4096}}, {"cpp_GCM256_IV256_64", {.encrypted_segment = 64}},
-      {"cpp_rotation", {.encrypted_segment = 40, .segments_per_key_log2 = 2}}, {"go_GCM256_IV256_4K", {.encrypted_segment = 4096}},
-      {"go_GCM256_IV256_64", {.encrypted_segment = 64}}, {"go_rotation", {.encrypted_segment = 40, .segments_per_key_log2 = 2}}};
+      {"cpp_GCM256_IV256_4K", {.encrypted_segment = 4096}},
+      {"cpp_GCM256_IV256_64", {.encrypted_segment = 64}},
+      {"cpp_rotation", {.encrypted_segment = 40, .segments_per_key_log2 = 2}},
+      {"go_GCM256_IV256_4K", {.encrypted_segment = 4096}},
+      {"go_GCM256_IV256_64", {.encrypted_segment = 64}},
+      {"go_rotation", {.encrypted_segment = 40, .segments_per_key_log2 = 2}}};
   for (const auto& [name, parameters] : sets) {
     const auto cipher = read_hex(folder / (name + "_ct.txt"));
     ASSERT_FALSE(cipher.empty()) << name;

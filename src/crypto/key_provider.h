@@ -25,8 +25,8 @@ std::string_view name(KeyPurpose purpose);
 class KeyProvider {
  public:
   virtual ~KeyProvider() = default;
-  // The id of the key now used for the purpose: "ed25519:<16 hex>" of the public key's SHA-256, or "aes256:…" of a public
-  // fingerprint that tells nothing about the key.
+  // The id of the key now used for the purpose: "ed25519:<16 hex>" of the public key's SHA-256, or "aes256:…" of a
+  // public fingerprint that tells nothing about the key.
   virtual Result<std::string> key_id(KeyPurpose purpose) = 0;
   virtual Result<Bytes> sign(KeyPurpose purpose, ByteView message) = 0;
   // Errc::denied: unknown key; Errc::corrupt: the signature does not fit.

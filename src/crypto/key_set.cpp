@@ -13,14 +13,19 @@ namespace {
 
 class KeySetProvider final : public KeyProvider {
  public:
-  KeySetProvider(KeySet keys, Random& random) : keys_(std::move(keys)), random_(random), wrap_id_(key_fingerprint(keys_.wrap)) {}
+  KeySetProvider(KeySet keys, Random& random)
+      : keys_(std::move(keys)), random_(random), wrap_id_(key_fingerprint(keys_.wrap)) {}
 
   Result<std::string> key_id(KeyPurpose purpose) override {
     switch (purpose) {
-      case KeyPurpose::evidence: return keys_.evidence.verifying().id();
-      case KeyPurpose::ledger: return keys_.ledger.verifying().id();
-      case KeyPurpose::wrap: return wrap_id_;
-      case KeyPurpose::token: return key_fingerprint(keys_.token);
+      case KeyPurpose::evidence:
+        return keys_.evidence.verifying().id();
+      case KeyPurpose::ledger:
+        return keys_.ledger.verifying().id();
+      case KeyPurpose::wrap:
+        return wrap_id_;
+      case KeyPurpose::token:
+        return key_fingerprint(keys_.token);
     }
     return fail(Errc::internal, "unknown purpose of a key");
   }
@@ -32,13 +37,16 @@ class KeySetProvider final : public KeyProvider {
     if (const auto& own = TRY(signing(purpose))->verifying(); own.id() == key_id) key = &own;
     for (const auto& one : keys_.trusted)
       if (key == nullptr && one.id() == key_id) key = &one;
-    if (key == nullptr) return fail(Errc::denied, fmt::format("signed by the key {:.40}, which is not trusted here", key_id));
-    if (!key->verify(message, signature)) return fail(Errc::corrupt, fmt::format("the signature by {} does not fit: the content was changed", key_id));
+    if (key == nullptr)
+      return fail(Errc::denied, fmt::format("signed by the key {:.40}, which is not trusted here", key_id));
+    if (!key->verify(message, signature))
+      return fail(Errc::corrupt, fmt::format("the signature by {} does not fit: the content was changed", key_id));
     return {};
   }
 
   Result<Bytes> mac(KeyPurpose purpose, ByteView message) override {
-    if (purpose != KeyPurpose::token) return fail(Errc::unsupported, fmt::format("the {} key makes no MACs", name(purpose)));
+    if (purpose != KeyPurpose::token)
+      return fail(Errc::unsupported, fmt::format("the {} key makes no MACs", name(purpose)));
     return hmac_sha256(keys_.token, message);
   }
 
@@ -53,9 +61,14 @@ class KeySetProvider final : public KeyProvider {
 
   Result<Secret> unwrap(std::string_view key_id, ByteView wrapped, ByteView associated) override {
     if (key_id != wrap_id_)
-      return fail(Errc::denied, fmt::format("the data key was wrapped with {:.40}, but the key at hand is {}: put the right wrap.key back", key_id, wrap_id_));
+      return fail(
+          Errc::denied,
+          fmt::format("the data key was wrapped with {:.40}, but the key at hand is {}: put the right wrap.key back",
+                      key_id, wrap_id_));
     auto key = open_small(keys_.wrap, associated, wrapped);
-    if (!key) return fail(Errc::corrupt, "a wrapped data key does not open: the catalogue was changed or belongs to another environment");
+    if (!key)
+      return fail(Errc::corrupt,
+                  "a wrapped data key does not open: the catalogue was changed or belongs to another environment");
     return key;
   }
 
@@ -64,10 +77,13 @@ class KeySetProvider final : public KeyProvider {
  private:
   Result<const SigningKey*> signing(KeyPurpose purpose) const {
     switch (purpose) {
-      case KeyPurpose::evidence: return &keys_.evidence;
-      case KeyPurpose::ledger: return &keys_.ledger;
+      case KeyPurpose::evidence:
+        return &keys_.evidence;
+      case KeyPurpose::ledger:
+        return &keys_.ledger;
       case KeyPurpose::wrap:
-      case KeyPurpose::token: break;
+      case KeyPurpose::token:
+        break;
     }
     return fail(Errc::unsupported, fmt::format("the {} key makes no signatures", name(purpose)));
   }
@@ -82,10 +98,14 @@ class KeySetProvider final : public KeyProvider {
 
 std::string_view name(KeyPurpose purpose) {
   switch (purpose) {
-    case KeyPurpose::evidence: return "evidence";
-    case KeyPurpose::ledger: return "ledger";
-    case KeyPurpose::wrap: return "wrap";
-    case KeyPurpose::token: return "token";
+    case KeyPurpose::evidence:
+      return "evidence";
+    case KeyPurpose::ledger:
+      return "ledger";
+    case KeyPurpose::wrap:
+      return "wrap";
+    case KeyPurpose::token:
+      return "token";
   }
   return "unknown";
 }
@@ -94,10 +114,16 @@ KeySet KeySet::generate(Random& random) {
   return {SigningKey::generate(), SigningKey::generate(), Secret(random.bytes(32)), Secret(random.bytes(32)), {}};
 }
 
-std::string key_fingerprint(const Secret& key) { return "aes256:" + hex(ByteView(hmac_sha256(key, as_bytes("hauberk key fingerprint"))).first(8)); }
+std::string key_fingerprint(const Secret& key) {
+  return "aes256:" + hex(ByteView(hmac_sha256(key, as_bytes("hauberk key fingerprint"))).first(8));
+}
 
-std::unique_ptr<KeyProvider> make_key_provider(KeySet keys, Random& random) { return std::make_unique<KeySetProvider>(std::move(keys), random); }
+std::unique_ptr<KeyProvider> make_key_provider(KeySet keys, Random& random) {
+  return std::make_unique<KeySetProvider>(std::move(keys), random);
+}
 
-std::unique_ptr<KeyProvider> make_memory_keys(Random& random) { return make_key_provider(KeySet::generate(random), random); }
+std::unique_ptr<KeyProvider> make_memory_keys(Random& random) {
+  return make_key_provider(KeySet::generate(random), random);
+}
 
 }  // namespace hauberk::crypto

@@ -14,8 +14,8 @@ namespace hauberk::crypto {
 struct KeySet {
   SigningKey evidence;
   SigningKey ledger;
-  Secret wrap;   // 32 bytes
-  Secret token;  // 32 bytes
+  Secret wrap;                        // 32 bytes
+  Secret token;                       // 32 bytes
   std::vector<VerifyingKey> trusted;  // public halves of earlier evidence and ledger keys
 
   static KeySet generate(Random& random);

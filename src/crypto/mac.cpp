@@ -17,8 +17,9 @@ EVP_MAC_CTX* hmac_context(const char* digest) {
     EVP_MAC* mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
     EVP_MAC_CTX* context = mac != nullptr ? EVP_MAC_CTX_new(mac) : nullptr;
     explicit Owner(const char* name) {
-      const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(name), 0),
-                                       OSSL_PARAM_construct_end()};
+      const OSSL_PARAM parameters[] = {
+          OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(name), 0),
+          OSSL_PARAM_construct_end()};
       if (context == nullptr || EVP_MAC_CTX_set_params(context, parameters) != 1) std::abort();
     }
     ~Owner() {
@@ -46,7 +47,9 @@ Bytes hmac(const char* digest, ByteView key, std::initializer_list<ByteView> par
 
 Bytes hmac_sha256(const Secret& key, ByteView message) { return hmac("SHA256", KeyMaterial::of(key), {message}, 32); }
 
-bool verify_hmac_sha256(const Secret& key, ByteView message, ByteView mac) { return equal_constant_time(hmac_sha256(key, message), mac); }
+bool verify_hmac_sha256(const Secret& key, ByteView message, ByteView mac) {
+  return equal_constant_time(hmac_sha256(key, message), mac);
+}
 
 Secret hkdf_expand_sha384(const Secret& key, ByteView info, std::size_t length) {
   constexpr std::size_t block = 48;

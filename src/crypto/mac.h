@@ -6,7 +6,7 @@
 
 namespace hauberk::crypto {
 
-Bytes hmac_sha256(const Secret& key, ByteView message);  // 32 bytes
+Bytes hmac_sha256(const Secret& key, ByteView message);                      // 32 bytes
 bool verify_hmac_sha256(const Secret& key, ByteView message, ByteView mac);  // constant time
 // `length` at most 255 * 48.
 Secret hkdf_expand_sha384(const Secret& key, ByteView info, std::size_t length);

@@ -1,4 +1,5 @@
-// Digest, MAC, AEAD, signatures, envelopes, tokens, key sets: published vectors where there are some, refusals elsewhere.
+// Digest, MAC, AEAD, signatures, envelopes, tokens, key sets: published vectors where there are some, refusals
+// elsewhere.
 #include <gtest/gtest.h>
 
 #include "base/json.h"
@@ -28,7 +29,8 @@ TEST(Digest, parses_its_own_text_and_nothing_else) {
   const auto digest = sha256(as_bytes("x"));
   EXPECT_EQ(*Digest::parse(digest.text()), digest);
   EXPECT_EQ(*Digest::parse(digest.hex()), digest);
-  for (const std::string_view bad : {"", "sha256:", "sha256:abcd", "sha512:00"}) EXPECT_FALSE(Digest::parse(bad)) << bad;
+  for (const std::string_view bad : {"", "sha256:", "sha256:abcd", "sha512:00"})
+    EXPECT_FALSE(Digest::parse(bad)) << bad;
 }
 
 TEST(Hmac, has_the_value_of_rfc_4231_case_2) {
@@ -43,16 +45,22 @@ TEST(Gcm, has_the_published_value_of_the_256_bit_test_case_16) {
   Gcm gcm(from_hex_secret("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308"));
   const auto nonce = *from_hex("cafebabefacedbaddecaf888");
   const auto associated = *from_hex("feedfacedeadbeeffeedfacedeadbeefabaddad2");
-  const auto plain = *from_hex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39");
+  const auto plain = *from_hex(
+      "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657"
+      "ba637b39");
   Bytes sealed(plain.size() + gcm_tag_size);
   gcm.seal(nonce, associated, plain, sealed.data());
-  EXPECT_EQ(hex(sealed), "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
-                         "76fc6ece0f4e1768cddf8853bb2d551b");
+  EXPECT_EQ(hex(sealed),
+            "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393"
+            "ba7a0abcc9f662"
+            "76fc6ece0f4e1768cddf8853bb2d551b");
   Bytes opened(plain.size());
-  EXPECT_TRUE(gcm.open(nonce, associated, ByteView(sealed).first(plain.size()), ByteView(sealed).last(gcm_tag_size), opened.data()));
+  EXPECT_TRUE(gcm.open(nonce, associated, ByteView(sealed).first(plain.size()), ByteView(sealed).last(gcm_tag_size),
+                       opened.data()));
   EXPECT_EQ(opened, plain);
   sealed[3] ^= 1;
-  EXPECT_FALSE(gcm.open(nonce, associated, ByteView(sealed).first(plain.size()), ByteView(sealed).last(gcm_tag_size), opened.data()));
+  EXPECT_FALSE(gcm.open(nonce, associated, ByteView(sealed).first(plain.size()), ByteView(sealed).last(gcm_tag_size),
+                        opened.data()));
 }
 
 TEST(Ed25519, verifies_what_was_signed_and_only_that) {
@@ -69,14 +77,18 @@ TEST(Ed25519, verifies_what_was_signed_and_only_that) {
 
 TEST(Ed25519, verifies_the_published_vector_of_rfc_8032) {
   // RFC 8032, section 7.1, test 2, its public key in the DER frame of RFC 8410.
-  const auto der = *from_hex("302a300506032b65700321003d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
-  const auto key = VerifyingKey::from_pem("-----BEGIN PUBLIC KEY-----\n" + base64(der) + "\n-----END PUBLIC KEY-----\n");
+  const auto der =
+      *from_hex("302a300506032b65700321003d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+  const auto key =
+      VerifyingKey::from_pem("-----BEGIN PUBLIC KEY-----\n" + base64(der) + "\n-----END PUBLIC KEY-----\n");
   ASSERT_TRUE(key);
-  EXPECT_TRUE(key->verify(Bytes{0x72}, *from_hex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")));
+  EXPECT_TRUE(key->verify(Bytes{0x72}, *from_hex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac"
+                                                 "1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")));
 }
 
 TEST(Envelope, pre_authentication_encoding_counts_bytes) {
-  EXPECT_EQ(as_text(pre_authentication_encoding("http://example.com/HelloWorld", "hello world")), "DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+  EXPECT_EQ(as_text(pre_authentication_encoding("http://example.com/HelloWorld", "hello world")),
+            "DSSEv1 29 http://example.com/HelloWorld 11 hello world");
   EXPECT_EQ(as_text(pre_authentication_encoding("t", "\xC3\xA9")), "DSSEv1 1 t 2 \xC3\xA9");
 }
 
@@ -86,7 +98,9 @@ TEST(Envelope, round_trips_and_refuses_what_is_ambiguous) {
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->payload, "{}");
   const std::string_view bad[] = {
-      "", "[]", R"({"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]})",
+      "",
+      "[]",
+      R"({"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]})",
       R"({"payload":"e30","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"k","sig":"AQID"}]})",
       R"({"payload":"e30=","payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"k","sig":"AQID"}]})",
       R"({"payload":"e30=","payloadType":"text/plain","signatures":[{"keyid":"k","sig":"AQID"}]})"};
@@ -117,9 +131,11 @@ TEST(KeySet, wraps_for_one_binding_and_one_key_only) {
   const Secret data_key(std::string_view("0123456789abcdef0123456789abcdef"));
   const auto wrapped = *keys->wrap(data_key, as_bytes("blob a, dev"));
   const auto id = *keys->key_id(KeyPurpose::wrap);
-  EXPECT_EQ(as_text(KeyMaterial::of(*keys->unwrap(id, wrapped, as_bytes("blob a, dev")))), "0123456789abcdef0123456789abcdef");
+  EXPECT_EQ(as_text(KeyMaterial::of(*keys->unwrap(id, wrapped, as_bytes("blob a, dev")))),
+            "0123456789abcdef0123456789abcdef");
   EXPECT_EQ(keys->unwrap(id, wrapped, as_bytes("blob b, dev")).error().code, Errc::corrupt);
-  EXPECT_EQ(others->unwrap(id, wrapped, as_bytes("blob a, dev")).error().code, Errc::denied) << "names the key that is missing";
+  EXPECT_EQ(others->unwrap(id, wrapped, as_bytes("blob a, dev")).error().code, Errc::denied)
+      << "names the key that is missing";
 }
 
 TEST(KeySet, tells_an_unknown_signer_from_a_changed_text) {
@@ -129,8 +145,10 @@ TEST(KeySet, tells_an_unknown_signer_from_a_changed_text) {
   const auto signature = *keys->sign(KeyPurpose::evidence, as_bytes("text"));
   EXPECT_TRUE(keys->verify(KeyPurpose::evidence, id, as_bytes("text"), signature));
   EXPECT_EQ(keys->verify(KeyPurpose::evidence, id, as_bytes("test"), signature).error().code, Errc::corrupt);
-  EXPECT_EQ(keys->verify(KeyPurpose::evidence, "ed25519:0000000000000000", as_bytes("text"), signature).error().code, Errc::denied);
-  EXPECT_EQ(keys->verify(KeyPurpose::ledger, id, as_bytes("text"), signature).error().code, Errc::denied) << "a key has one purpose";
+  EXPECT_EQ(keys->verify(KeyPurpose::evidence, "ed25519:0000000000000000", as_bytes("text"), signature).error().code,
+            Errc::denied);
+  EXPECT_EQ(keys->verify(KeyPurpose::ledger, id, as_bytes("text"), signature).error().code, Errc::denied)
+      << "a key has one purpose";
 }
 
 }  // namespace

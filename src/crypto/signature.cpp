@@ -66,7 +66,8 @@ VerifyingKey::~VerifyingKey() = default;
 Result<VerifyingKey> VerifyingKey::from_pem(std::string_view pem) {
   const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   Key key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
-  if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519) return fail(Errc::invalid, "expected an Ed25519 public key in PEM");
+  if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519)
+    return fail(Errc::invalid, "expected an Ed25519 public key in PEM");
   return VerifyingKey(Impl::make(std::move(key)));
 }
 
@@ -75,7 +76,8 @@ const std::string& VerifyingKey::pem() const { return impl_->pem; }
 
 bool VerifyingKey::verify(ByteView message, ByteView signature) const {
   const Context context(EVP_MD_CTX_new());
-  return context && EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, impl_->key.get(), nullptr) == 1 &&
+  return context &&
+         EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, impl_->key.get(), nullptr) == 1 &&
          EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
 }
 
@@ -100,7 +102,8 @@ Result<SigningKey> SigningKey::from_pem(const Secret& pem) {
   const auto text = KeyMaterial::of(pem);
   const Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
-  if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519) return fail(Errc::corrupt, "expected an Ed25519 private key in PEM (PKCS#8)");
+  if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519)
+    return fail(Errc::corrupt, "expected an Ed25519 private key in PEM (PKCS#8)");
   EVP_PKEY_up_ref(key.get());
   VerifyingKey verifying(VerifyingKey::Impl::make(Key(key.get())));
   return SigningKey(std::unique_ptr<Impl>(new Impl{std::move(key), std::move(verifying)}));
@@ -110,15 +113,18 @@ Bytes SigningKey::sign(ByteView message) const {
   const Context context(EVP_MD_CTX_new());
   Bytes signature(64);
   std::size_t size = signature.size();
-  if (!context || EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, impl_->key.get(), nullptr) != 1 ||
-      EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1 || size != signature.size())
+  if (!context ||
+      EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, impl_->key.get(), nullptr) != 1 ||
+      EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1 ||
+      size != signature.size())
     std::abort();
   return signature;
 }
 
 Secret SigningKey::pem() const {
   const Bio bio(BIO_new(BIO_s_mem()));
-  if (PEM_write_bio_PKCS8PrivateKey(bio.get(), impl_->key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) std::abort();
+  if (PEM_write_bio_PKCS8PrivateKey(bio.get(), impl_->key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+    std::abort();
   return Secret(taken(bio));
 }
 

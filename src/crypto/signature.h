@@ -1,5 +1,6 @@
-// Ed25519 signatures (RFC 8032). Public keys travel as PEM (SubjectPublicKeyInfo), private ones as PEM (PKCS#8) inside a
-// Secret. The id of a key is "ed25519:" and 16 hex digits of the SHA-256 of its DER. Thread safety: const methods, any.
+// Ed25519 signatures (RFC 8032). Public keys travel as PEM (SubjectPublicKeyInfo), private ones as PEM (PKCS#8) inside
+// a Secret. The id of a key is "ed25519:" and 16 hex digits of the SHA-256 of its DER. Thread safety: const methods,
+// any.
 #pragma once
 
 #include <memory>

@@ -13,9 +13,12 @@ namespace {
 constexpr std::string_view prefix = "hbk_";
 constexpr std::size_t environment_size = 3, id_size = 12, secret_size = 43, crc_size = 8;
 constexpr std::size_t token_size = prefix.size() + environment_size + 1 + id_size + 1 + secret_size + 1 + crc_size;
-constexpr std::string_view id_alphabet = "0123456789abcdefghjkmnpqrstvwxyz";  // 32 of them, none that looks like another
+constexpr std::string_view id_alphabet =
+    "0123456789abcdefghjkmnpqrstvwxyz";  // 32 of them, none that looks like another
 
-bool is_base64url(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; }
+bool is_base64url(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
 
 }  // namespace
 
@@ -36,16 +39,23 @@ std::optional<TokenParts> parse_token(std::string_view text) {
   const auto id = text.substr(prefix.size() + environment_size + 1, id_size);
   const auto secret = text.substr(prefix.size() + environment_size + 1 + id_size + 1, secret_size);
   const auto body = text.substr(0, token_size - crc_size - 1);
-  if (text[prefix.size() + environment_size] != '_' || text[prefix.size() + environment_size + 1 + id_size] != '_' || text[body.size()] != '_') return std::nullopt;
+  if (text[prefix.size() + environment_size] != '_' || text[prefix.size() + environment_size + 1 + id_size] != '_' ||
+      text[body.size()] != '_')
+    return std::nullopt;
   if (environment != "dev" && environment != "stg" && environment != "prd") return std::nullopt;
-  if (!std::ranges::all_of(id, [](char c) { return id_alphabet.find(c) != std::string_view::npos; })) return std::nullopt;
+  if (!std::ranges::all_of(id, [](char c) { return id_alphabet.find(c) != std::string_view::npos; }))
+    return std::nullopt;
   if (!std::ranges::all_of(secret, is_base64url)) return std::nullopt;
   if (text.substr(token_size - crc_size) != fmt::format("{:08x}", crc32(as_bytes(body)))) return std::nullopt;
   return TokenParts{environment, id};
 }
 
-Result<Bytes> token_mac(KeyProvider& keys, std::string_view text) { return keys.mac(KeyPurpose::token, as_bytes(text)); }
-Result<Bytes> token_mac(KeyProvider& keys, const Secret& text) { return keys.mac(KeyPurpose::token, KeyMaterial::of(text)); }
+Result<Bytes> token_mac(KeyProvider& keys, std::string_view text) {
+  return keys.mac(KeyPurpose::token, as_bytes(text));
+}
+Result<Bytes> token_mac(KeyProvider& keys, const Secret& text) {
+  return keys.mac(KeyPurpose::token, KeyMaterial::of(text));
+}
 std::string_view presented(const Secret& token) { return as_text(KeyMaterial::of(token)); }
 
 }  // namespace hauberk::crypto

@@ -1,6 +1,6 @@
-// API tokens: hbk_<environment>_<id>_<secret>_<crc>. The id (12 characters) is public and finds the record, the secret is
-// 32 random bytes in base64url, the CRC-32 of all before it (8 hex digits) lets a scanner or a gateway discard a typing
-// error without asking anybody. Kept is only the HMAC of the whole text. Pure; any thread.
+// API tokens: hbk_<environment>_<id>_<secret>_<crc>. The id (12 characters) is public and finds the record, the secret
+// is 32 random bytes in base64url, the CRC-32 of all before it (8 hex digits) lets a scanner or a gateway discard a
+// typing error without asking anybody. Kept is only the HMAC of the whole text. Pure; any thread.
 #pragma once
 
 #include <optional>

@@ -48,8 +48,12 @@ struct Admin::Impl {
       status = 405;
       body = "only GET\n";
     }
-    const std::string_view text = status == 200 ? "OK" : status == 503 ? "Service Unavailable" : status == 404 ? "Not Found" : "Method Not Allowed";
-    return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}\r\n{}", status, text, type, body.size(), head.keep_alive ? "" : "Connection: close\r\n", body);
+    const std::string_view text = status == 200   ? "OK"
+                                  : status == 503 ? "Service Unavailable"
+                                  : status == 404 ? "Not Found"
+                                                  : "Method Not Allowed";
+    return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}\r\n{}", status, text, type,
+                       body.size(), head.keep_alive ? "" : "Connection: close\r\n", body);
   }
 
   net::Task<void> serve(int fd) {
@@ -76,15 +80,18 @@ struct Admin::Impl {
   void accept() {
     std::string peer;
     for (int fd = net::accept_one(listener, peer); fd >= 0; fd = net::accept_one(listener, peer)) {
-      if (connections >= most_connections) ::close(fd);
-      else net::spawn(serve(fd));
+      if (connections >= most_connections)
+        ::close(fd);
+      else
+        net::spawn(serve(fd));
     }
   }
 };
 
 Admin::Admin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<Admin>> Admin::start(const std::string& host, std::uint16_t port, const Clock& clock, metrics::Registry& metrics) {
+Result<std::unique_ptr<Admin>> Admin::start(const std::string& host, std::uint16_t port, const Clock& clock,
+                                            metrics::Registry& metrics) {
   auto impl = std::unique_ptr<Impl>(new Impl{.loop = TRY(net::Loop::create(clock)), .metrics = metrics});
   impl->listener = TRY(net::listen_on(host, port));
   impl->port = net::local_port(impl->listener);

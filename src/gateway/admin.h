@@ -1,6 +1,6 @@
-// Admin: the operator's listener, apart from the callers': /metrics (Prometheus text), /health/live, /health/ready. It has
-// no secrets and no actions, and belongs on loopback or a private network. Its own thread and loop, so that it answers
-// when the workers are busy.
+// Admin: the operator's listener, apart from the callers': /metrics (Prometheus text), /health/live, /health/ready. It
+// has no secrets and no actions, and belongs on loopback or a private network. Its own thread and loop, so that it
+// answers when the workers are busy.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,9 @@ namespace hauberk::gateway {
 
 class Admin {
  public:
-  static Result<std::unique_ptr<Admin>> start(const std::string& host, std::uint16_t port, const Clock& clock, metrics::Registry& metrics);
-  ~Admin();  // stops and joins
+  static Result<std::unique_ptr<Admin>> start(const std::string& host, std::uint16_t port, const Clock& clock,
+                                              metrics::Registry& metrics);
+  ~Admin();                    // stops and joins
   void set_ready(bool ready);  // any thread
   std::uint16_t port() const;
 

@@ -1,5 +1,5 @@
-// ComputePool: threads for work that would hold up a worker's loop: inference, big bodies. A coroutine awaits its work and
-// goes on on its own loop. A full queue is told at once: the caller answers 503 instead of waiting in secret.
+// ComputePool: threads for work that would hold up a worker's loop: inference, big bodies. A coroutine awaits its work
+// and goes on on its own loop. A full queue is told at once: the caller answers 503 instead of waiting in secret.
 #pragma once
 
 #include <coroutine>

@@ -23,14 +23,16 @@ struct Gateway::Impl {
 };
 
 Gateway::Gateway(GatewayConfig config, Ledger& ledger, const Clock& clock, Random& random, metrics::Registry& metrics)
-    : impl_(new Impl{.shared = {.config = config,
-                                .ledger = ledger,
-                                .clock = clock,
-                                .random = random,
-                                .metrics = metrics,
-                                .compute = ComputePool(std::max(1u, config.compute_threads), 256),
-                                .in_flight_gauge = metrics.gauge("hauberk_inflight_requests", "Requests in flight."),
-                                .connections_gauge = metrics.gauge("hauberk_connections", "Open client connections.")}}) {}
+    : impl_(
+          new Impl{.shared = {.config = config,
+                              .ledger = ledger,
+                              .clock = clock,
+                              .random = random,
+                              .metrics = metrics,
+                              .compute = ComputePool(std::max(1u, config.compute_threads), 256),
+                              .in_flight_gauge = metrics.gauge("hauberk_inflight_requests", "Requests in flight."),
+                              .connections_gauge = metrics.gauge("hauberk_connections", "Open client connections.")}}) {
+}
 
 Gateway::~Gateway() {
   if (!impl_->threads.empty()) (void)drain(Duration(0));
@@ -49,7 +51,8 @@ Result<GatewayPorts> Gateway::start(std::shared_ptr<const Snapshot> first) {
   impl.snapshot = first;
   impl.admin->set_ready(first->ready);
   for (unsigned i = 0; i < std::max(1u, config.workers); ++i) {
-    auto& worker = *impl.workers.emplace_back(std::make_unique<Worker>(impl.shared, TRY(net::Loop::create(impl.shared.clock))));
+    auto& worker =
+        *impl.workers.emplace_back(std::make_unique<Worker>(impl.shared, TRY(net::Loop::create(impl.shared.clock))));
     worker.set_snapshot(first);
     CHECK(worker.loop().listen(impl.listener, [&worker, listener = impl.listener] { worker.accept_from(listener); }));
   }
@@ -60,7 +63,8 @@ Result<GatewayPorts> Gateway::start(std::shared_ptr<const Snapshot> first) {
 void Gateway::publish(std::shared_ptr<const Snapshot> snapshot) {
   impl_->snapshot = snapshot;
   impl_->admin->set_ready(snapshot->ready);
-  for (auto& worker : impl_->workers) worker->loop().post([worker = worker.get(), snapshot] { worker->set_snapshot(snapshot); });
+  for (auto& worker : impl_->workers)
+    worker->loop().post([worker = worker.get(), snapshot] { worker->set_snapshot(snapshot); });
 }
 
 std::size_t Gateway::drain(Duration deadline) {
@@ -82,7 +86,8 @@ std::size_t Gateway::drain(Duration deadline) {
   const auto pause = [] { ::usleep(10'000); };
   while (shared.connections.load() != 0 && shared.clock.tick() < until) pause();
   const std::size_t cut = shared.connections.load();
-  // Whoever is left is cut; then it is a matter of microseconds, but for work inside the engine, which cannot be stopped.
+  // Whoever is left is cut; then it is a matter of microseconds, but for work inside the engine, which cannot be
+  // stopped.
   while (shared.connections.load() != 0) {
     for (auto& worker : impl.workers) worker->loop().post([worker = worker.get()] { worker->cancel_all(); });
     pause();

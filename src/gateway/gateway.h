@@ -23,8 +23,8 @@ struct GatewayConfig {
   unsigned compute_threads = 1;
   net::HttpLimits http;
   std::uint64_t body_bytes = 16u << 20;
-  std::size_t connections = 10'000;      // of all workers together
-  std::size_t in_flight = 1024;          // requests of all workers together
+  std::size_t connections = 10'000;  // of all workers together
+  std::size_t in_flight = 1024;      // requests of all workers together
   std::uint64_t tensor_elements = 64u << 20;
   Duration head_timeout = std::chrono::seconds(10);
   Duration body_timeout = std::chrono::seconds(30);

@@ -31,7 +31,8 @@ constexpr Row table[] = {
 
 bool is_name(std::string_view part) {
   return !part.empty() && part.size() <= 64 && part != "." && part != ".." && std::ranges::all_of(part, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 

@@ -1,5 +1,5 @@
-// The routes there are. What is not in the table does not exist, whatever an upstream would answer. Paths are compared as
-// they are: escapes, empty and dotted parts are not normalised but refused. Pure; any thread.
+// The routes there are. What is not in the table does not exist, whatever an upstream would answer. Paths are compared
+// as they are: escapes, empty and dotted parts are not normalised but refused. Pure; any thread.
 #pragma once
 
 #include <string_view>

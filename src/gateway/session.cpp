@@ -20,26 +20,46 @@ constexpr std::size_t large_body = 256 << 10;
 
 std::string_view status_text(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Unknown";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 412:
+      return "Precondition Failed";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Unknown";
   }
 }
 
@@ -49,10 +69,12 @@ bool is_lower_hex(std::string_view text) {
 
 // The trace id of a W3C traceparent (version 00), or nothing where it is not exactly one.
 std::string_view trace_id_of(std::string_view traceparent) {
-  if (traceparent.size() != 55 || !traceparent.starts_with("00-") || traceparent[35] != '-' || traceparent[52] != '-') return {};
+  if (traceparent.size() != 55 || !traceparent.starts_with("00-") || traceparent[35] != '-' || traceparent[52] != '-')
+    return {};
   const auto trace = traceparent.substr(3, 32), span = traceparent.substr(36, 16);
   if (!is_lower_hex(trace) || !is_lower_hex(span) || !is_lower_hex(traceparent.substr(53, 2))) return {};
-  if (trace.find_first_not_of('0') == std::string_view::npos || span.find_first_not_of('0') == std::string_view::npos) return {};
+  if (trace.find_first_not_of('0') == std::string_view::npos || span.find_first_not_of('0') == std::string_view::npos)
+    return {};
   return trace;
 }
 
@@ -67,7 +89,9 @@ std::string_view bearer_of(const net::HttpHead& head) {
   return found;
 }
 
-std::int64_t unix_milliseconds(Instant when) { return std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count(); }
+std::int64_t unix_milliseconds(Instant when) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
+}
 double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 // While it lives, a client that hangs up ends the wait for its upstream.
@@ -95,12 +119,18 @@ MappedStatus map_upstream_status(int status) {
   switch (status) {
     case 400:
     case 413:
-    case 422: return {400, "the model's server does not accept this request", "upstream_refused"};
-    case 404: return {404, "the model's server does not offer this", "upstream_not_found"};
-    case 429: return {429, "the model's server is busy; try again later", "upstream_busy"};
-    case 503: return {503, "the model's server is not available; try again later", "upstream_unavailable"};
-    case 504: return {504, "the model's server took too long", "upstream_timeout"};
-    default: return {502, "the model's server failed", "upstream_failed"};
+    case 422:
+      return {400, "the model's server does not accept this request", "upstream_refused"};
+    case 404:
+      return {404, "the model's server does not offer this", "upstream_not_found"};
+    case 429:
+      return {429, "the model's server is busy; try again later", "upstream_busy"};
+    case 503:
+      return {503, "the model's server is not available; try again later", "upstream_unavailable"};
+    case 504:
+      return {504, "the model's server took too long", "upstream_timeout"};
+    default:
+      return {502, "the model's server failed", "upstream_failed"};
   }
 }
 
@@ -138,8 +168,10 @@ net::Task<void> Session::run() {
       route_ = Route{.surface = Surface::v2};
       begin_exchange();
       keep_alive_ = false;
-      if (read == net::HeadRead::bad) co_await refuse(fault.status, fault.reason, "bad_head");
-      else co_await refuse(408, "the head of the request did not come in time", "head_timeout");
+      if (read == net::HeadRead::bad)
+        co_await refuse(fault.status, fault.reason, "bad_head");
+      else
+        co_await refuse(408, "the head of the request did not come in time", "head_timeout");
       co_return;
     }
     if (read != net::HeadRead::complete) co_return;
@@ -173,8 +205,8 @@ void Session::begin_exchange() {
   exchange_.bearer = bearer_of(head_);
   const auto incoming = head_.find("traceparent");
   const auto trace = trace_id_of(incoming);
-  exchange_.trace_parent = fmt::format("00-{}-{}-{}", trace.empty() ? hex(worker_.ids().bytes(16)) : std::string(trace), hex(worker_.ids().bytes(8)),
-                                       trace.empty() ? "01" : incoming.substr(53, 2));
+  exchange_.trace_parent = fmt::format("00-{}-{}-{}", trace.empty() ? hex(worker_.ids().bytes(16)) : std::string(trace),
+                                       hex(worker_.ids().bytes(8)), trace.empty() ? "01" : incoming.substr(53, 2));
 }
 
 net::Task<void> Session::handle() {
@@ -186,7 +218,9 @@ net::Task<void> Session::handle() {
     if (route_.allow.empty()) {
       co_await refuse(404, "there is no such path", "no_route");
     } else {
-      co_await answer({.status = 405, .body = body_storage_ = error_body(405, "this path takes another method", "method"), .allow = route_.allow});
+      co_await answer({.status = 405,
+                       .body = body_storage_ = error_body(405, "this path takes another method", "method"),
+                       .allow = route_.allow});
     }
     co_return;
   }
@@ -198,12 +232,15 @@ net::Task<void> Session::handle() {
     co_await refuse(503, "too many requests are in flight; try again later", "overload");
     co_return;
   }
-  if (const auto coding = head_.find("content-encoding"); coding.data() != nullptr && !net::same_name(coding, "identity")) {
+  if (const auto coding = head_.find("content-encoding");
+      coding.data() != nullptr && !net::same_name(coding, "identity")) {
     co_await refuse(415, "encoded bodies are not accepted", "content_encoding");
     co_return;
   }
-  if (route_.surface == Surface::openai) co_await handle_openai();
-  else co_await handle_v2();
+  if (route_.surface == Surface::openai)
+    co_await handle_openai();
+  else
+    co_await handle_v2();
 }
 
 bool Session::inspect(const guard::Chain& chain, guard::Needs known) {
@@ -212,15 +249,20 @@ bool Session::inspect(const guard::Chain& chain, guard::Needs known) {
   const bool good = chain.inspect(exchange_, known, context, next_guard_);
   for (auto i = before; i < exchange_.verdicts.size(); ++i) {
     const auto& verdict = exchange_.verdicts[i];
-    worker_.shared().metrics
+    worker_.shared()
+        .metrics
         .counter("hauberk_guard_verdicts_total", "Answers of guards other than pass.",
-                 {{"guard", std::string(verdict.guard)}, {"action", std::string(name(verdict.action))}, {"reason", std::string(verdict.reason)}, {"enforced", verdict.enforced ? "true" : "false"}})
+                 {{"guard", std::string(verdict.guard)},
+                  {"action", std::string(name(verdict.action))},
+                  {"reason", std::string(verdict.reason)},
+                  {"enforced", verdict.enforced ? "true" : "false"}})
         .add();
   }
   return good;
 }
 
-// Finds the deployment. Where there is none the caller's grant decides what it is told: nobody learns which names exist.
+// Finds the deployment. Where there is none the caller's grant decides what it is told: nobody learns which names
+// exist.
 bool Session::enter_deployment(std::string_view wanted) {
   exchange_.deployment = wanted;
   served_ = snapshot_->find(wanted);
@@ -250,16 +292,25 @@ net::Task<bool> Session::read_body() {
   }
   keep_alive_ = false;
   switch (body.error().code) {
-    case Errc::exhausted: co_await refuse(413, fmt::format("the body is larger than {} bytes", config.body_bytes), "body_too_large"); break;
-    case Errc::deadline: co_await refuse(408, "the body did not come in time", "body_timeout"); break;
-    case Errc::corrupt: co_await refuse(400, body.error().message, "bad_body"); break;
-    default: (void)record(499, "error", "client_gone"); break;
+    case Errc::exhausted:
+      co_await refuse(413, fmt::format("the body is larger than {} bytes", config.body_bytes), "body_too_large");
+      break;
+    case Errc::deadline:
+      co_await refuse(408, "the body did not come in time", "body_timeout");
+      break;
+    case Errc::corrupt:
+      co_await refuse(400, body.error().message, "bad_body");
+      break;
+    default:
+      (void)record(499, "error", "client_gone");
+      break;
   }
   co_return false;
 }
 
 net::Task<void> Session::handle_openai() {
-  const bool has_body = route_.operation == Operation::chat || route_.operation == Operation::completion || route_.operation == Operation::embedding;
+  const bool has_body = route_.operation == Operation::chat || route_.operation == Operation::completion ||
+                        route_.operation == Operation::embedding;
   if (!has_body) {
     exchange_.deployment = route_.model;
     if (!inspect(snapshot_->front, guard::Needs::input)) {
@@ -269,7 +320,9 @@ net::Task<void> Session::handle_openai() {
     if (route_.operation == Operation::list_models) {
       std::vector<std::string> names;
       for (const auto& [name, served] : snapshot_->deployments)
-        if (served->upstream && (exchange_.principal.allowed("infer", name) || exchange_.principal.allowed("read", name))) names.push_back(name);
+        if (served->upstream &&
+            (exchange_.principal.allowed("infer", name) || exchange_.principal.allowed("read", name)))
+          names.push_back(name);
       body_storage_ = write_openai_models(names, snapshot_->built_unix_seconds);
     } else {
       const auto* served = snapshot_->find(route_.model);
@@ -290,8 +343,10 @@ net::Task<void> Session::handle_openai() {
   if (!co_await read_body()) co_return;
   auto input = parse_openai(route_.operation, body_);
   if (!input) {
-    if (exchange_.principal.credential == CredentialKind::none && !inspect(snapshot_->front, guard::Needs::head)) co_await refuse_by_verdict();
-    else co_await refuse(400, input.error().message, "bad_request");
+    if (exchange_.principal.credential == CredentialKind::none && !inspect(snapshot_->front, guard::Needs::head))
+      co_await refuse_by_verdict();
+    else
+      co_await refuse(400, input.error().message, "bad_request");
     co_return;
   }
   if (!enter_deployment(input->model)) {
@@ -316,9 +371,12 @@ net::Task<void> Session::handle_v2() {
       co_await refuse_by_verdict();
       co_return;
     }
-    if (route_.operation == Operation::server_metadata) body_storage_ = write_v2_server_metadata(server_version);
-    else if (route_.operation == Operation::server_ready) body_storage_ = fmt::format("{{\"ready\":{}}}", snapshot_->ready);
-    else body_storage_ = "{\"live\":true}";
+    if (route_.operation == Operation::server_metadata)
+      body_storage_ = write_v2_server_metadata(server_version);
+    else if (route_.operation == Operation::server_ready)
+      body_storage_ = fmt::format("{{\"ready\":{}}}", snapshot_->ready);
+    else
+      body_storage_ = "{\"live\":true}";
     const bool unready = route_.operation == Operation::server_ready && !snapshot_->ready;
     co_await answer({.status = unready ? 503 : 200, .body = body_storage_});
     co_return;
@@ -328,7 +386,10 @@ net::Task<void> Session::handle_v2() {
     co_return;
   }
   if (served_ == nullptr || !served_->model || (!route_.version.empty() && route_.version != served_->version)) {
-    co_await refuse(404, fmt::format("the model '{}'{} does not exist", route_.model, route_.version.empty() ? "" : fmt::format(", version {},", route_.version)), "model_not_found");
+    co_await refuse(404,
+                    fmt::format("the model '{}'{} does not exist", route_.model,
+                                route_.version.empty() ? "" : fmt::format(", version {},", route_.version)),
+                    "model_not_found");
     co_return;
   }
   if (route_.operation == Operation::model_ready) {
@@ -360,8 +421,10 @@ net::Task<void> Session::infer(const ServedDeployment& served) {
   Result<TensorInput> input = fail(Errc::unavailable, "");
   const auto parse = [&] { input = parse_v2_infer(body_, json_size, shared.config.tensor_elements); };
   bool accepted = true;
-  if (body_.size() > large_body) accepted = co_await shared.compute.run(worker_.loop(), parse);
-  else parse();
+  if (body_.size() > large_body)
+    accepted = co_await shared.compute.run(worker_.loop(), parse);
+  else
+    parse();
   if (accepted && !input) {
     co_await refuse(400, input.error().message, "bad_request");
     co_return;
@@ -377,20 +440,25 @@ net::Task<void> Session::infer(const ServedDeployment& served) {
     Result<V2Response> response = fail(Errc::unavailable, "");
     accepted = co_await shared.compute.run(worker_.loop(), [&] {
       auto outputs = served.model->infer(tensors);
-      if (outputs) response = write_v2_infer(served.name, served.version, tensors, *outputs);
-      else response = std::unexpected(std::move(outputs).error());
+      if (outputs)
+        response = write_v2_infer(served.name, served.version, tensors, *outputs);
+      else
+        response = std::unexpected(std::move(outputs).error());
     });
     upstream_time_ = shared.clock.tick() - started;
     if (accepted && response) {
       const bool binary = response->json_size.has_value();
-      co_await answer({.content_type = binary ? "application/octet-stream" : "application/json", .body = response->body, .v2_json_size = response->json_size});
+      co_await answer({.content_type = binary ? "application/octet-stream" : "application/json",
+                       .body = response->body,
+                       .v2_json_size = response->json_size});
       co_return;
     }
     if (accepted) {
       if (response.error().code == Errc::invalid) {
         co_await refuse(400, response.error().message, "engine_refused");
       } else {
-        log::error("inference failed", {{"deployment", served.name}, {"request", exchange_.id}, {"error", response.error().text()}});
+        log::error("inference failed",
+                   {{"deployment", served.name}, {"request", exchange_.id}, {"error", response.error().text()}});
         co_await refuse(500, "the model failed on this input", "engine_failed");
       }
       co_return;
@@ -403,15 +471,21 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
   auto& shared = worker_.shared();
   const auto& upstream = *served.upstream;
   const std::string body = write_openai_upstream_body(input, upstream.model);
-  std::string head = fmt::format("POST {}/v1/{} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nAccept: {}\r\ntraceparent: {}\r\nx-request-id: {}\r\n",
-                                 upstream.base_path, route_.operation == Operation::chat ? "chat/completions" : name(route_.operation), upstream.authority, body.size(),
-                                 input.stream ? "text/event-stream" : "application/json", exchange_.trace_parent, exchange_.id);
+  std::string head = fmt::format(
+      "POST {}/v1/{} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nAccept: "
+      "{}\r\ntraceparent: {}\r\nx-request-id: {}\r\n",
+      upstream.base_path, route_.operation == Operation::chat ? "chat/completions" : name(route_.operation),
+      upstream.authority, body.size(), input.stream ? "text/event-stream" : "application/json", exchange_.trace_parent,
+      exchange_.id);
   UpstreamCredential::append_header(head, upstream.credential);
   head += "\r\n";
   const Tick started = shared.clock.tick();
   const auto failed = [&](int status, std::string_view message, std::string_view reason) {
     upstream_time_ = shared.clock.tick() - started;
-    shared.metrics.counter("hauberk_upstream_errors_total", "Failures of upstreams.", {{"deployment", served.name}, {"reason", std::string(reason)}}).add();
+    shared.metrics
+        .counter("hauberk_upstream_errors_total", "Failures of upstreams.",
+                 {{"deployment", served.name}, {"reason", std::string(reason)}})
+        .add();
     return refuse(status, message, reason);
   };
 
@@ -421,8 +495,10 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
     auto connected = co_await worker_.connect(upstream, attempt > 0);
     if (!connected) {
       const bool late = connected.error().code == Errc::deadline;
-      log::error("cannot reach an upstream", {{"deployment", served.name}, {"upstream", upstream.authority}, {"error", connected.error().text()}});
-      co_await failed(late ? 504 : 502, "the model's server cannot be reached", late ? "upstream_connect_timeout" : "upstream_unreachable");
+      log::error("cannot reach an upstream",
+                 {{"deployment", served.name}, {"upstream", upstream.authority}, {"error", connected.error().text()}});
+      co_await failed(late ? 504 : 502, "the model's server cannot be reached",
+                      late ? "upstream_connect_timeout" : "upstream_unreachable");
       co_return;
     }
     connection = std::move(*connected);
@@ -445,7 +521,8 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
     // A pooled connection may have died while it was idle. Nothing was answered, so nothing was seen of the request.
     if (broken && connection.reused && attempt == 0 && !connection.reader->received_anything()) continue;
     if (read == net::HeadRead::bad) {
-      log::error("an upstream does not speak HTTP", {{"deployment", served.name}, {"reason", std::string(fault.reason)}});
+      log::error("an upstream does not speak HTTP",
+                 {{"deployment", served.name}, {"reason", std::string(fault.reason)}});
       co_await failed(502, "the model's server failed", "upstream_bad_head");
     } else if (broken) {
       co_await failed(502, "the model's server closed the connection", "upstream_reset");
@@ -467,14 +544,16 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
     co_await relay_stream(connection, upstream, reusable);
   } else {
     std::string storage;
-    auto content = co_await connection.reader->whole_body(storage, upstream.max_response_bytes, deadline(upstream.first_byte_timeout));
+    auto content = co_await connection.reader->whole_body(storage, upstream.max_response_bytes,
+                                                          deadline(upstream.first_byte_timeout));
     upstream_time_ = shared.clock.tick() - started;
     if (!content) {
       if (socket_.watched().hung_up()) {
         keep_alive_ = false;
         (void)record(499, "error", "client_gone");
       } else {
-        co_await failed(content.error().code == Errc::deadline ? 504 : 502, "the model's server did not finish its answer", "upstream_cut");
+        co_await failed(content.error().code == Errc::deadline ? 504 : 502,
+                        "the model's server did not finish its answer", "upstream_cut");
       }
       co_return;
     }
@@ -484,11 +563,12 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
     }
     co_await answer({.body = *content});
   }
-  if (reusable && connection.reader->body_done() && !connection.socket->watched().hung_up()) worker_.give_back(upstream, std::move(connection));
+  if (reusable && connection.reader->body_done() && !connection.socket->watched().hung_up())
+    worker_.give_back(upstream, std::move(connection));
 }
 
-// Event by event: whatever line endings and chunks the upstream uses, the caller gets whole events in one form. What the
-// caller has not read yet holds the upstream back, because nothing is read before it is written.
+// Event by event: whatever line endings and chunks the upstream uses, the caller gets whole events in one form. What
+// the caller has not read yet holds the upstream back, because nothing is read before it is written.
 net::Task<void> Session::relay_stream(UpstreamConnection& connection, const Upstream& upstream, bool& reusable) {
   auto& shared = worker_.shared();
   const Tick started = shared.clock.tick();
@@ -546,8 +626,13 @@ net::Task<void> Session::relay_stream(UpstreamConnection& connection, const Upst
   if (cut || parser.pending()) {
     // The answer began with 200; that it is not whole can only be said inside of it.
     reusable = false;
-    append_event(text, {.event = "", .data = write_openai_error(502, "the model's server did not finish its answer", "upstream_cut")});
-    shared.metrics.counter("hauberk_upstream_errors_total", "Failures of upstreams.", {{"deployment", served_->name}, {"reason", "upstream_cut"}}).add();
+    append_event(
+        text,
+        {.event = "", .data = write_openai_error(502, "the model's server did not finish its answer", "upstream_cut")});
+    shared.metrics
+        .counter("hauberk_upstream_errors_total", "Failures of upstreams.",
+                 {{"deployment", served_->name}, {"reason", "upstream_cut"}})
+        .add();
     if (!record(502, "error", "upstream_cut")) keep_alive_ = false;
   } else {
     if (!done) append_event(text, {.event = "", .data = "[DONE]"});
@@ -555,8 +640,10 @@ net::Task<void> Session::relay_stream(UpstreamConnection& connection, const Upst
     if (done)
       while (reusable && !connection.reader->body_done()) {
         auto rest = co_await connection.reader->body_piece(deadline(std::chrono::seconds(1)));
-        if (!rest) reusable = false;
-        else if (rest->empty()) break;
+        if (!rest)
+          reusable = false;
+        else if (rest->empty())
+          break;
       }
     if (!record(200, "ok", "")) {
       keep_alive_ = false;
@@ -575,8 +662,10 @@ std::string Session::error_body(int status, std::string_view message, std::strin
 net::Task<void> Session::refuse(int status, std::string_view message, std::string_view reason) {
   std::string body = error_body(status, message, reason);
   Verdict verdict{.guard = "gateway", .action = VerdictAction::block, .reason = reason};
-  if (status < 500) exchange_.verdicts.push_back(std::move(verdict));
-  else exchange_.verdicts.push_back({.guard = "gateway", .action = VerdictAction::flag, .reason = reason});
+  if (status < 500)
+    exchange_.verdicts.push_back(std::move(verdict));
+  else
+    exchange_.verdicts.push_back({.guard = "gateway", .action = VerdictAction::flag, .reason = reason});
   Answer out{.status = status, .body = body};
   if (status == 503) out.retry_after = std::chrono::seconds(1);
   co_await answer(out);
@@ -594,20 +683,28 @@ void Session::write_head(const Answer& answer, bool chunked) {
   out_.clear();
   const auto to = std::back_inserter(out_);
   if (!reader_.body_done() || worker_.shared().draining.load(std::memory_order_relaxed)) keep_alive_ = false;
-  fmt::format_to(to, "HTTP/1.1 {} {}\r\nDate: {}\r\nServer: hauberk\r\nContent-Type: {}\r\nx-request-id: {}\r\ntraceparent: {}\r\n", answer.status, status_text(answer.status),
-                 worker_.http_date(), answer.content_type, exchange_.id, exchange_.trace_parent);
-  if (answer.content_type == "text/event-stream") out_ += chunked ? "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n" : "Cache-Control: no-cache\r\n";
-  else fmt::format_to(to, "Content-Length: {}\r\n", answer.body.size());
+  fmt::format_to(
+      to,
+      "HTTP/1.1 {} {}\r\nDate: {}\r\nServer: hauberk\r\nContent-Type: {}\r\nx-request-id: {}\r\ntraceparent: {}\r\n",
+      answer.status, status_text(answer.status), worker_.http_date(), answer.content_type, exchange_.id,
+      exchange_.trace_parent);
+  if (answer.content_type == "text/event-stream")
+    out_ += chunked ? "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n" : "Cache-Control: no-cache\r\n";
+  else
+    fmt::format_to(to, "Content-Length: {}\r\n", answer.body.size());
   if (answer.v2_json_size) fmt::format_to(to, "Inference-Header-Content-Length: {}\r\n", *answer.v2_json_size);
   if (answer.status == 401) out_ += "WWW-Authenticate: Bearer\r\n";
   if (!answer.allow.empty()) fmt::format_to(to, "Allow: {}\r\n", answer.allow);
   if (answer.retry_after) {
     const auto nanoseconds = std::max<std::int64_t>(0, answer.retry_after->count());
-    fmt::format_to(to, "Retry-After: {}\r\nretry-after-ms: {}\r\n", (nanoseconds + 999'999'999) / 1'000'000'000, (nanoseconds + 999'999) / 1'000'000);
+    fmt::format_to(to, "Retry-After: {}\r\nretry-after-ms: {}\r\n", (nanoseconds + 999'999'999) / 1'000'000'000,
+                   (nanoseconds + 999'999) / 1'000'000);
   }
   for (const auto& [name, value] : exchange_.limit_headers) fmt::format_to(to, "{}: {}\r\n", name, value);
-  if (!keep_alive_) out_ += "Connection: close\r\n";
-  else if (head_.minor_version == 0) out_ += "Connection: keep-alive\r\n";
+  if (!keep_alive_)
+    out_ += "Connection: close\r\n";
+  else if (head_.minor_version == 0)
+    out_ += "Connection: keep-alive\r\n";
   out_ += "\r\n";
 }
 
@@ -617,7 +714,8 @@ net::Task<void> Session::answer(Answer answer) {
     if (answer.status >= 500) return "error";
     return answer.status == 429 ? "throttled" : "blocked";
   }();
-  const std::string_view reason = exchange_.verdicts.empty() || answer.status < 400 ? std::string_view() : exchange_.verdicts.back().reason;
+  const std::string_view reason =
+      exchange_.verdicts.empty() || answer.status < 400 ? std::string_view() : exchange_.verdicts.back().reason;
   std::string replacement;
   if (!record(answer.status, outcome, reason)) {
     // Nothing leaves the house that was not recorded.
@@ -627,7 +725,8 @@ net::Task<void> Session::answer(Answer answer) {
   write_head(answer, false);
   bytes_out_ += out_.size() + answer.body.size();
   answered_ = true;
-  auto sent = co_await socket_.write(as_bytes(out_), as_bytes(answer.body), deadline(worker_.shared().config.body_timeout));
+  auto sent =
+      co_await socket_.write(as_bytes(out_), as_bytes(answer.body), deadline(worker_.shared().config.body_timeout));
   if (!sent) keep_alive_ = false;
 }
 
@@ -654,8 +753,15 @@ bool Session::record(int status, std::string_view outcome, std::string_view reas
   event.bytes_out = bytes_out_;
   event.verdicts = std::move(exchange_.verdicts);
   exchange_.verdicts.clear();
-  if (served_ != nullptr) served_->metrics->record(exchange_.operation, status, seconds(event.total), seconds(event.upstream));
-  else shared.metrics.counter("hauberk_requests_total", "Requests by deployment, operation and class of status.", {{"deployment", ""}, {"operation", std::string(name(exchange_.operation))}, {"code", fmt::format("{}xx", status / 100)}}).add();
+  if (served_ != nullptr)
+    served_->metrics->record(exchange_.operation, status, seconds(event.total), seconds(event.upstream));
+  else
+    shared.metrics
+        .counter("hauberk_requests_total", "Requests by deployment, operation and class of status.",
+                 {{"deployment", ""},
+                  {"operation", std::string(name(exchange_.operation))},
+                  {"code", fmt::format("{}xx", status / 100)}})
+        .add();
   return shared.ledger.append(event).has_value();
 }
 

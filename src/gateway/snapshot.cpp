@@ -13,14 +13,18 @@ void DeploymentMetrics::record(Operation operation, int status, double total, do
   auto* counter = requests.load(std::memory_order_acquire);
   if (counter == nullptr) {
     counter = &registry_.counter("hauberk_requests_total", "Requests by deployment, operation and class of status.",
-                                 {{"deployment", deployment_}, {"operation", std::string(name(operation))}, {"code", fmt::format("{}xx", column)}});
+                                 {{"deployment", deployment_},
+                                  {"operation", std::string(name(operation))},
+                                  {"code", fmt::format("{}xx", column)}});
     requests.store(counter, std::memory_order_release);
   }
   counter->add();
   auto* seconds = seconds_.load(std::memory_order_acquire);
   if (seconds == nullptr) {
-    seconds = &registry_.histogram("hauberk_request_seconds", "Time from the first byte in to the last byte out.", metrics::latency_bounds(), {{"deployment", deployment_}});
-    overhead_.store(&registry_.histogram("hauberk_overhead_seconds", "The same without waiting for the engine.", metrics::latency_bounds(), {{"deployment", deployment_}}));
+    seconds = &registry_.histogram("hauberk_request_seconds", "Time from the first byte in to the last byte out.",
+                                   metrics::latency_bounds(), {{"deployment", deployment_}});
+    overhead_.store(&registry_.histogram("hauberk_overhead_seconds", "The same without waiting for the engine.",
+                                         metrics::latency_bounds(), {{"deployment", deployment_}}));
     seconds_.store(seconds, std::memory_order_release);
   }
   seconds->observe(total);

@@ -38,7 +38,8 @@ struct Upstream {
 // Series are looked up once and then counted without a lock.
 class DeploymentMetrics {
  public:
-  DeploymentMetrics(metrics::Registry& registry, std::string deployment) : registry_(registry), deployment_(std::move(deployment)) {}
+  DeploymentMetrics(metrics::Registry& registry, std::string deployment)
+      : registry_(registry), deployment_(std::move(deployment)) {}
   // Seconds; `upstream` of them were spent waiting for the engine.
   void record(Operation operation, int status, double total, double upstream);
 
@@ -54,9 +55,9 @@ class DeploymentMetrics {
 struct ServedDeployment {
   std::string name;
   std::uint64_t entry = 0;
-  std::string artifact;                    // digest text; empty for an upstream
-  std::string version;                     // "3"; "1" for an upstream
-  std::shared_ptr<LoadedModel> model;      // one of the two
+  std::string artifact;                // digest text; empty for an upstream
+  std::string version;                 // "3"; "1" for an upstream
+  std::shared_ptr<LoadedModel> model;  // one of the two
   std::shared_ptr<const Upstream> upstream;
   guard::Chain chain;
   std::shared_ptr<DeploymentMetrics> metrics;
@@ -65,11 +66,11 @@ struct ServedDeployment {
 struct Snapshot {
   Environment environment = Environment::dev;
   std::shared_ptr<const TokenTable> tokens;
-  guard::Chain front;                      // for requests that name no deployment: authn and authz
-  bool any_public = false;                 // some deployment lets callers in without a token
+  guard::Chain front;       // for requests that name no deployment: authn and authz
+  bool any_public = false;  // some deployment lets callers in without a token
   std::map<std::string, std::shared_ptr<const ServedDeployment>, std::less<>> deployments;
-  std::shared_ptr<net::TlsServer> tls;     // null: plain HTTP
-  bool ready = false;                      // everything that is configured is served
+  std::shared_ptr<net::TlsServer> tls;  // null: plain HTTP
+  bool ready = false;                   // everything that is configured is served
   std::int64_t built_unix_seconds = 0;
 
   const ServedDeployment* find(std::string_view name) const {

@@ -13,7 +13,8 @@ std::unexpected<Error> bad(std::string message) { return fail(Errc::invalid, std
 
 constexpr std::string_view roles[] = {"assistant", "developer", "function", "system", "tool", "user"};
 
-// The text of a message's content: a string, or the text parts of a list. Other parts (images, audio) are kept in the body.
+// The text of a message's content: a string, or the text parts of a list. Other parts (images, audio) are kept in the
+// body.
 Result<std::string> content_text(const json::Value& content) {
   if (const auto* text = content.as_string()) return *text;
   if (content.is_null()) return std::string();
@@ -26,7 +27,9 @@ Result<std::string> content_text(const json::Value& content) {
     // An upstream that fetches a caller's address is a way into our network.
     if (type == "image_url" || type == "input_image" || type == "video_url" || type == "audio_url") {
       const auto* holder = part.find(type);
-      const auto url = holder != nullptr ? (holder->as_string() != nullptr ? std::string_view(*holder->as_string()) : holder->text_or("url", "")) : part.text_or("image_url", "");
+      const auto url = holder != nullptr ? (holder->as_string() != nullptr ? std::string_view(*holder->as_string())
+                                                                           : holder->text_or("url", ""))
+                                         : part.text_or("image_url", "");
       if (!url.starts_with("data:")) return bad("media must be given inline (data:), not by address");
     }
     joined += part.text_or("text", part.text_or("refusal", ""));
@@ -36,10 +39,12 @@ Result<std::string> content_text(const json::Value& content) {
 
 Status parse_messages(const json::Value& body, TextInput& input) {
   const auto* messages = body.find("messages");
-  if (messages == nullptr || messages->as_array() == nullptr || messages->as_array()->empty()) return bad("messages must be a list with at least one message");
+  if (messages == nullptr || messages->as_array() == nullptr || messages->as_array()->empty())
+    return bad("messages must be a list with at least one message");
   for (const auto& message : *messages->as_array()) {
     const auto role = message.text_or("role", "");
-    if (!std::ranges::binary_search(roles, role)) return bad(fmt::format("a message has the role '{:.32}', which is not known", role));
+    if (!std::ranges::binary_search(roles, role))
+      return bad(fmt::format("a message has the role '{:.32}', which is not known", role));
     const auto* content = message.find("content");
     input.messages.push_back({std::string(role), TRY(content_text(content != nullptr ? *content : json::Value()))});
   }
@@ -55,22 +60,30 @@ Status parse_texts(const json::Value& body, std::string_view key, TextInput& inp
     return {};
   }
   const auto* items = value->as_array();
-  if (items == nullptr || items->empty()) return bad(fmt::format("{} must be a string or a list that is not empty", key));
+  if (items == nullptr || items->empty())
+    return bad(fmt::format("{} must be a string or a list that is not empty", key));
   if (items->size() > 2048) return bad(fmt::format("{} has more than 2048 items", key));
   for (const auto& item : *items) {
-    if (const auto* text = item.as_string()) input.texts.push_back(*text);
-    else if (!item.is_integer() && !item.is_array()) return bad(fmt::format("{} holds something else than texts or token numbers", key));
+    if (const auto* text = item.as_string())
+      input.texts.push_back(*text);
+    else if (!item.is_integer() && !item.is_array())
+      return bad(fmt::format("{} holds something else than texts or token numbers", key));
   }
   return {};
 }
 
 std::string_view error_type(int status) {
   switch (status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 429: return "rate_limit_error";
-    default: return status < 500 ? "invalid_request_error" : "api_error";
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 429:
+      return "rate_limit_error";
+    default:
+      return status < 500 ? "invalid_request_error" : "api_error";
   }
 }
 
@@ -99,10 +112,17 @@ Result<TextInput> parse_openai(Operation operation, std::string_view body) {
       input.max_tokens = std::max(input.max_tokens.value_or(*value->as_int()), *value->as_int());
     }
   switch (operation) {
-    case Operation::chat: CHECK(parse_messages(*parsed, input)); break;
-    case Operation::completion: CHECK(parse_texts(*parsed, "prompt", input)); break;
-    case Operation::embedding: CHECK(parse_texts(*parsed, "input", input)); break;
-    default: return fail(Errc::internal, "not an operation of this surface");
+    case Operation::chat:
+      CHECK(parse_messages(*parsed, input));
+      break;
+    case Operation::completion:
+      CHECK(parse_texts(*parsed, "prompt", input));
+      break;
+    case Operation::embedding:
+      CHECK(parse_texts(*parsed, "input", input));
+      break;
+    default:
+      return fail(Errc::internal, "not an operation of this surface");
   }
   input.body = std::move(*parsed);
   return input;
@@ -134,8 +154,10 @@ std::string write_openai_error(int status, std::string_view message, std::string
   std::string out = "{\"error\":{\"message\":";
   json::append_quoted(out, message);
   fmt::format_to(std::back_inserter(out), ",\"type\":\"{}\",\"param\":null,\"code\":", error_type(status));
-  if (code.empty()) out += "null";
-  else json::append_quoted(out, code);
+  if (code.empty())
+    out += "null";
+  else
+    json::append_quoted(out, code);
   return out + "}}";
 }
 

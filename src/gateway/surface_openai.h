@@ -1,6 +1,6 @@
-// Surface of the OpenAI API: chat completions, completions, embeddings, models. Pure: bytes in, values out. The upstream
-// gets a body written anew from the validated value, with the model's name replaced by the one the upstream knows.
-// Errors are Errc::invalid with a text for the caller.
+// Surface of the OpenAI API: chat completions, completions, embeddings, models. Pure: bytes in, values out. The
+// upstream gets a body written anew from the validated value, with the model's name replaced by the one the upstream
+// knows. Errors are Errc::invalid with a text for the caller.
 #pragma once
 
 #include <string>

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t idle_connections_per_upstream = 64;
 
 constexpr std::string_view weekdays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 }  // namespace
 
@@ -22,7 +23,8 @@ void IdSource::fill(MutableBytes out) {
   pool_.resize(pool_.size() - out.size());
 }
 
-Worker::Worker(Shared& shared, std::unique_ptr<net::Loop> loop) : shared_(shared), loop_(std::move(loop)), ids_(shared.random) {}
+Worker::Worker(Shared& shared, std::unique_ptr<net::Loop> loop)
+    : shared_(shared), loop_(std::move(loop)), ids_(shared.random) {}
 Worker::~Worker() { idle_.clear(); }
 
 // IMF-fixdate (RFC 9110, section 5.6.7), made once a second.
@@ -33,8 +35,10 @@ std::string_view Worker::http_date() {
     const auto day = std::chrono::floor<std::chrono::days>(now);
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss time(now - day);
-    date_ = fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", weekdays[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
-                        months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()), time.hours().count(), time.minutes().count(), time.seconds().count());
+    date_ = fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", weekdays[std::chrono::weekday(day).c_encoding()],
+                        static_cast<unsigned>(date.day()), months[static_cast<unsigned>(date.month()) - 1],
+                        static_cast<int>(date.year()), time.hours().count(), time.minutes().count(),
+                        time.seconds().count());
   }
   return date_;
 }
@@ -45,9 +49,11 @@ void Worker::accept_from(int listener) {
     std::string peer;
     const int fd = net::accept_one(listener, peer);
     if (fd < 0) return;
-    if (shared_.connections.load(std::memory_order_relaxed) >= shared_.config.connections || shared_.draining.load(std::memory_order_relaxed)) {
+    if (shared_.connections.load(std::memory_order_relaxed) >= shared_.config.connections ||
+        shared_.draining.load(std::memory_order_relaxed)) {
       ::close(fd);
-      log::warning("a connection was refused", {{"reason", "too many connections"}, {"limit", std::to_string(shared_.config.connections)}});
+      log::warning("a connection was refused",
+                   {{"reason", "too many connections"}, {"limit", std::to_string(shared_.config.connections)}});
       continue;
     }
     net::spawn(serve(fd, std::move(peer)));

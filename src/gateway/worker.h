@@ -1,5 +1,5 @@
-// Worker: one thread's share of the gateway: its loop, its snapshot, its connections to upstreams. Everything in it belongs
-// to that thread; what all workers share (limits, ledger, metrics, compute pool) is thread-safe by itself.
+// Worker: one thread's share of the gateway: its loop, its snapshot, its connections to upstreams. Everything in it
+// belongs to that thread; what all workers share (limits, ledger, metrics, compute pool) is thread-safe by itself.
 #pragma once
 
 #include <atomic>

@@ -23,7 +23,9 @@ class Authn final : public Guard {
   }
 
  private:
-  static Answer refuse(std::string_view reason, std::string message) { return block(authn_name, Errc::unauthenticated, reason, std::move(message)); }
+  static Answer refuse(std::string_view reason, std::string message) {
+    return block(authn_name, Errc::unauthenticated, reason, std::move(message));
+  }
 };
 
 }  // namespace

@@ -14,7 +14,9 @@ class Authz final : public Guard {
 
   Answer inspect(const Exchange& exchange, const GuardContext&) const override {
     if (allowed(exchange)) return pass(authz_name);
-    return block(authz_name, Errc::denied, "no_grant", fmt::format("the token has no grant for {} on '{:.64}'", hauberk::name(exchange.operation), exchange.deployment));
+    return block(authz_name, Errc::denied, "no_grant",
+                 fmt::format("the token has no grant for {} on '{:.64}'", hauberk::name(exchange.operation),
+                             exchange.deployment));
   }
 
  private:
@@ -24,14 +26,18 @@ class Authz final : public Guard {
       case Operation::infer:
       case Operation::chat:
       case Operation::completion:
-      case Operation::embedding: return who.allowed("infer", exchange.deployment);
+      case Operation::embedding:
+        return who.allowed("infer", exchange.deployment);
       case Operation::model_metadata:
-      case Operation::model_ready: return who.allowed("infer", exchange.deployment) || who.allowed("read", exchange.deployment);
+      case Operation::model_ready:
+        return who.allowed("infer", exchange.deployment) || who.allowed("read", exchange.deployment);
       case Operation::list_models:  // lists only what the caller may use
       case Operation::server_metadata:
       case Operation::server_live:
-      case Operation::server_ready: return true;
-      case Operation::none: return false;
+      case Operation::server_ready:
+        return true;
+      case Operation::none:
+        return false;
     }
     return false;
   }

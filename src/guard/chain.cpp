@@ -26,8 +26,10 @@ struct Kind {
 constexpr Kind kinds[] = {
     {"authn", "who asks: an API token of this environment", nullptr},
     {"authz", "may they: a grant for the operation on the deployment", nullptr},
-    {"rate_limit", "how often: requests per token and deployment", [] { return static_cast<const FieldList*>(&RateLimitConfig::fields()); }},
-    {"shape", "is it well-formed: tensors, parameters, lengths", [] { return static_cast<const FieldList*>(&ShapeConfig::fields()); }},
+    {"rate_limit", "how often: requests per token and deployment",
+     [] { return static_cast<const FieldList*>(&RateLimitConfig::fields()); }},
+    {"shape", "is it well-formed: tensors, parameters, lengths",
+     [] { return static_cast<const FieldList*>(&ShapeConfig::fields()); }},
     {"public", "in the place of authn: callers without a token are let in, and authz is left out", nullptr},
 };
 
@@ -38,7 +40,9 @@ class Open final : public Guard {
   Answer inspect(const Exchange&, const GuardContext&) const override { return pass("public"); }
 };
 
-FieldError wrong(std::string pointer, std::string message, bool at_key = false) { return {std::move(pointer), std::move(message), {}, at_key}; }
+FieldError wrong(std::string pointer, std::string message, bool at_key = false) {
+  return {std::move(pointer), std::move(message), {}, at_key};
+}
 
 // One item of the list, taken apart: a name, or an object of one member.
 struct Item {
@@ -58,13 +62,18 @@ std::expected<Item, FieldErrors> read_item(const json::Value& value, const std::
     item.config = object->front().second;
     if (item.config.is_null()) item.config = json::Value::object();
   } else {
-    return std::unexpected(FieldErrors{wrong(pointer, "expected a guard: its name, or its name with settings, such as {rate_limit: {per_minute: 60}}")});
+    return std::unexpected(FieldErrors{wrong(
+        pointer, "expected a guard: its name, or its name with settings, such as {rate_limit: {per_minute: 60}}")});
   }
   if (std::ranges::none_of(kinds, [&](const Kind& kind) { return kind.name == item.name; })) {
     std::vector<std::string_view> names;
     for (const auto& kind : kinds) names.push_back(kind.name);
     const auto near = nearest(item.name, names);
-    return std::unexpected(FieldErrors{wrong(item.pointer, fmt::format("there is no guard '{:.64}'{}", item.name, near ? fmt::format("; did you mean '{}'?", *near) : std::string()), true)});
+    return std::unexpected(
+        FieldErrors{wrong(item.pointer,
+                          fmt::format("there is no guard '{:.64}'{}", item.name,
+                                      near ? fmt::format("; did you mean '{}'?", *near) : std::string()),
+                          true)});
   }
   if (auto* mode = item.config.find("mode")) {
     const auto* text = mode->as_string();
@@ -106,7 +115,8 @@ bool Chain::inspect(Exchange& exchange, Needs known, const GuardContext& context
       for (auto& header : answer.headers) exchange.limit_headers.push_back(std::move(header));
     if (answer.verdict.action == VerdictAction::pass) continue;
     answer.verdict.enforced = enforced;
-    const bool stops = enforced && (answer.verdict.action == VerdictAction::block || answer.verdict.action == VerdictAction::throttle);
+    const bool stops =
+        enforced && (answer.verdict.action == VerdictAction::block || answer.verdict.action == VerdictAction::throttle);
     exchange.verdicts.push_back(std::move(answer.verdict));
     if (stops) return false;
   }
@@ -117,7 +127,8 @@ bool Chain::has(std::string_view guard) const {
   return std::ranges::any_of(links_, [&](const Link& link) { return link.guard->name() == guard && link.enforced; });
 }
 
-std::expected<Chain, FieldErrors> build_chain(const json::Value& list, const std::string& pointer, const ChainContext& context) {
+std::expected<Chain, FieldErrors> build_chain(const json::Value& list, const std::string& pointer,
+                                              const ChainContext& context) {
   json::Value fallback;
   if (list.is_null())
     for (const auto name : default_order) fallback.push(name);
@@ -138,15 +149,20 @@ std::expected<Chain, FieldErrors> build_chain(const json::Value& list, const std
     if (listed(item->name)) add({wrong(place, fmt::format("{} is in the list twice", item->name))});
     names.push_back(item->name);
     auto guard = make(*item, context);
-    if (!guard) add(std::move(guard).error());
-    else chain.links_.push_back({std::move(*guard), item->enforced});
+    if (!guard)
+      add(std::move(guard).error());
+    else
+      chain.links_.push_back({std::move(*guard), item->enforced});
   }
   if (errors.empty()) {
     const bool open = !names.empty() && names.front() == "public";
     const bool authenticated = !names.empty() && names.front() == "authn" && chain.links_.front().enforced;
-    if (!open && !authenticated) add({wrong(pointer, "the first guard must be authn (enforced), or public if callers without a token shall be let in")});
+    if (!open && !authenticated)
+      add({wrong(pointer,
+                 "the first guard must be authn (enforced), or public if callers without a token shall be let in")});
     if (open && (listed("authn") || listed("authz"))) add({wrong(pointer, "public excludes authn and authz")});
-    if (authenticated && !listed("authz")) add({wrong(pointer, "authz is missing: without it every token may use every deployment")});
+    if (authenticated && !listed("authz"))
+      add({wrong(pointer, "authz is missing: without it every token may use every deployment")});
   }
   if (!errors.empty()) return std::unexpected(std::move(errors));
   return chain;
@@ -156,16 +172,28 @@ json::Value chain_schema() {
   json::Value options = json::Value::array();
   for (const auto& kind : kinds) {
     options.push(json::Value().set("const", kind.name).set("description", kind.help));
-    auto settings = kind.fields != nullptr ? json_schema(*kind.fields()) : json::Value().set("type", "object").set("properties", json::Value::object()).set("additionalProperties", false);
+    auto settings = kind.fields != nullptr ? json_schema(*kind.fields())
+                                           : json::Value()
+                                                 .set("type", "object")
+                                                 .set("properties", json::Value::object())
+                                                 .set("additionalProperties", false);
     if (auto* properties = settings.find("properties"))
-      properties->set("mode", json::Value().set("enum", json::Value::array().push("enforce").push("shadow")).set("default", "enforce"));
-    options.push(json::Value().set("type", "object").set("properties", json::Value().set(kind.name, std::move(settings))).set("additionalProperties", false).set("minProperties", 1));
+      properties->set(
+          "mode",
+          json::Value().set("enum", json::Value::array().push("enforce").push("shadow")).set("default", "enforce"));
+    options.push(json::Value()
+                     .set("type", "object")
+                     .set("properties", json::Value().set(kind.name, std::move(settings)))
+                     .set("additionalProperties", false)
+                     .set("minProperties", 1));
   }
   return json::Value().set("type", "array").set("items", json::Value().set("anyOf", std::move(options)));
 }
 
 std::string chain_reference() {
-  std::string out = "A list, run in its order; each entry is a name, or a name with settings. Every guard takes `mode: shadow`: recorded, not obeyed.\n\n";
+  std::string out =
+      "A list, run in its order; each entry is a name, or a name with settings. Every guard takes `mode: shadow`: "
+      "recorded, not obeyed.\n\n";
   for (const auto& kind : kinds) {
     out += fmt::format("### `{}`\n\n{}.\n\n", kind.name, kind.help);
     if (kind.fields != nullptr) out += reference_markdown(*kind.fields(), kind.name, 4) + "\n";

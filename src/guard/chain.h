@@ -1,6 +1,6 @@
 // Chain: the guards of one deployment, in the listed order. It runs them as far as what is known of the exchange allows
-// and goes on from there when more is known, so that the order of the list is the order of the checks. The first enforced
-// block or throttle ends it. A guard in shadow mode is recorded and not obeyed. Immutable; any thread.
+// and goes on from there when more is known, so that the order of the list is the order of the checks. The first
+// enforced block or throttle ends it. A guard in shadow mode is recorded and not obeyed. Immutable; any thread.
 #pragma once
 
 #include <expected>
@@ -16,8 +16,8 @@
 namespace hauberk::guard {
 
 struct ChainContext {
-  std::shared_ptr<Limiter> limiter;                // shared by all chains
-  std::shared_ptr<const ModelInfo> model;          // null for an upstream
+  std::shared_ptr<Limiter> limiter;        // shared by all chains
+  std::shared_ptr<const ModelInfo> model;  // null for an upstream
 };
 
 class Chain {
@@ -36,9 +36,10 @@ class Chain {
   friend std::expected<Chain, FieldErrors> build_chain(const json::Value&, const std::string&, const ChainContext&);
 };
 
-// From the configuration: [authn, authz, {rate_limit: {per_minute: 60, mode: shadow}}, shape]. `pointer` is where the list
-// stands; null means the default order. authn must be the first, unless the list says `public: true` in its place.
-std::expected<Chain, FieldErrors> build_chain(const json::Value& list, const std::string& pointer, const ChainContext& context);
+// From the configuration: [authn, authz, {rate_limit: {per_minute: 60, mode: shadow}}, shape]. `pointer` is where the
+// list stands; null means the default order. authn must be the first, unless the list says `public: true` in its place.
+std::expected<Chain, FieldErrors> build_chain(const json::Value& list, const std::string& pointer,
+                                              const ChainContext& context);
 
 // JSON Schema of the list and its documentation.
 json::Value chain_schema();

@@ -21,12 +21,14 @@ class ChainTest : public ::testing::Test {
   ChainTest() {
     auto token = crypto::make_token("prd", random_);
     text_ = std::string(crypto::presented(token.text));
-    TokenRecord record{.id = token.id, .environment = Environment::production, .subject = "alice", .scopes = {{"infer", "fraud"}}};
+    TokenRecord record{
+        .id = token.id, .environment = Environment::production, .subject = "alice", .scopes = {{"infer", "fraud"}}};
     record.mac = *crypto::token_mac(*keys_, token.text);
     record.expires = Instant(1000s);
     auto revoked = crypto::make_token("prd", random_);
     revoked_text_ = std::string(crypto::presented(revoked.text));
-    TokenRecord gone{.id = revoked.id, .environment = Environment::production, .subject = "bob", .scopes = {{"admin", "*"}}};
+    TokenRecord gone{
+        .id = revoked.id, .environment = Environment::production, .subject = "bob", .scopes = {{"admin", "*"}}};
     gone.mac = *crypto::token_mac(*keys_, revoked.text);
     gone.revoked = Instant(1s);
     tokens_ = std::make_unique<TokenTable>(Environment::production, std::vector{record, gone}, keys_);
@@ -40,7 +42,9 @@ class ChainTest : public ::testing::Test {
     e.peer = "127.0.0.1";
     return e;
   }
-  GuardContext context(Duration at = 10s) const { return {.now = Instant(at), .tick = Tick(at), .tokens = tokens_.get()}; }
+  GuardContext context(Duration at = 10s) const {
+    return {.now = Instant(at), .tick = Tick(at), .tokens = tokens_.get()};
+  }
   Chain chain(std::string_view text) const {
     auto built = build_chain(parsed(text), "/guards", {.limiter = limiter_, .model = model_});
     EXPECT_TRUE(built) << (built ? "" : to_error(built.error()).text());
@@ -50,8 +54,8 @@ class ChainTest : public ::testing::Test {
   SeededRandom random_{3};
   std::shared_ptr<crypto::KeyProvider> keys_ = crypto::make_memory_keys(random_);
   std::shared_ptr<Limiter> limiter_ = std::make_shared<Limiter>();
-  std::shared_ptr<const ModelInfo> model_ = std::make_shared<ModelInfo>(
-      ModelInfo{.platform = "test", .inputs = {{"x", DataType::fp32, {-1, 2}}}, .outputs = {{"y", DataType::fp32, {-1}}}});
+  std::shared_ptr<const ModelInfo> model_ = std::make_shared<ModelInfo>(ModelInfo{
+      .platform = "test", .inputs = {{"x", DataType::fp32, {-1, 2}}}, .outputs = {{"y", DataType::fp32, {-1}}}});
   std::string text_, revoked_text_;
   std::unique_ptr<TokenTable> tokens_;
 };
@@ -176,14 +180,15 @@ Tensor floats(std::string name, std::vector<std::int64_t> shape, std::vector<flo
 
 TEST_F(ChainTest, shape_compares_tensors_with_the_models_description) {
   const auto c = chain(R"(["public",{"shape":{"max_batch":2,"ranges":[{"name":"x","min":0,"max":1}]}}])");
-  const TensorCase cases[] = {{"", floats("x", {1, 2}, {0, 1})},
-                              {"missing_tensor", floats("z", {1, 2}, {0, 1})},
-                              {"dimensions", floats("x", {2}, {0, 1})},
-                              {"dimensions", floats("x", {1, 3}, {0, 1, 1})},
-                              {"batch", floats("x", {3, 2}, {0, 0, 0, 0, 0, 0})},
-                              {"out_of_range", floats("x", {1, 2}, {0, 1.5f})},
-                              {"not_finite", floats("x", {1, 2}, {0, std::numeric_limits<float>::quiet_NaN()})},
-                              {"datatype", Tensor{.name = "x", .type = DataType::fp64, .shape = {1, 2}, .data = Bytes(16)}}};
+  const TensorCase cases[] = {
+      {"", floats("x", {1, 2}, {0, 1})},
+      {"missing_tensor", floats("z", {1, 2}, {0, 1})},
+      {"dimensions", floats("x", {2}, {0, 1})},
+      {"dimensions", floats("x", {1, 3}, {0, 1, 1})},
+      {"batch", floats("x", {3, 2}, {0, 0, 0, 0, 0, 0})},
+      {"out_of_range", floats("x", {1, 2}, {0, 1.5f})},
+      {"not_finite", floats("x", {1, 2}, {0, std::numeric_limits<float>::quiet_NaN()})},
+      {"datatype", Tensor{.name = "x", .type = DataType::fp64, .shape = {1, 2}, .data = Bytes(16)}}};
   for (const auto& one : cases) {
     auto e = exchange("");
     e.input = TensorInput{.tensors = {one.tensor}};

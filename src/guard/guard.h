@@ -1,6 +1,6 @@
 // Guard: a pure function of (Exchange, its configuration, its counters, now). It does no I/O, changes nothing of the
-// exchange and never fails: its answer is a Verdict, with what it found out beside it, which the chain applies and records.
-// Thread safety: inspect() may be called from any thread; counters are shared by all of them.
+// exchange and never fails: its answer is a Verdict, with what it found out beside it, which the chain applies and
+// records. Thread safety: inspect() may be called from any thread; counters are shared by all of them.
 #pragma once
 
 #include <memory>
@@ -19,15 +19,15 @@ namespace hauberk::guard {
 enum class Needs { head, deployment, input };
 
 struct GuardContext {
-  Instant now{};                        // wall clock, for expiry
-  Tick tick{};                          // monotonic, for rates
-  const TokenTable* tokens = nullptr;   // of this environment
+  Instant now{};                       // wall clock, for expiry
+  Tick tick{};                         // monotonic, for rates
+  const TokenTable* tokens = nullptr;  // of this environment
 };
 
 struct Answer {
   Verdict verdict;
-  std::optional<Principal> principal;                                  // authn: who it is
-  std::vector<std::pair<std::string_view, std::string>> headers;       // rate limit: what the caller is told
+  std::optional<Principal> principal;                             // authn: who it is
+  std::vector<std::pair<std::string_view, std::string>> headers;  // rate limit: what the caller is told
 };
 
 class Guard {
@@ -40,7 +40,11 @@ class Guard {
 
 inline Answer pass(std::string_view guard) { return {.verdict = {.guard = guard}}; }
 inline Answer block(std::string_view guard, Errc code, std::string_view reason, std::string message) {
-  return {.verdict = {.guard = guard, .action = VerdictAction::block, .reason = reason, .code = code, .message = std::move(message)}};
+  return {.verdict = {.guard = guard,
+                      .action = VerdictAction::block,
+                      .reason = reason,
+                      .code = code,
+                      .message = std::move(message)}};
 }
 
 }  // namespace hauberk::guard

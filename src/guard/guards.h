@@ -13,7 +13,8 @@ namespace hauberk::guard {
 // Who asks: an API token of this environment. All refusals look alike to the caller.
 std::unique_ptr<Guard> make_authn();
 
-// May they: a grant for the operation on the deployment. Inference needs "infer", questions about a model "infer" or "read".
+// May they: a grant for the operation on the deployment. Inference needs "infer", questions about a model "infer" or
+// "read".
 std::unique_ptr<Guard> make_authz();
 
 struct RateLimitConfig {

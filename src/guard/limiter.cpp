@@ -29,7 +29,9 @@ struct Limiter::Impl {
   std::array<Shard, shards> table;
 };
 
-Limiter::Limiter(std::size_t max_keys) : impl_(std::make_unique<Impl>()) { impl_->keys_per_shard = std::max<std::size_t>(1, max_keys / shards); }
+Limiter::Limiter(std::size_t max_keys) : impl_(std::make_unique<Impl>()) {
+  impl_->keys_per_shard = std::max<std::size_t>(1, max_keys / shards);
+}
 Limiter::~Limiter() = default;
 
 Admission Limiter::admit(std::string_view key, const Rate& rate, Tick now) {
@@ -45,8 +47,11 @@ Admission Limiter::admit(std::string_view key, const Rate& rate, Tick now) {
     state = &found->second;
   } else {
     // A key whose bucket is full again is as good as one never seen.
-    if (shard.full_again_at.size() >= impl_->keys_per_shard) std::erase_if(shard.full_again_at, [&](const auto& entry) { return entry.second <= time; });
-    state = shard.full_again_at.size() < impl_->keys_per_shard ? &shard.full_again_at.emplace(std::string(key), 0).first->second : &shard.overflow;
+    if (shard.full_again_at.size() >= impl_->keys_per_shard)
+      std::erase_if(shard.full_again_at, [&](const auto& entry) { return entry.second <= time; });
+    state = shard.full_again_at.size() < impl_->keys_per_shard
+                ? &shard.full_again_at.emplace(std::string(key), 0).first->second
+                : &shard.overflow;
   }
 
   const std::int64_t next = std::max(*state, time) + interval;

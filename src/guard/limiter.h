@@ -1,7 +1,7 @@
-// Limiter: the Generic Cell Rate Algorithm (ITU-T I.371; virtual scheduling) for many keys. One number a key: the time at
-// which its bucket would be full again. Denied requests cost nothing. Keys that are idle carry no state and make room; a
-// table that is full of busy keys counts new ones together, so that inventing keys buys nobody anything.
-// Thread safety: any thread; exact across all of them. Cost: one lock of 64, one lookup. Memory: bounded by `max_keys`.
+// Limiter: the Generic Cell Rate Algorithm (ITU-T I.371; virtual scheduling) for many keys. One number a key: the time
+// at which its bucket would be full again. Denied requests cost nothing. Keys that are idle carry no state and make
+// room; a table that is full of busy keys counts new ones together, so that inventing keys buys nobody anything. Thread
+// safety: any thread; exact across all of them. Cost: one lock of 64, one lookup. Memory: bounded by `max_keys`.
 #pragma once
 
 #include <cstdint>

@@ -44,7 +44,8 @@ TEST(Limiter, agrees_with_a_leaky_bucket_told_slowly) {
   SeededRandom random(11);
   for (int round = 0; round < 50; ++round) {
     Limiter limiter;
-    const Rate rate{.interval = Duration(1 + random.number() % 1000), .burst = static_cast<std::uint32_t>(1 + random.number() % 8)};
+    const Rate rate{.interval = Duration(1 + random.number() % 1000),
+                    .burst = static_cast<std::uint32_t>(1 + random.number() % 8)};
     std::int64_t now = 1'000'000, level = 0, since = now;  // level in units of time
     for (int i = 0; i < 500; ++i) {
       now += static_cast<std::int64_t>(random.number() % 1500);

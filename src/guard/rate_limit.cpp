@@ -32,7 +32,8 @@ class RateLimit final : public Guard {
     auto answer = admission.allowed ? pass(rate_limit_name) : throttle(admission);
     answer.headers.reserve(5);
     answer.headers.emplace_back("RateLimit-Policy", policy_);
-    answer.headers.emplace_back("RateLimit", fmt::format("\"default\";r={};t={}", admission.remaining, whole_seconds(admission.reset_after)));
+    answer.headers.emplace_back(
+        "RateLimit", fmt::format("\"default\";r={};t={}", admission.remaining, whole_seconds(admission.reset_after)));
     answer.headers.emplace_back("x-ratelimit-limit-requests", limit_text_);
     answer.headers.emplace_back("x-ratelimit-remaining-requests", std::to_string(admission.remaining));
     answer.headers.emplace_back("x-ratelimit-reset-requests", fmt::format("{}s", whole_seconds(admission.reset_after)));
@@ -41,7 +42,9 @@ class RateLimit final : public Guard {
 
  private:
   Answer throttle(const Admission& admission) const {
-    Answer answer = block(rate_limit_name, Errc::exhausted, "rate", fmt::format("too many requests: {} a minute are allowed; try again in {} s", config_.per_minute, whole_seconds(admission.retry_after)));
+    Answer answer = block(rate_limit_name, Errc::exhausted, "rate",
+                          fmt::format("too many requests: {} a minute are allowed; try again in {} s",
+                                      config_.per_minute, whole_seconds(admission.retry_after)));
     answer.verdict.action = VerdictAction::throttle;
     answer.verdict.retry_after = admission.retry_after;
     return answer;
@@ -64,6 +67,8 @@ const Fields<RateLimitConfig>& RateLimitConfig::fields() {
   return list;
 }
 
-std::unique_ptr<Guard> make_rate_limit(const RateLimitConfig& config, std::shared_ptr<Limiter> limiter) { return std::make_unique<RateLimit>(config, std::move(limiter)); }
+std::unique_ptr<Guard> make_rate_limit(const RateLimitConfig& config, std::shared_ptr<Limiter> limiter) {
+  return std::make_unique<RateLimit>(config, std::move(limiter));
+}
 
 }  // namespace hauberk::guard

@@ -13,15 +13,22 @@ MutableBytes writable(char* at, std::size_t size) { return {reinterpret_cast<std
 }  // namespace
 
 MessageReader::MessageReader(Socket& socket, const HttpLimits& limits)
-    : socket_(socket), limits_(limits), capacity_(limits.head_bytes + read_size), buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
+    : socket_(socket),
+      limits_(limits),
+      capacity_(limits.head_bytes + read_size),
+      buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
 
-Task<HeadRead> MessageReader::request_head(HttpHead& head, HttpFault& fault, Tick idle_deadline, Duration head_timeout) {
+Task<HeadRead> MessageReader::request_head(HttpHead& head, HttpFault& fault, Tick idle_deadline,
+                                           Duration head_timeout) {
   return this->head(true, head, fault, idle_deadline, head_timeout);
 }
 
-Task<HeadRead> MessageReader::response_head(HttpHead& head, HttpFault& fault, Tick deadline) { return this->head(false, head, fault, deadline, Duration::max()); }
+Task<HeadRead> MessageReader::response_head(HttpHead& head, HttpFault& fault, Tick deadline) {
+  return this->head(false, head, fault, deadline, Duration::max());
+}
 
-Task<HeadRead> MessageReader::head(bool request, HttpHead& head, HttpFault& fault, Tick idle_deadline, Duration head_timeout) {
+Task<HeadRead> MessageReader::head(bool request, HttpHead& head, HttpFault& fault, Tick idle_deadline,
+                                   Duration head_timeout) {
   // What came behind the last message moves to the front.
   std::memmove(buffer_.get(), buffer_.get() + at_, end_ - at_);
   end_ -= at_;
@@ -34,12 +41,15 @@ Task<HeadRead> MessageReader::head(bool request, HttpHead& head, HttpFault& faul
       if (!begun && head_timeout != Duration::max()) deadline = socket_.watched().loop().now() + head_timeout;
       begun = true;
       const std::string_view text(buffer_.get(), end_);
-      const auto state = request ? parse_request_head(text, limits_, scanned, head, consumed, fault) : parse_response_head(text, limits_, scanned, head, consumed, fault);
+      const auto state = request ? parse_request_head(text, limits_, scanned, head, consumed, fault)
+                                 : parse_response_head(text, limits_, scanned, head, consumed, fault);
       if (state == ParseState::bad) co_return HeadRead::bad;
       if (state == ParseState::complete) break;
     }
     const auto n = co_await socket_.read(writable(buffer_.get() + end_, capacity_ - end_), deadline);
-    if (!n) co_return n.error().code == Errc::deadline ? (begun ? HeadRead::timed_out : HeadRead::idle) : (begun ? HeadRead::cut : HeadRead::closed);
+    if (!n)
+      co_return n.error().code == Errc::deadline ? (begun ? HeadRead::timed_out : HeadRead::idle)
+                                                 : (begun ? HeadRead::cut : HeadRead::closed);
     if (*n == 0) co_return begun ? HeadRead::cut : HeadRead::closed;
     end_ += *n;
   }
@@ -88,7 +98,8 @@ Task<Result<std::string_view>> MessageReader::body_piece(Tick deadline) {
         body_done_ = chunks_.done();
         break;
       }
-      case Framing::none: break;
+      case Framing::none:
+        break;
     }
     if (!piece.empty()) co_return piece;
   }

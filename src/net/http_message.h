@@ -1,5 +1,5 @@
-// MessageReader: heads and bodies off a socket, one message after the other. Views of a head stay good until the next head
-// is read; a piece of a body until the next piece. Memory: one buffer, as large as the largest head and one read.
+// MessageReader: heads and bodies off a socket, one message after the other. Views of a head stay good until the next
+// head is read; a piece of a body until the next piece. Memory: one buffer, as large as the largest head and one read.
 // One thread. Source: RFC 9112.
 #pragma once
 
@@ -30,7 +30,8 @@ class MessageReader {
   // The next piece of the body whose head was read last; empty at its end. Errors: corrupt (framing), unavailable (cut
   // off), deadline.
   Task<Result<std::string_view>> body_piece(Tick deadline);
-  // All of it. A view into the buffer where it has come already, otherwise into `storage`. Errc::exhausted above `limit`.
+  // All of it. A view into the buffer where it has come already, otherwise into `storage`. Errc::exhausted above
+  // `limit`.
   Task<Result<std::string_view>> whole_body(std::string& storage, std::uint64_t limit, Tick deadline);
   bool body_done() const { return body_done_; }
   bool received_anything() const { return end_ != 0; }

@@ -12,7 +12,8 @@ constexpr std::array<bool, 256> token_table = [] {
   for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'}) table[static_cast<std::uint8_t>(c)] = true;
+  for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'})
+    table[static_cast<std::uint8_t>(c)] = true;
   return table;
 }();
 
@@ -30,9 +31,10 @@ bool is_field_value(std::string_view text) {
 
 bool is_target(std::string_view text) {
   return text.starts_with('/') && std::ranges::all_of(text, [](char c) {
-    const auto u = static_cast<std::uint8_t>(c);
-    return u > 0x20 && u < 0x7f && u != '"' && u != '<' && u != '>' && u != '\\' && u != '^' && u != '`' && u != '{' && u != '|' && u != '}' && u != '#';
-  });
+           const auto u = static_cast<std::uint8_t>(c);
+           return u > 0x20 && u < 0x7f && u != '"' && u != '<' && u != '>' && u != '\\' && u != '^' && u != '`' &&
+                  u != '{' && u != '|' && u != '}' && u != '#';
+         });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -69,7 +71,9 @@ enum class Search { incomplete, found, bad };
 Search find_end(std::string_view buffer, std::size_t& scanned, std::size_t& end) {
   std::size_t at = scanned;
   while (true) {
-    const auto* lf = at < buffer.size() ? static_cast<const char*>(std::memchr(buffer.data() + at, '\n', buffer.size() - at)) : nullptr;
+    const auto* lf = at < buffer.size()
+                         ? static_cast<const char*>(std::memchr(buffer.data() + at, '\n', buffer.size() - at))
+                         : nullptr;
     if (lf == nullptr) {
       scanned = at;
       return Search::incomplete;
@@ -98,7 +102,8 @@ bool parse_headers(std::string_view lines, const HttpLimits& limits, HttpHead& h
     if (head.headers.size() == limits.headers) return fail(fault, 431, "too many headers");
     if (line.front() == ' ' || line.front() == '\t') return fail(fault, 400, "folded header lines are not accepted");
     const auto colon = line.find(':');
-    if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return fail(fault, 400, "a header has no valid name");
+    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
+      return fail(fault, 400, "a header has no valid name");
     const auto value = trimmed(line.substr(colon + 1));
     if (!is_field_value(value)) return fail(fault, 400, "a header holds a control character");
     head.headers.push_back({line.substr(0, colon), value});
@@ -128,11 +133,13 @@ bool read_framing(HttpHead& head, HttpFault& fault) {
         break;
       case 17:
         if (same_name(name, "transfer-encoding")) {
-          if (chunked || !same_name(value, "chunked")) return fail(fault, 501, "the only transfer coding accepted is chunked, once");
+          if (chunked || !same_name(value, "chunked"))
+            return fail(fault, 501, "the only transfer coding accepted is chunked, once");
           chunked = true;
         }
         break;
-      default: break;
+      default:
+        break;
     }
   }
   if (chunked && length) return fail(fault, 400, "Content-Length and Transfer-Encoding exclude each other");
@@ -150,28 +157,37 @@ void reset(HttpHead& head) {
 }
 
 template <class ParseLine>
-ParseState parse_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head, std::size_t& consumed, HttpFault& fault, ParseLine parse_line) {
+ParseState parse_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head,
+                      std::size_t& consumed, HttpFault& fault, ParseLine parse_line) {
   std::size_t end = 0;
   switch (find_end(buffer.substr(0, limits.head_bytes), scanned, end)) {
-    case Search::bad: fault = {400, "a line does not end with CR LF"}; return ParseState::bad;
+    case Search::bad:
+      fault = {400, "a line does not end with CR LF"};
+      return ParseState::bad;
     case Search::incomplete:
       if (buffer.size() < limits.head_bytes) return ParseState::incomplete;
       fault = {431, "the head is too large"};
       return ParseState::bad;
-    case Search::found: break;
+    case Search::found:
+      break;
   }
   reset(head);
   const auto text = buffer.substr(0, end - 2);
   const auto first = text.find("\r\n");
-  if (!parse_line(text.substr(0, first), head, fault) || !parse_headers(text.substr(first + 2), limits, head, fault) || !read_framing(head, fault)) return ParseState::bad;
+  if (!parse_line(text.substr(0, first), head, fault) || !parse_headers(text.substr(first + 2), limits, head, fault) ||
+      !read_framing(head, fault))
+    return ParseState::bad;
   consumed = end;
   return ParseState::complete;
 }
 
 bool parse_version(std::string_view text, HttpHead& head) {
-  if (text == "HTTP/1.1") head.minor_version = 1;
-  else if (text == "HTTP/1.0") head.minor_version = 0;
-  else return false;
+  if (text == "HTTP/1.1")
+    head.minor_version = 1;
+  else if (text == "HTTP/1.0")
+    head.minor_version = 0;
+  else
+    return false;
   return true;
 }
 
@@ -181,19 +197,24 @@ bool parse_request_line(std::string_view line, HttpHead& head, HttpFault& fault)
   if (first == std::string_view::npos || first == last) return fail(fault, 400, "the request line is not valid");
   head.method = line.substr(0, first);
   head.target = line.substr(first + 1, last - first - 1);
-  if (!parse_version(line.substr(last + 1), head)) return fail(fault, line.substr(last + 1).starts_with("HTTP/") ? 505 : 400, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  if (!parse_version(line.substr(last + 1), head))
+    return fail(fault, line.substr(last + 1).starts_with("HTTP/") ? 505 : 400,
+                "only HTTP/1.1 and HTTP/1.0 are spoken here");
   if (head.method.size() > 16 || !is_token(head.method)) return fail(fault, 400, "the method is not valid");
   if (!is_target(head.target)) return fail(fault, 400, "the target must be a path");
   return true;
 }
 
 bool parse_status_line(std::string_view line, HttpHead& head, HttpFault& fault) {
-  if (line.size() < 12 || !parse_version(line.substr(0, 8), head) || line[8] != ' ') return fail(fault, 502, "not an HTTP/1.1 response");
+  if (line.size() < 12 || !parse_version(line.substr(0, 8), head) || line[8] != ' ')
+    return fail(fault, 502, "not an HTTP/1.1 response");
   for (const char c : line.substr(9, 3)) {
     if (c < '0' || c > '9') return fail(fault, 502, "the status is no number");
     head.status = head.status * 10 + (c - '0');
   }
-  if (head.status < 100 || head.status > 599 || (line.size() > 12 && line[12] != ' ') || !is_field_value(line.substr(12))) return fail(fault, 502, "the status line is not valid");
+  if (head.status < 100 || head.status > 599 || (line.size() > 12 && line[12] != ' ') ||
+      !is_field_value(line.substr(12)))
+    return fail(fault, 502, "the status line is not valid");
   return true;
 }
 
@@ -210,10 +231,12 @@ std::string_view HttpHead::find(std::string_view name) const {
 }
 
 std::size_t HttpHead::count(std::string_view name) const {
-  return static_cast<std::size_t>(std::ranges::count_if(headers, [&](const HttpHeader& h) { return same_name(h.name, name); }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(headers, [&](const HttpHeader& h) { return same_name(h.name, name); }));
 }
 
-ParseState parse_request_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head, std::size_t& consumed, HttpFault& fault) {
+ParseState parse_request_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head,
+                              std::size_t& consumed, HttpFault& fault) {
   const auto state = parse_head(buffer, limits, scanned, head, consumed, fault, parse_request_line);
   if (state != ParseState::complete) return state;
   const auto bad = [&](int status, std::string_view reason) {
@@ -229,7 +252,8 @@ ParseState parse_request_head(std::string_view buffer, const HttpLimits& limits,
   return ParseState::complete;
 }
 
-ParseState parse_response_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head, std::size_t& consumed, HttpFault& fault) {
+ParseState parse_response_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head,
+                               std::size_t& consumed, HttpFault& fault) {
   const auto state = parse_head(buffer, limits, scanned, head, consumed, fault, parse_status_line);
   if (state == ParseState::bad) fault.status = 502;
   if (state != ParseState::complete) return state;
@@ -259,7 +283,10 @@ bool ChunkedDecoder::feed(std::string_view& in, std::string_view& content) {
     in.remove_prefix(1);
     switch (state_) {
       case State::size: {
-        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
         if (digit >= 0) {
           if (left_ >> 44 != 0) return false;
           left_ = left_ * 16 + static_cast<std::uint64_t>(digit);
@@ -277,8 +304,10 @@ bool ChunkedDecoder::feed(std::string_view& in, std::string_view& content) {
         break;
       }
       case State::size_extension:
-        if (c == '\r') state_ = State::size_lf;
-        else if (static_cast<std::uint8_t>(c) < 0x20 && c != '\t') return false;
+        if (c == '\r')
+          state_ = State::size_lf;
+        else if (static_cast<std::uint8_t>(c) < 0x20 && c != '\t')
+          return false;
         if (++line_ > longest_size_line) return false;
         break;
       case State::size_lf:
@@ -301,8 +330,10 @@ bool ChunkedDecoder::feed(std::string_view& in, std::string_view& content) {
         ++line_;
         break;
       case State::trailer_line:
-        if (c == '\r') state_ = State::trailer_lf;
-        else if (c == '\n') return false;
+        if (c == '\r')
+          state_ = State::trailer_lf;
+        else if (c == '\n')
+          return false;
         if (++line_ > most_trailer_bytes) return false;
         break;
       case State::trailer_lf:
@@ -314,7 +345,8 @@ bool ChunkedDecoder::feed(std::string_view& in, std::string_view& content) {
         state_ = State::done;
         break;
       case State::data:
-      case State::done: break;
+      case State::done:
+        break;
     }
   }
   return true;

@@ -1,7 +1,8 @@
-// HTTP/1.1 heads and chunked bodies (RFC 9112), read strictly: what two implementations could read differently is refused.
-// Refused: bare LF, obs-fold, white space before a colon, control characters, a second Content-Length or Host, Content-
-// Length beside Transfer-Encoding, any coding but exactly one "chunked", lengths with sign or list, absolute and asterisk
-// targets, too many or too long headers. Views point into the caller's buffer. Pure; no allocation beyond the header list.
+// HTTP/1.1 heads and chunked bodies (RFC 9112), read strictly: what two implementations could read differently is
+// refused. Refused: bare LF, obs-fold, white space before a colon, control characters, a second Content-Length or Host,
+// Content- Length beside Transfer-Encoding, any coding but exactly one "chunked", lengths with sign or list, absolute
+// and asterisk targets, too many or too long headers. Views point into the caller's buffer. Pure; no allocation beyond
+// the header list.
 #pragma once
 
 #include <cstdint>
@@ -56,26 +57,41 @@ enum class ParseState { incomplete, complete, bad };
 
 // Looks for a whole head at the start of `buffer`. `head` is reused: its vector keeps its memory. `consumed` is the
 // number of bytes of the head. `scanned` remembers where the search for its end may go on; start with 0.
-ParseState parse_request_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head, std::size_t& consumed, HttpFault& fault);
+ParseState parse_request_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head,
+                              std::size_t& consumed, HttpFault& fault);
 // The same for a response. `head_request`: the request was HEAD, so there is no body.
-ParseState parse_response_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head, std::size_t& consumed, HttpFault& fault);
+ParseState parse_response_head(std::string_view buffer, const HttpLimits& limits, std::size_t& scanned, HttpHead& head,
+                               std::size_t& consumed, HttpFault& fault);
 
 // Compares two names without regard to ASCII case.
 bool same_name(std::string_view a, std::string_view b);
 
-// Decodes a chunked body piece by piece. Strict: upper limits on the size line and on trailers, which are read and dropped.
+// Decodes a chunked body piece by piece. Strict: upper limits on the size line and on trailers, which are read and
+// dropped.
 class ChunkedDecoder {
  public:
-  // Takes bytes from the front of `in` and tells which of them are content: `content` is a view into `in`. Call again with
-  // the rest until it is empty. False: the framing is broken.
+  // Takes bytes from the front of `in` and tells which of them are content: `content` is a view into `in`. Call again
+  // with the rest until it is empty. False: the framing is broken.
   [[nodiscard]] bool feed(std::string_view& in, std::string_view& content);
   bool done() const { return state_ == State::done; }
 
  private:
-  enum class State { size, size_extension, size_lf, data, data_cr, data_lf, trailer_start, trailer_line, trailer_lf, end_lf, done };
+  enum class State {
+    size,
+    size_extension,
+    size_lf,
+    data,
+    data_cr,
+    data_lf,
+    trailer_start,
+    trailer_line,
+    trailer_lf,
+    end_lf,
+    done
+  };
   State state_ = State::size;
   std::uint64_t left_ = 0;
-  std::size_t line_ = 0;     // bytes of the present size line or of all trailers
+  std::size_t line_ = 0;  // bytes of the present size line or of all trailers
   bool any_digit_ = false;
 };
 

@@ -54,8 +54,10 @@ Watched::Watched(Loop& loop, int fd) : loop_(loop), registration_(std::make_shar
 Watched::~Watched() {
   auto& impl = *loop_.impl_;
   if (impl.walking == this) impl.walking = next_;
-  if (previous_ != nullptr) previous_->next_ = next_;
-  else impl.watched = next_;
+  if (previous_ != nullptr)
+    previous_->next_ = next_;
+  else
+    impl.watched = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
   registration_->owner = nullptr;
   impl.graveyard.push_back(std::move(registration_));
@@ -67,7 +69,8 @@ void Watched::cancel() {
   // Not resumed from here: who cancels may stand on the stack of who waits.
   loop_.post([registration = registration_] {
     for (const bool for_write : {false, true})
-      if (auto* owner = registration->owner; owner != nullptr && owner->side(for_write).waiter) owner->loop_.wake(owner->side(for_write), Wake::cancelled);
+      if (auto* owner = registration->owner; owner != nullptr && owner->side(for_write).waiter)
+        owner->loop_.wake(owner->side(for_write), Wake::cancelled);
   });
 }
 
@@ -101,7 +104,8 @@ Result<std::unique_ptr<Loop>> Loop::create(const Clock& clock) {
   impl->wakeup = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   epoll_event event{.events = EPOLLIN, .data = {.ptr = &impl->wakeup}};
   if (impl->epoll < 0 || impl->wakeup < 0 || ::epoll_ctl(impl->epoll, EPOLL_CTL_ADD, impl->wakeup, &event) != 0)
-    return fail(Errc::exhausted, fmt::format("cannot make an event loop: {}; raise the limit of open files (ulimit -n)", ::strerror(errno)));
+    return fail(Errc::exhausted, fmt::format("cannot make an event loop: {}; raise the limit of open files (ulimit -n)",
+                                             ::strerror(errno)));
   impl->now = clock.tick();
   return std::unique_ptr<Loop>(new Loop(std::move(impl)));
 }
@@ -127,7 +131,8 @@ Status Loop::listen(int fd, std::function<void()> action) {
   impl_->listener = fd;
   impl_->on_connection = std::move(action);
   epoll_event event{.events = EPOLLIN | EPOLLEXCLUSIVE, .data = {.ptr = &impl_->listener}};
-  if (::epoll_ctl(impl_->epoll, EPOLL_CTL_ADD, fd, &event) != 0) return fail(Errc::internal, fmt::format("cannot watch the listening socket: {}", ::strerror(errno)));
+  if (::epoll_ctl(impl_->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+    return fail(Errc::internal, fmt::format("cannot watch the listening socket: {}", ::strerror(errno)));
   return {};
 }
 
@@ -151,8 +156,10 @@ void Loop::check_deadlines() {
     auto* one = walking;
     walking = one->next_;
     // Waking one side may end the object; the other side then has nobody waiting.
-    if (one->read_.waiter && one->read_.deadline <= impl_->now) wake(one->read_, Wake::timed_out);
-    else if (one->write_.waiter && one->write_.deadline <= impl_->now) wake(one->write_, Wake::timed_out);
+    if (one->read_.waiter && one->read_.deadline <= impl_->now)
+      wake(one->read_, Wake::timed_out);
+    else if (one->write_.waiter && one->write_.deadline <= impl_->now)
+      wake(one->write_, Wake::timed_out);
   }
   for (std::size_t i = 0; i < impl_->sleepers.size();) {
     if (impl_->sleepers[i].first > impl_->now) {

@@ -1,7 +1,7 @@
-// Loop: one thread's event loop over epoll, edge-triggered. A Watched descriptor is registered once; a coroutine that must
-// wait for it says until when. Deadlines are checked ten times a second: they bound, they do not measure.
-// Thread safety: all of it belongs to the loop's thread, but post() and stop(), which any thread may call.
-// Cost: no system call for a wait whose event has come already; one epoll_wait for all that come together.
+// Loop: one thread's event loop over epoll, edge-triggered. A Watched descriptor is registered once; a coroutine that
+// must wait for it says until when. Deadlines are checked ten times a second: they bound, they do not measure. Thread
+// safety: all of it belongs to the loop's thread, but post() and stop(), which any thread may call. Cost: no system
+// call for a wait whose event has come already; one epoll_wait for all that come together.
 #pragma once
 
 #include <coroutine>

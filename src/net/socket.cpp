@@ -29,7 +29,8 @@ IoNeed Socket::try_read(MutableBytes out, std::size_t& count) {
 
 IoNeed Socket::try_write(ByteView first, ByteView second, std::size_t& count) {
   if (tls_) return tls_->write(first.empty() ? second : first, count);
-  iovec parts[2] = {{const_cast<std::uint8_t*>(first.data()), first.size()}, {const_cast<std::uint8_t*>(second.data()), second.size()}};
+  iovec parts[2] = {{const_cast<std::uint8_t*>(first.data()), first.size()},
+                    {const_cast<std::uint8_t*>(second.data()), second.size()}};
   msghdr message{};
   message.msg_iov = first.empty() ? parts + 1 : parts;
   message.msg_iovlen = first.empty() || second.empty() ? 1 : 2;
@@ -104,8 +105,11 @@ Result<int> listen_on(const std::string& host, std::uint16_t port) {
   const int e = errno;
   if (fd >= 0) ::close(fd);
   const auto place = fmt::format("{}:{}", host, port);
-  if (e == EADDRINUSE) return fail(Errc::unavailable, fmt::format("the address {} is in use by another program; stop it or choose another port", place));
-  if (e == EACCES) return fail(Errc::denied, fmt::format("no permission to listen on {}; ports below 1024 need a privilege", place));
+  if (e == EADDRINUSE)
+    return fail(Errc::unavailable,
+                fmt::format("the address {} is in use by another program; stop it or choose another port", place));
+  if (e == EACCES)
+    return fail(Errc::denied, fmt::format("no permission to listen on {}; ports below 1024 need a privilege", place));
   return fail(Errc::unavailable, fmt::format("cannot listen on {}: {}", place, ::strerror(e)));
 }
 
@@ -113,7 +117,8 @@ std::uint16_t local_port(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(address).sin6_port : reinterpret_cast<sockaddr_in&>(address).sin_port);
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(address).sin6_port
+                                             : reinterpret_cast<sockaddr_in&>(address).sin_port);
 }
 
 int accept_one(int listener, std::string& peer) {
@@ -124,8 +129,10 @@ int accept_one(int listener, std::string& peer) {
   const int yes = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET6) ::inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6&>(address).sin6_addr, text, sizeof text);
-  else ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(address).sin_addr, text, sizeof text);
+  if (address.ss_family == AF_INET6)
+    ::inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6&>(address).sin6_addr, text, sizeof text);
+  else
+    ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(address).sin_addr, text, sizeof text);
   peer = text;
   return fd;
 }
@@ -136,7 +143,8 @@ Result<std::vector<Address>> resolve_host(const std::string& host, std::uint16_t
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* list = nullptr;
   const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
-  if (error != 0 || list == nullptr) return fail(Errc::unavailable, fmt::format("the host '{}' is not known: {}", host, ::gai_strerror(error)));
+  if (error != 0 || list == nullptr)
+    return fail(Errc::unavailable, fmt::format("the host '{}' is not known: {}", host, ::gai_strerror(error)));
   std::vector<Address> addresses;
   for (const auto* one = list; one != nullptr; one = one->ai_next) {
     auto& address = addresses.emplace_back();
@@ -156,14 +164,16 @@ Task<Result<std::unique_ptr<Socket>>> connect_to(Loop& loop, const Address& addr
   const int result = ::connect(fd, raw, address.size);
   const int e = errno;
   auto socket = std::make_unique<Socket>(loop, fd, nullptr);
-  if (result != 0 && e != EINPROGRESS) co_return fail(Errc::unavailable, fmt::format("cannot connect: {}", ::strerror(e)));
+  if (result != 0 && e != EINPROGRESS)
+    co_return fail(Errc::unavailable, fmt::format("cannot connect: {}", ::strerror(e)));
   if (result != 0) {
     const auto wake = co_await socket->watched().writable(deadline);
     if (wake == Wake::timed_out) co_return fail(Errc::deadline, "cannot connect in time");
     if (wake == Wake::cancelled) co_return fail(Errc::unavailable, "the connection was given up");
     int error = 0;
     socklen_t size = sizeof error;
-    if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) co_return fail(Errc::unavailable, fmt::format("cannot connect: {}", ::strerror(error)));
+    if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0)
+      co_return fail(Errc::unavailable, fmt::format("cannot connect: {}", ::strerror(error)));
   }
   co_return socket;
 }

@@ -1,5 +1,5 @@
-// Socket: a TCP connection, plain or under TLS, whose reads and writes are awaited with a deadline. Reads and writes that
-// can go on at once cost one system call and no coroutine. One thread; one reader or writer at a time.
+// Socket: a TCP connection, plain or under TLS, whose reads and writes are awaited with a deadline. Reads and writes
+// that can go on at once cost one system call and no coroutine. One thread; one reader or writer at a time.
 #pragma once
 
 #include <array>

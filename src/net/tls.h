@@ -1,6 +1,6 @@
-// TLS 1.2 and 1.3 by OpenSSL. A TlsServer holds certificate and key, a TlsClient the trust store; both are immutable and
-// shared by connections of any worker, so that a reload is a new object. TlsSession is one connection's state over a
-// socket that does not block. Errors say which file and what to do. Thread safety: contexts any thread, sessions one.
+// TLS 1.2 and 1.3 by OpenSSL. A TlsServer holds certificate and key, a TlsClient the trust store; both are immutable
+// and shared by connections of any worker, so that a reload is a new object. TlsSession is one connection's state over
+// a socket that does not block. Errors say which file and what to do. Thread safety: contexts any thread, sessions one.
 #pragma once
 
 #include <memory>

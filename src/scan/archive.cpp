@@ -16,7 +16,8 @@ constexpr std::uint64_t code_limit = 16u << 20;
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return out;
 }
 
@@ -24,14 +25,22 @@ enum class ZipKind { torch, torchscript, torch_package, npz, keras, skops, archi
 
 std::string_view name_of(ZipKind kind) {
   switch (kind) {
-    case ZipKind::torch: return "torch-zip";
-    case ZipKind::torchscript: return "torchscript";
-    case ZipKind::torch_package: return "torch-package";
-    case ZipKind::npz: return "npz";
-    case ZipKind::keras: return "keras";
-    case ZipKind::skops: return "skops";
-    case ZipKind::archive_of_torchserve: return "torchserve-mar";
-    case ZipKind::plain: return "zip";
+    case ZipKind::torch:
+      return "torch-zip";
+    case ZipKind::torchscript:
+      return "torchscript";
+    case ZipKind::torch_package:
+      return "torch-package";
+    case ZipKind::npz:
+      return "npz";
+    case ZipKind::keras:
+      return "keras";
+    case ZipKind::skops:
+      return "skops";
+    case ZipKind::archive_of_torchserve:
+      return "torchserve-mar";
+    case ZipKind::plain:
+      return "zip";
   }
   return "zip";
 }
@@ -39,23 +48,34 @@ std::string_view name_of(ZipKind kind) {
 // The part behind the top folder, in lower case: PyTorch's reader does not care about case.
 std::string inner_name(const ZipMember& member) {
   const auto slash = member.name.find('/');
-  return lower(slash == std::string::npos ? std::string_view(member.name) : std::string_view(member.name).substr(slash + 1));
+  return lower(slash == std::string::npos ? std::string_view(member.name)
+                                          : std::string_view(member.name).substr(slash + 1));
 }
 
 ZipKind kind_of(const std::vector<ZipMember>& members) {
-  const auto any_inner = [&](auto&& test) { return std::any_of(members.begin(), members.end(), [&](const ZipMember& m) { return test(inner_name(m)); }); };
-  const auto any_whole = [&](std::string_view name) { return std::any_of(members.begin(), members.end(), [&](const ZipMember& m) { return m.name == name; }); };
+  const auto any_inner = [&](auto&& test) {
+    return std::any_of(members.begin(), members.end(), [&](const ZipMember& m) { return test(inner_name(m)); });
+  };
+  const auto any_whole = [&](std::string_view name) {
+    return std::any_of(members.begin(), members.end(), [&](const ZipMember& m) { return m.name == name; });
+  };
   if (any_inner([](const std::string& n) { return n == ".data/extern_modules"; })) return ZipKind::torch_package;
-  if (any_inner([](const std::string& n) { return n == "constants.pkl" || n.starts_with("code/"); })) return ZipKind::torchscript;
+  if (any_inner([](const std::string& n) { return n == "constants.pkl" || n.starts_with("code/"); }))
+    return ZipKind::torchscript;
   if (any_inner([](const std::string& n) { return n == "data.pkl"; })) return ZipKind::torch;
   if (any_whole("config.json") && (any_whole("metadata.json") || any_whole("model.weights.h5"))) return ZipKind::keras;
   if (any_whole("schema.json")) return ZipKind::skops;
-  if (std::any_of(members.begin(), members.end(), [](const ZipMember& m) { return m.name.starts_with("MAR-INF/"); })) return ZipKind::archive_of_torchserve;
-  if (!members.empty() && std::all_of(members.begin(), members.end(), [](const ZipMember& m) { return m.name.ends_with(".npy"); })) return ZipKind::npz;
+  if (std::any_of(members.begin(), members.end(), [](const ZipMember& m) { return m.name.starts_with("MAR-INF/"); }))
+    return ZipKind::archive_of_torchserve;
+  if (!members.empty() &&
+      std::all_of(members.begin(), members.end(), [](const ZipMember& m) { return m.name.ends_with(".npy"); }))
+    return ZipKind::npz;
   return ZipKind::plain;
 }
 
-bool is_torch(ZipKind kind) { return kind == ZipKind::torch || kind == ZipKind::torchscript || kind == ZipKind::torch_package; }
+bool is_torch(ZipKind kind) {
+  return kind == ZipKind::torch || kind == ZipKind::torchscript || kind == ZipKind::torch_package;
+}
 
 // Raw storages: "data/12", "constants/0", "tensors/3"; PyTorch reads them as numbers and nothing else.
 bool is_storage(std::string_view inner) {
@@ -76,7 +96,8 @@ class ZipInspector {
     const auto members = read_zip(data_, inspection_);
     kind_ = kind_of(members);
     if (kind_ == ZipKind::torch_package)
-      inspection_.find("torch.package-code", Severity::high, 0, "a torch.package archive: loading it imports the Python code that it brings along");
+      inspection_.find("torch.package-code", Severity::high, 0,
+                       "a torch.package archive: loading it imports the Python code that it brings along");
     for (const auto& member : members) {
       if (inspection_.out_of_budget()) break;
       if (member.name.ends_with('/') && member.compressed == 0) continue;
@@ -84,9 +105,13 @@ class ZipInspector {
       inspect_member(member);
     }
     if (kind_ == ZipKind::keras || kind_ == ZipKind::skops || kind_ == ZipKind::archive_of_torchserve)
-      inspection_.inconclusive("scan.unsupported", "archives of the kind " + std::string(name_of(kind_)) + " are not understood yet");
+      inspection_.inconclusive("scan.unsupported",
+                               "archives of the kind " + std::string(name_of(kind_)) + " are not understood yet");
     else if (unknown_ != 0 && kind_ == ZipKind::plain)
-      inspection_.inconclusive("scan.unsupported", std::to_string(unknown_) + " members are of formats that are not understood, first of them " + printable(first_unknown_));
+      inspection_.inconclusive("scan.unsupported",
+                               std::to_string(unknown_) +
+                                   " members are of formats that are not understood, first of them " +
+                                   printable(first_unknown_));
     return std::string(name_of(kind_));
   }
 
@@ -111,11 +136,14 @@ class ZipInspector {
       inspect_plain(member, raw, inside);
       return;
     }
-    if (method != 8) return inside.inconclusive("scan.unsupported", "compression method " + std::to_string(method) + " is not understood");
+    if (method != 8)
+      return inside.inconclusive("scan.unsupported",
+                                 "compression method " + std::to_string(method) + " is not understood");
     auto unpacked = DecompressingReader::open(raw, Compression::deflate, member.size, inside.budget());
     if (!unpacked) return inside.failed(unpacked.error(), "zip.malformed", member.header);
     std::uint8_t first = 0;
-    if (const auto got = (*unpacked)->read_at(0, {&first, 1}); !got) return inside.failed(got.error(), "zip.malformed", member.header);
+    if (const auto got = (*unpacked)->read_at(0, {&first, 1}); !got)
+      return inside.failed(got.error(), "zip.malformed", member.header);
     inspect_plain(member, **unpacked, inside);
   }
 
@@ -128,10 +156,12 @@ class ZipInspector {
       const PickleContext context{.storages_outside = true, .torchscript_types = kind_ != ZipKind::torch};
       const auto outcome = inspect_pickle(content, inside, context);
       if (outcome.end == PickleEnd::stopped && outcome.next < content.size())
-        inside.find("pickle.trailing-bytes", Severity::low, outcome.next, std::to_string(content.size() - outcome.next) + " bytes follow the pickle");
+        inside.find("pickle.trailing-bytes", Severity::low, outcome.next,
+                    std::to_string(content.size() - outcome.next) + " bytes follow the pickle");
       return;
     }
-    const bool passive = format == Format::empty || format == Format::unknown || format == Format::text || format == Format::json;
+    const bool passive =
+        format == Format::empty || format == Format::unknown || format == Format::text || format == Format::json;
     if (!passive) {
       inspect_any(content, inside);
     } else if (is_torch(kind_) && (inner == "data.pkl" || inner == "constants.pkl")) {
@@ -144,7 +174,9 @@ class ZipInspector {
   void check_sum(const ZipMember& member, Reader& content, Inspection& inside) {
     const auto bytes = read_part(content, 0, content.size(), checksum_limit);
     if (!bytes) return inside.failed(bytes.error(), "zip.malformed", member.header);
-    if (crc32(*bytes) != member.crc) inside.find("zip.checksum", Severity::medium, member.header, "the content does not match its checksum; some loaders do not mind");
+    if (crc32(*bytes) != member.crc)
+      inside.find("zip.checksum", Severity::medium, member.header,
+                  "the content does not match its checksum; some loaders do not mind");
   }
 
   // TorchScript is a small language; these are the ways in which it reaches files and foreign native code.
@@ -152,15 +184,22 @@ class ZipInspector {
     const auto bytes = read_part(content, 0, content.size(), code_limit);
     if (!bytes) return inside.failed(bytes.error(), "zip.malformed", 0);
     const std::string_view code = as_text(*bytes);
-    for (const std::string_view call : {"torch.from_file(", "torch.save(", "aten.from_file(", "aten.save(", "torch.load("})
+    for (const std::string_view call :
+         {"torch.from_file(", "torch.save(", "aten.from_file(", "aten.save(", "torch.load("})
       if (const auto at = code.find(call); at != std::string_view::npos)
-        inside.find("torch.script-file-access", Severity::critical, at, "the model's code would read or write files: " + std::string(call) + "...)");
-    static constexpr std::string_view known[] = {"prim", "aten", "quantized", "torchvision", "torchaudio", "inductor", "prims", "prepacked", "xnnpack", "onednn", "mkldnn", "static_runtime", "fb", "sparse", "rnn"};
+        inside.find("torch.script-file-access", Severity::critical, at,
+                    "the model's code would read or write files: " + std::string(call) + "...)");
+    static constexpr std::string_view known[] = {"prim",     "aten",           "quantized", "torchvision", "torchaudio",
+                                                 "inductor", "prims",          "prepacked", "xnnpack",     "onednn",
+                                                 "mkldnn",   "static_runtime", "fb",        "sparse",      "rnn"};
     for (auto at = code.find("ops."); at != std::string_view::npos; at = code.find("ops.", at + 4)) {
-      if (at != 0 && (std::isalnum(static_cast<unsigned char>(code[at - 1])) || code[at - 1] == '_' || code[at - 1] == '.')) continue;
+      if (at != 0 &&
+          (std::isalnum(static_cast<unsigned char>(code[at - 1])) || code[at - 1] == '_' || code[at - 1] == '.'))
+        continue;
       const auto space = code.substr(at + 4, code.find('.', at + 4) - at - 4);
       if (space.size() > 64 || std::find(std::begin(known), std::end(known), space) != std::end(known)) continue;
-      inside.find("torch.script-custom-operator", Severity::medium, at, "the model's code calls an operator of a native library of its own: ops." + printable(space, 40));
+      inside.find("torch.script-custom-operator", Severity::medium, at,
+                  "the model's code calls an operator of a native library of its own: ops." + printable(space, 40));
       break;
     }
   }
@@ -230,29 +269,40 @@ std::string inspect_tar(Reader& data, Inspection& inspection) {
     } else if (type == '1' || type == '2') {
       const std::string target = text_field(h.subspan(157, 100));
       const bool leads_out = target.starts_with('/') || ("/" + target + "/").find("/../") != std::string::npos;
-      inspection.find("tar.link", leads_out ? Severity::critical : Severity::medium, at, leads_out ? "a link that leads out of the folder it is unpacked into" : "the archive holds a link", {}, printable(name));
+      inspection.find(
+          "tar.link", leads_out ? Severity::critical : Severity::medium, at,
+          leads_out ? "a link that leads out of the folder it is unpacked into" : "the archive holds a link", {},
+          printable(name));
     } else if (type == '0' || type == '\0' || type == '7') {
       if (name.starts_with('/') || ("/" + name + "/").find("/../") != std::string::npos)
-        inspection.find("tar.unsafe-path", Severity::critical, at, "the member's name leads out of the folder it is unpacked into", {}, printable(name));
+        inspection.find("tar.unsafe-path", Severity::critical, at,
+                        "the member's name leads out of the folder it is unpacked into", {}, printable(name));
       sys_info = sys_info || name == "sys_info";
       pickle = pickle || name == "pickle";
       storages = storages || name == "storages";
       Inspection inside = inspection.child(name);
       const auto format = identify(content, inspection.budget());
       const bool raw_storage = name == "storages" || name == "tensors";
-      if (format == Format::pickle && raw_storage) inspect_pickle_file(content, inside);
-      else if (format == Format::unknown || format == Format::text || format == Format::json || format == Format::xml) ++unknown;
-      else if (format != Format::empty) inspect_any(content, inside);
+      if (format == Format::pickle && raw_storage)
+        inspect_pickle_file(content, inside);
+      else if (format == Format::unknown || format == Format::text || format == Format::json || format == Format::xml)
+        ++unknown;
+      else if (format != Format::empty)
+        inspect_any(content, inside);
     } else if (type != 'x' && type != 'g' && type != '5' && type != 'K') {
-      inspection.find("tar.link", Severity::medium, at, "the archive holds a device or another special file", {}, printable(name));
+      inspection.find("tar.link", Severity::medium, at, "the archive holds a device or another special file", {},
+                      printable(name));
     }
     at += 512 + (*size + 511) / 512 * 512;
   }
   if (sys_info && pickle && storages) {
-    inspection.find("torch.tar-format", Severity::medium, 0, "PyTorch's oldest form, for which the protection of weights_only can be bypassed (CVE-2025-32434)");
+    inspection.find("torch.tar-format", Severity::medium, 0,
+                    "PyTorch's oldest form, for which the protection of weights_only can be bypassed (CVE-2025-32434)");
     return "torch-tar";
   }
-  if (unknown != 0) inspection.inconclusive("scan.unsupported", std::to_string(unknown) + " members of the tar file are of formats that are not understood");
+  if (unknown != 0)
+    inspection.inconclusive("scan.unsupported", std::to_string(unknown) +
+                                                    " members of the tar file are of formats that are not understood");
   return "tar";
 }
 
@@ -263,11 +313,13 @@ std::string inspect_compressed(Reader& data, Inspection& inspection, Compression
     return std::string(name);
   }
   // Loaders unpack as they load: what stands before the damage would take effect.
-  if ((*unpacked)->damaged()) inspection.malformed("compressed.malformed", (*unpacked)->consumed(), "the compressed data is damaged or cut off");
+  if ((*unpacked)->damaged())
+    inspection.malformed("compressed.malformed", (*unpacked)->consumed(), "the compressed data is damaged or cut off");
   Inspection inside = inspection.child("content");
   const std::string format = inspect_any(**unpacked, inside);
   if ((*unpacked)->consumed() < data.size())
-    inspection.find("compressed.trailing-bytes", Severity::low, (*unpacked)->consumed(), "bytes follow the compressed data");
+    inspection.find("compressed.trailing-bytes", Severity::low, (*unpacked)->consumed(),
+                    "bytes follow the compressed data");
   return std::string(name) + "+" + format;
 }
 
@@ -281,8 +333,14 @@ std::string inspect_joblib_old(Reader& data, Inspection& inspection) {
 
 void inspect_trailing(Reader& rest, Inspection& inspection) {
   switch (identify(rest, inspection.budget())) {
-    case Format::empty: case Format::unknown: case Format::text: case Format::json: case Format::xml: return;
-    default: break;
+    case Format::empty:
+    case Format::unknown:
+    case Format::text:
+    case Format::json:
+    case Format::xml:
+      return;
+    default:
+      break;
   }
   inspect_any(rest, inspection);
 }

@@ -37,7 +37,7 @@ struct Member {
   std::string name, content;
   std::uint16_t method = 0, flags = 0;
   bool listed = true;
-  std::string listed_name = {};         // if the directory gives another one
+  std::string listed_name = {};  // if the directory gives another one
   int listed_method = -1;
   std::uint32_t mode = 0;
   std::uint32_t crc_error = 0;
@@ -100,12 +100,17 @@ bool has(const Report& report, std::string_view rule) {
 
 std::string described_entries(const Report& report) {
   std::string text = std::string(name(report.verdict)) + " " + report.format;
-  for (const auto& finding : report.findings) text += "\n  " + finding.rule + " " + finding.where.text() + ": " + finding.message;
+  for (const auto& finding : report.findings)
+    text += "\n  " + finding.rule + " " + finding.where.text() + ": " + finding.message;
   return text;
 }
 
 TEST(Zip, an_ordinary_torch_archive_is_clean) {
-  const auto report = scanned(zip({{"m/data.pkl", harmless}, {"m/version", "3\n"}, {"m/data/0", "\x80\x02" "cos\nsystem\n."}}));
+  const auto report = scanned(zip({{"m/data.pkl", harmless},
+                                   {"m/version", "3\n"},
+                                   {"m/data/0",
+                                    "\x80\x02"
+                                    "cos\nsystem\n."}}));
   EXPECT_EQ(report.verdict, ScanVerdict::clean) << described_entries(report);
   EXPECT_EQ(report.format, "torch-zip");
 }
@@ -120,7 +125,8 @@ TEST(Zip, names_the_member_and_the_offset_in_it) {
 
 TEST(Zip, sees_both_of_two_members_with_one_name) {
   for (const bool first : {true, false}) {
-    const auto report = scanned(zip({{"m/data.pkl", first ? harmful : harmless}, {"m/data.pkl", first ? harmless : harmful}, {"m/version", "3"}}));
+    const auto report = scanned(zip(
+        {{"m/data.pkl", first ? harmful : harmless}, {"m/data.pkl", first ? harmless : harmful}, {"m/version", "3"}}));
     EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);
     EXPECT_TRUE(has(report, "zip.duplicate-name"));
   }
@@ -129,7 +135,8 @@ TEST(Zip, sees_both_of_two_members_with_one_name) {
 }
 
 TEST(Zip, sees_a_member_that_the_directory_hides) {
-  const auto report = scanned(zip({{"m/version", "3"}, {"m/data.pkl", harmful, 0, 0, false}, {"m/byteorder", "little"}}));
+  const auto report =
+      scanned(zip({{"m/version", "3"}, {"m/data.pkl", harmful, 0, 0, false}, {"m/byteorder", "little"}}));
   EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);
   EXPECT_TRUE(has(report, "zip.hidden-entry"));
 }
@@ -173,7 +180,11 @@ TEST(Zip, follows_nested_archives_to_the_limit_and_says_so) {
 }
 
 TEST(Zip, a_bomb_ends_at_the_budget) {
-  const std::string data = zip({{"m/data.pkl", "\x80\x02" "B" + std::string("\xff\xff\xff\x03", 4) + std::string((64u << 20) - 1, 'x') + ".", 8}});
+  const std::string data = zip({{"m/data.pkl",
+                                 "\x80\x02"
+                                 "B" +
+                                     std::string("\xff\xff\xff\x03", 4) + std::string((64u << 20) - 1, 'x') + ".",
+                                 8}});
   const auto report = scanned(data, "m.pt", {.limits = {.bytes_out = 1u << 20}});
   EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << described_entries(report);
   EXPECT_TRUE(has(report, "scan.budget-exhausted"));
@@ -188,22 +199,31 @@ TEST(Zip, what_is_cut_off_is_malformed_and_still_looked_at) {
 
 TEST(Zip, archives_of_other_kinds_are_named_and_inconclusive) {
   EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").format, "keras");
-  EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").verdict, ScanVerdict::inconclusive);
+  EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").verdict,
+            ScanVerdict::inconclusive);
   EXPECT_EQ(scanned(zip({{"schema.json", "{}"}})).verdict, ScanVerdict::inconclusive);
 }
 
 TEST(TorchScript, types_of_its_own_are_fine_and_file_access_is_not) {
-  const std::string types = "\x80\x02" "c__torch__.model\nNet\n)\x81}b.";
-  const auto fine = scanned(zip({{"m/data.pkl", types}, {"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "class Net(Module):\n  def forward(self): return ops.aten.relu(x)\n"}}));
+  const std::string types =
+      "\x80\x02"
+      "c__torch__.model\nNet\n)\x81}b.";
+  const auto fine =
+      scanned(zip({{"m/data.pkl", types},
+                   {"m/constants.pkl", "\x80\x02)."},
+                   {"m/code/__torch__.py", "class Net(Module):\n  def forward(self): return ops.aten.relu(x)\n"}}));
   EXPECT_EQ(fine.verdict, ScanVerdict::clean) << described_entries(fine);
   EXPECT_EQ(fine.format, "torchscript");
-  const auto reads = scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = torch.from_file(\"/etc/passwd\")\n"}}));
+  const auto reads = scanned(
+      zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = torch.from_file(\"/etc/passwd\")\n"}}));
   EXPECT_EQ(reads.verdict, ScanVerdict::malicious) << described_entries(reads);
-  const auto custom = scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = ops.mine.run(y)\n"}}));
+  const auto custom =
+      scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", "x = ops.mine.run(y)\n"}}));
   EXPECT_EQ(custom.verdict, ScanVerdict::review) << described_entries(custom);
 }
 
-std::string tar_member(const std::string& name, const std::string& content, char type = '0', const std::string& target = {}) {
+std::string tar_member(const std::string& name, const std::string& content, char type = '0',
+                       const std::string& target = {}) {
   std::string header(512, '\0');
   header.replace(0, name.size(), name);
   char size[12];
@@ -220,18 +240,22 @@ TEST(Tar, pytorchs_oldest_form_is_for_review_and_its_pickles_are_read) {
   const auto report = scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmless) + rest);
   EXPECT_EQ(report.format, "torch-tar");
   EXPECT_EQ(report.verdict, ScanVerdict::review) << described_entries(report);
-  EXPECT_EQ(scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmful) + rest).verdict, ScanVerdict::malicious);
+  EXPECT_EQ(scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmful) + rest).verdict,
+            ScanVerdict::malicious);
 }
 
 TEST(Tar, links_that_lead_out_are_malicious) {
-  EXPECT_EQ(scanned(tar_member("x", "", '2', "../../etc/passwd") + std::string(1024, '\0')).verdict, ScanVerdict::malicious);
+  EXPECT_EQ(scanned(tar_member("x", "", '2', "../../etc/passwd") + std::string(1024, '\0')).verdict,
+            ScanVerdict::malicious);
   EXPECT_EQ(scanned(tar_member("../x", harmless) + std::string(1024, '\0')).verdict, ScanVerdict::malicious);
 }
 
 TEST(Compressed, content_is_scanned_whatever_the_name) {
   std::string data(compressBound(harmful.size()), '\0');
   uLongf size = data.size();
-  ASSERT_EQ(compress(reinterpret_cast<Bytef*>(data.data()), &size, reinterpret_cast<const Bytef*>(harmful.data()), harmful.size()), Z_OK);
+  ASSERT_EQ(compress(reinterpret_cast<Bytef*>(data.data()), &size, reinterpret_cast<const Bytef*>(harmful.data()),
+                     harmful.size()),
+            Z_OK);
   data.resize(size);
   const auto report = scanned(data, "m.joblib");
   EXPECT_EQ(report.verdict, ScanVerdict::malicious) << described_entries(report);

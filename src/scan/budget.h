@@ -1,6 +1,6 @@
 // Budget: what one file and everything inside it may cost. All inspectors of a scan spend from the same one, so that a
-// small file cannot multiply its cost by nesting. Once a limit is passed the budget stays exhausted and names the limit;
-// whoever finds it exhausted stops, and the verdict becomes inconclusive. One thread.
+// small file cannot multiply its cost by nesting. Once a limit is passed the budget stays exhausted and names the
+// limit; whoever finds it exhausted stops, and the verdict becomes inconclusive. One thread.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,13 @@
 namespace hauberk::scan {
 
 struct ScanLimits {
-  std::uint64_t bytes_out = 8ull << 30;    // bytes out of decompression, all together
-  std::uint64_t ratio = 250;               // bytes out for one byte in, once more than 64 MiB came out
-  std::uint32_t depth = 8;                 // archives and pickles inside each other
-  std::uint64_t entries = 2'000'000;        // members of archives, tensors, nodes' attributes: anything listed
-  std::uint64_t opcodes = 2'000'000'000;   // pickle opcodes
-  std::uint64_t memory = 128u << 20;       // what one pickle's stack, memo and tuples may hold
-  std::size_t findings = 200;              // more are counted, not kept
+  std::uint64_t bytes_out = 8ull << 30;   // bytes out of decompression, all together
+  std::uint64_t ratio = 250;              // bytes out for one byte in, once more than 64 MiB came out
+  std::uint32_t depth = 8;                // archives and pickles inside each other
+  std::uint64_t entries = 2'000'000;      // members of archives, tensors, nodes' attributes: anything listed
+  std::uint64_t opcodes = 2'000'000'000;  // pickle opcodes
+  std::uint64_t memory = 128u << 20;      // what one pickle's stack, memo and tuples may hold
+  std::size_t findings = 200;             // more are counted, not kept
 };
 
 class Budget {
@@ -25,7 +25,9 @@ class Budget {
       : limits_(limits), out_of_time_(std::move(out_of_time)) {}
 
   // False once a limit is passed. They also ask for the time now and then.
-  bool spend_bytes_out(std::uint64_t count) { return spend(bytes_out_, count, limits_.bytes_out, "decompressed bytes"); }
+  bool spend_bytes_out(std::uint64_t count) {
+    return spend(bytes_out_, count, limits_.bytes_out, "decompressed bytes");
+  }
   bool spend_entries(std::uint64_t count = 1) { return spend(entries_, count, limits_.entries, "entries"); }
   bool spend_opcodes(std::uint64_t count) { return spend(opcodes_, count, limits_.opcodes, "pickle opcodes"); }
   bool check_time();

@@ -1,7 +1,7 @@
 // What the functions and classes that a pickle may name can do: the policy of the pickle scanner. The table is data
-// (callables_table.cpp) and follows from what a callable does when it is called, imported or given state, not from where
-// it was seen. Full dotted names are matched exactly; a rule for a module holds for what the module itself defines.
-// What neither list names is unknown, and unknown is never fine. Pure functions, O(log n).
+// (callables_table.cpp) and follows from what a callable does when it is called, imported or given state, not from
+// where it was seen. Full dotted names are matched exactly; a rule for a module holds for what the module itself
+// defines. What neither list names is unknown, and unknown is never fine. Pure functions, O(log n).
 #pragma once
 
 #include <cstdint>
@@ -36,9 +36,10 @@ enum class Check : std::uint8_t {
 };
 
 struct CallableRule {
-  std::string_view pattern;  // "a.b.c"; "a.b.*": all in the module a.b and below; "a.b.#": what looks like a class there
+  std::string_view
+      pattern;  // "a.b.c"; "a.b.*": all in the module a.b and below; "a.b.#": what looks like a class there
   Risk risk;
-  std::string_view effect;   // "would …": completes the sentence of the finding; empty where harmless
+  std::string_view effect;  // "would …": completes the sentence of the finding; empty where harmless
   Check check = Check::none;
 };
 
@@ -47,7 +48,8 @@ struct Judgement {
   std::string_view effect;
   Check check = Check::none;
   bool indirect = false;  // the name reaches through a module or into Python's internals
-  bool in_known_library = false;  // an unknown function of a known library: mentioned, it is data; called, it is unknown
+  bool in_known_library =
+      false;  // an unknown function of a known library: mentioned, it is data; called, it is unknown
 };
 
 std::span<const CallableRule> callable_rules();  // sorted by pattern

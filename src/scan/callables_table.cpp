@@ -1,7 +1,7 @@
-#include "scan/callables.h"
-
 #include <algorithm>
 #include <array>
+
+#include "scan/callables.h"
 
 namespace hauberk::scan {
 namespace {
@@ -97,8 +97,7 @@ constexpr Group groups[] = {
      "bandit.* fickling.* guarddog.* hauberk.* modelaudit.* modelscan.* picklescan.* saferpickle.*"},
     {Risk::code, Check::none, "carry code",
      "builtins.__builtins__ builtins.__main__ cloudpickle.* dill._dill.* dill._objects.* dill.source.*"},
-    {Risk::execution, Check::none, "start other programs",
-     "webbrowser.* xdg.*"},
+    {Risk::execution, Check::none, "start other programs", "webbrowser.* xdg.*"},
     {Risk::access, Check::none, "reach the network",
      "MySQLdb.* SocketServer.* _socket.* _ssl.* aiohttp.* asynchat.* asyncore.* boto.* boto3.* botocore.* "
      "dns.* ftplib.* gcsfs.* gdown.* h2.* http.* httpcore.* httplib.* httpx.* huggingface_hub.* imaplib.* "
@@ -311,20 +310,15 @@ constexpr Group groups[] = {
      "torchaudio.transforms.# torchmetrics.# torchtext.# torchvision.models.# torchvision.ops.# "
      "torchvision.transforms.# tpot.# transformers.# treelib.# treelite.# treeple.# trl.# tslearn.# "
      "ultralytics.# umap.# whisper.# xformers.# xgboost.# yellowbrick.# yolov5.# yolov7.# yolox.#"},
-    {Risk::by_arguments, Check::encoding, "",
-     "_codecs.decode _codecs.encode codecs.decode codecs.encode"},
+    {Risk::by_arguments, Check::encoding, "", "_codecs.decode _codecs.encode codecs.decode codecs.encode"},
     {Risk::by_arguments, Check::partial, "call the function that it wraps",
      "_functools.partial functools.partial functools.partialmethod"},
     {Risk::by_arguments, Check::getter, "",
      "_operator.attrgetter _operator.itemgetter operator.attrgetter operator.itemgetter"},
-    {Risk::by_arguments, Check::attribute, "reach any attribute",
-     "builtins.getattr"},
-    {Risk::by_arguments, Check::nested_pickle, "load another serialised object",
-     "torch.storage._load_from_bytes"},
-    {Risk::by_arguments, Check::dill_type, "carry code",
-     "dill._dill._load_type"},
-    {Risk::by_arguments, Check::type_of, "make a class",
-     "builtins.type"},
+    {Risk::by_arguments, Check::attribute, "reach any attribute", "builtins.getattr"},
+    {Risk::by_arguments, Check::nested_pickle, "load another serialised object", "torch.storage._load_from_bytes"},
+    {Risk::by_arguments, Check::dill_type, "carry code", "dill._dill._load_type"},
+    {Risk::by_arguments, Check::type_of, "make a class", "builtins.type"},
     {Risk::code, Check::none, "carry code or run a program of its own",
      "_thread.* airflow.* anyio.* ast.* autogen.* celery.* click.* contextlib.* curio.* dask.* "
      "dataclasses._create_fn distributed.* dummy_threading.* evaluate.* fsspec.* gevent.* gradio.* greenlet.* "
@@ -350,7 +344,8 @@ std::vector<CallableRule> make_rules() {
       rest = blank == std::string_view::npos ? std::string_view{} : rest.substr(blank + 1);
     }
   }
-  std::sort(rules.begin(), rules.end(), [](const CallableRule& a, const CallableRule& b) { return a.pattern < b.pattern; });
+  std::sort(rules.begin(), rules.end(),
+            [](const CallableRule& a, const CallableRule& b) { return a.pattern < b.pattern; });
   return rules;
 }
 

@@ -21,7 +21,9 @@ std::unexpected<Error> broken() { return fail(Errc::corrupt, "the compressed dat
 class ZlibDecoder final : public Decoder {
  public:
   ZlibDecoder(Reader& in, Compression kind) : in_(in), gzip_(kind == Compression::gzip) {
-    const int window = kind == Compression::deflate ? -MAX_WBITS : kind == Compression::gzip ? MAX_WBITS + 16 : MAX_WBITS;
+    const int window = kind == Compression::deflate ? -MAX_WBITS
+                       : kind == Compression::gzip  ? MAX_WBITS + 16
+                                                    : MAX_WBITS;
     ready_ = inflateInit2(&stream_, window) == Z_OK;
   }
   ~ZlibDecoder() override {
@@ -40,7 +42,8 @@ class ZlibDecoder final : public Decoder {
       in_.advance(available - stream_.avail_in);
       if (status == Z_STREAM_END) {
         // Another member may follow, as in concatenated gzip files.
-        ended_ = !(gzip_ && in_.need(2) && in_.data()[0] == 0x1f && in_.data()[1] == 0x8b && inflateReset(&stream_) == Z_OK);
+        ended_ =
+            !(gzip_ && in_.need(2) && in_.data()[0] == 0x1f && in_.data()[1] == 0x8b && inflateReset(&stream_) == Z_OK);
       } else if (status != Z_OK) {
         if (stream_.avail_out == out.size()) return broken();
         break;  // what came before the damage first
@@ -105,7 +108,8 @@ class BzipDecoder final : public Decoder {
 class LzmaDecoder final : public Decoder {
  public:
   LzmaDecoder(Reader& in, Compression kind) : in_(in) {
-    const auto status = kind == Compression::xz ? lzma_stream_decoder(&stream_, lzma_memory, LZMA_CONCATENATED) : lzma_alone_decoder(&stream_, lzma_memory);
+    const auto status = kind == Compression::xz ? lzma_stream_decoder(&stream_, lzma_memory, LZMA_CONCATENATED)
+                                                : lzma_alone_decoder(&stream_, lzma_memory);
     ready_ = status == LZMA_OK;
   }
   ~LzmaDecoder() override { lzma_end(&stream_); }
@@ -120,9 +124,12 @@ class LzmaDecoder final : public Decoder {
       stream_.avail_in = available;
       const auto status = lzma_code(&stream_, last ? LZMA_FINISH : LZMA_RUN);
       in_.advance(available - stream_.avail_in);
-      if (status == LZMA_STREAM_END) ended_ = true;
-      else if (status == LZMA_MEMLIMIT_ERROR) return fail(Errc::exhausted, "decompressing needs more memory than the scan may use");
-      else if (status != LZMA_OK) return broken();
+      if (status == LZMA_STREAM_END)
+        ended_ = true;
+      else if (status == LZMA_MEMLIMIT_ERROR)
+        return fail(Errc::exhausted, "decompressing needs more memory than the scan may use");
+      else if (status != LZMA_OK)
+        return broken();
     }
     return out.size() - stream_.avail_out;
   }
@@ -137,16 +144,24 @@ class LzmaDecoder final : public Decoder {
 
 std::unique_ptr<Decoder> make_decoder(Reader& in, Compression kind) {
   switch (kind) {
-    case Compression::bzip2: return std::make_unique<BzipDecoder>(in);
-    case Compression::xz: case Compression::lzma: return std::make_unique<LzmaDecoder>(in, kind);
-    case Compression::deflate: case Compression::zlib: case Compression::gzip: break;
+    case Compression::bzip2:
+      return std::make_unique<BzipDecoder>(in);
+    case Compression::xz:
+    case Compression::lzma:
+      return std::make_unique<LzmaDecoder>(in, kind);
+    case Compression::deflate:
+    case Compression::zlib:
+    case Compression::gzip:
+      break;
   }
   return std::make_unique<ZlibDecoder>(in, kind);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<DecompressingReader>> DecompressingReader::open(Reader& compressed, Compression kind, std::optional<std::uint64_t> declared_size, Budget& budget) {
+Result<std::unique_ptr<DecompressingReader>> DecompressingReader::open(Reader& compressed, Compression kind,
+                                                                       std::optional<std::uint64_t> declared_size,
+                                                                       Budget& budget) {
   std::unique_ptr<DecompressingReader> reader(new DecompressingReader(compressed, kind, budget));
   CHECK(reader->restart());
   if (declared_size) {

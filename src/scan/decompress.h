@@ -24,14 +24,16 @@ class Decoder {
 class DecompressingReader final : public Reader {
  public:
   // Without a declared size, the stream is decoded once to its end to learn it; if it breaks off, that is its end.
-  static Result<std::unique_ptr<DecompressingReader>> open(Reader& compressed, Compression kind, std::optional<std::uint64_t> declared_size, Budget& budget);
+  static Result<std::unique_ptr<DecompressingReader>> open(Reader& compressed, Compression kind,
+                                                           std::optional<std::uint64_t> declared_size, Budget& budget);
   std::uint64_t size() const override { return size_; }
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override;
   bool damaged() const { return damaged_; }
   std::uint64_t consumed() const { return decoder_->consumed(); }
 
  private:
-  DecompressingReader(Reader& compressed, Compression kind, Budget& budget) : compressed_(compressed), kind_(kind), budget_(budget) {}
+  DecompressingReader(Reader& compressed, Compression kind, Budget& budget)
+      : compressed_(compressed), kind_(kind), budget_(budget) {}
   Status restart();
   Result<std::size_t> decode_more();
 

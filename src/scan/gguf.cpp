@@ -15,10 +15,12 @@ struct Block {
   std::uint32_t elements, bytes;  // 0 elements: an id that is no longer used
 };
 // By the tensor type's id, 0 to 41.
-constexpr Block blocks[] = {
-    {1, 4}, {1, 2}, {32, 18}, {32, 20}, {0, 0}, {0, 0}, {32, 22}, {32, 24}, {32, 34}, {32, 36}, {256, 84}, {256, 110}, {256, 144}, {256, 176},
-    {256, 210}, {256, 292}, {256, 66}, {256, 74}, {256, 98}, {256, 50}, {32, 18}, {256, 110}, {256, 82}, {256, 136}, {1, 1}, {1, 2}, {1, 4}, {1, 8}, {1, 8},
-    {256, 56}, {1, 2}, {0, 0}, {0, 0}, {0, 0}, {256, 54}, {256, 66}, {0, 0}, {0, 0}, {0, 0}, {32, 17}, {64, 36}, {128, 18}};
+constexpr Block blocks[] = {{1, 4},     {1, 2},     {32, 18},   {32, 20},  {0, 0},     {0, 0},     {32, 22},
+                            {32, 24},   {32, 34},   {32, 36},   {256, 84}, {256, 110}, {256, 144}, {256, 176},
+                            {256, 210}, {256, 292}, {256, 66},  {256, 74}, {256, 98},  {256, 50},  {32, 18},
+                            {256, 110}, {256, 82},  {256, 136}, {1, 1},    {1, 2},     {1, 4},     {1, 8},
+                            {1, 8},     {256, 56},  {1, 2},     {0, 0},    {0, 0},     {0, 0},     {256, 54},
+                            {256, 66},  {0, 0},     {0, 0},     {0, 0},    {32, 17},   {64, 36},   {128, 18}};
 
 constexpr std::array<std::uint8_t, 13> value_sizes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};  // 0: text or array
 
@@ -43,7 +45,8 @@ class GgufWalk {
     if (version_ < 1 || version_ > 3) return bad("a version that does not exist");
     if (!length(tensors) || !length(values)) return bad("the header is cut off");
     // Each value and each tensor takes at least a dozen bytes: larger counts are lies made to overflow.
-    if (tensors > data_.size() / 12 || values > data_.size() / 12) return bad("more tensors or values than the file has room for");
+    if (tensors > data_.size() / 12 || values > data_.size() / 12)
+      return bad("more tensors or values than the file has room for");
     for (std::uint64_t i = 0; i < values; ++i)
       if (!key_value()) return;
     for (std::uint64_t i = 0; i < tensors; ++i)
@@ -81,7 +84,8 @@ class GgufWalk {
     if (!inspection_.budget().spend_entries()) return inspection_.out_of_budget(), false;
     std::string key;
     std::uint64_t type = 0;
-    if (!text(key, 65535) || key.empty() || !number(4, type)) return bad("a key is cut off or longer than any real one"), false;
+    if (!text(key, 65535) || key.empty() || !number(4, type))
+      return bad("a key is cut off or longer than any real one"), false;
     if (!keys_.insert(key).second) return bad("a key occurs twice", key), false;
     if (type == 8) {
       std::string value;
@@ -94,7 +98,8 @@ class GgufWalk {
     std::uint64_t value = 0;
     if (!number(value_sizes[type], value)) return bad("a value is cut off", key), false;
     if (key != "general.alignment") return true;
-    if (type != 4 || !std::has_single_bit(value) || value % 8 != 0 || value > (1u << 30)) return bad("the alignment is no power of two from 8 on", key), false;
+    if (type != 4 || !std::has_single_bit(value) || value % 8 != 0 || value > (1u << 30))
+      return bad("the alignment is no power of two from 8 on", key), false;
     alignment_ = value;
     return true;
   }
@@ -102,9 +107,11 @@ class GgufWalk {
   bool array(const std::string& key, int depth) {
     std::uint64_t type = 0, count = 0, size = 0;
     if (depth > 8) return bad("arrays are nested too deep", key), false;
-    if (!number(4, type) || !length(count) || type >= value_sizes.size() || count > at_.remaining()) return bad("an array is cut off or of no type", key), false;
+    if (!number(4, type) || !length(count) || type >= value_sizes.size() || count > at_.remaining())
+      return bad("an array is cut off or of no type", key), false;
     if (value_sizes[type] != 0) {
-      if (__builtin_mul_overflow(count, std::uint64_t{value_sizes[type]}, &size) || !at_.skip(size)) return bad("an array is cut off", key), false;
+      if (__builtin_mul_overflow(count, std::uint64_t{value_sizes[type]}, &size) || !at_.skip(size))
+        return bad("an array is cut off", key), false;
       return true;
     }
     std::string element;
@@ -121,18 +128,25 @@ class GgufWalk {
 
   // Chat templates are programs of Jinja. These names lead from a template to the interpreter that runs it.
   void check_template(const std::string& key, const std::string& text) {
-    inspection_.note(inspection_.path() + ": holds a chat template (" + printable(key) + "), a program that the server runs for each conversation");
+    inspection_.note(inspection_.path() + ": holds a chat template (" + printable(key) +
+                     "), a program that the server runs for each conversation");
     // Jinja knows the escapes of Python's texts: "\x5f" and "\u005f" are underscores as well.
     std::string plain;
     for (std::size_t i = 0; i < text.size(); ++i) {
       const auto rest = std::string_view(text).substr(i);
-      const std::size_t escape = rest.starts_with("\\x5f") || rest.starts_with("\\x5F") || rest.starts_with("\\137") ? 4 : rest.starts_with("\\u005f") || rest.starts_with("\\u005F") ? 6 : 0;
+      const std::size_t escape = rest.starts_with("\\x5f") || rest.starts_with("\\x5F") || rest.starts_with("\\137") ? 4
+                                 : rest.starts_with("\\u005f") || rest.starts_with("\\u005F")                        ? 6
+                                                                                              : 0;
       plain += escape != 0 ? '_' : text[i];
       if (escape != 0) i += escape - 1;
     }
-    for (const std::string_view name : {"__class__", "__globals__", "__builtins__", "__subclasses__", "__import__", "__mro__", "__init__", "__base__", "__getattribute__", "__dict__"})
+    for (const std::string_view name : {"__class__", "__globals__", "__builtins__", "__subclasses__", "__import__",
+                                        "__mro__", "__init__", "__base__", "__getattribute__", "__dict__"})
       if (plain.find(name) != std::string::npos)
-        return inspection_.find("gguf.template-escape", Severity::critical, at_.position(), "the chat template reaches for " + std::string(name) + ": it would run code on the server", {}, printable(key));
+        return inspection_.find(
+            "gguf.template-escape", Severity::critical, at_.position(),
+            "the chat template reaches for " + std::string(name) + ": it would run code on the server", {},
+            printable(key));
   }
 
   bool tensor() {
@@ -144,17 +158,21 @@ class GgufWalk {
     for (std::uint64_t i = 0; i < dimensions; ++i) {
       std::uint64_t size = 0;
       if (!length(size)) return bad("a tensor's description is cut off", tensor.name), false;
-      if (size > INT64_MAX || __builtin_mul_overflow(elements, size, &elements)) return bad("a tensor's shape overflows", tensor.name), false;
+      if (size > INT64_MAX || __builtin_mul_overflow(elements, size, &elements))
+        return bad("a tensor's shape overflows", tensor.name), false;
       if (i == 0) row = size;
     }
-    if (!number(4, type) || !number(8, tensor.offset)) return bad("a tensor's description is cut off", tensor.name), false;
+    if (!number(4, type) || !number(8, tensor.offset))
+      return bad("a tensor's description is cut off", tensor.name), false;
     if (type >= std::size(blocks) || blocks[type].elements == 0) {
-      inspection_.inconclusive("scan.unsupported", "tensor type " + std::to_string(type) + " is not known: the places of the tensors cannot be checked");
+      inspection_.inconclusive("scan.unsupported", "tensor type " + std::to_string(type) +
+                                                       " is not known: the places of the tensors cannot be checked");
       return false;
     }
     const auto block = blocks[type];
     if (row % block.elements != 0) return bad("a tensor's rows do not fill whole blocks", tensor.name), false;
-    if (__builtin_mul_overflow(elements / block.elements, std::uint64_t{block.bytes}, &tensor.size)) return bad("a tensor's size overflows", tensor.name), false;
+    if (__builtin_mul_overflow(elements / block.elements, std::uint64_t{block.bytes}, &tensor.size))
+      return bad("a tensor's size overflows", tensor.name), false;
     if (tensor.offset % alignment_ != 0) return bad("a tensor's place is not aligned", tensor.name), false;
     if (!names_.insert(tensor.name).second) return bad("two tensors have one name", tensor.name), false;
     tensors_.push_back(std::move(tensor));
@@ -169,12 +187,17 @@ class GgufWalk {
     std::sort(tensors_.begin(), tensors_.end(), [](const Tensor& a, const Tensor& b) { return a.offset < b.offset; });
     std::uint64_t end = 0;
     for (const auto& tensor : tensors_) {
-      if (tensor.offset > room || tensor.size > room - tensor.offset) return bad("a tensor passes the end of the file", tensor.name);
+      if (tensor.offset > room || tensor.size > room - tensor.offset)
+        return bad("a tensor passes the end of the file", tensor.name);
       if (tensor.offset < end) return bad("two tensors overlap", tensor.name);
-      if (tensor.offset - end >= alignment_) inspection_.find("gguf.unused-bytes", Severity::low, start + end, "bytes that belong to no tensor", {}, printable(tensor.name));
+      if (tensor.offset - end >= alignment_)
+        inspection_.find("gguf.unused-bytes", Severity::low, start + end, "bytes that belong to no tensor", {},
+                         printable(tensor.name));
       end = tensor.offset + tensor.size;
     }
-    if (room - end >= alignment_) inspection_.find("gguf.unused-bytes", Severity::low, start + end, std::to_string(room - end) + " bytes follow the last tensor");
+    if (room - end >= alignment_)
+      inspection_.find("gguf.unused-bytes", Severity::low, start + end,
+                       std::to_string(room - end) + " bytes follow the last tensor");
   }
 
   Reader& data_;

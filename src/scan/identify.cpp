@@ -18,13 +18,36 @@ struct Magic {
 
 using namespace std::string_view_literals;
 constexpr Magic magics[] = {
-    {"PK\x03\x04"sv, Format::zip}, {"PK\x05\x06"sv, Format::zip}, {"\x1f\x8b"sv, Format::gzip}, {"\xfd" "7zXZ\0"sv, Format::xz},
-    {"\x5d\0\0"sv, Format::lzma}, {"\x28\xb5\x2f\xfd"sv, Format::zstd}, {"\x04\x22\x4d\x18"sv, Format::lz4}, {"ZF0x"sv, Format::joblib_old},
-    {"7z\xbc\xaf\x27\x1c"sv, Format::seven_zip}, {"Rar!\x1a\x07"sv, Format::rar}, {"\x93NUMPY"sv, Format::npy}, {"GGUF"sv, Format::gguf},
-    {"lmgg"sv, Format::ggml}, {"fmgg"sv, Format::ggml}, {"tjgg"sv, Format::ggml}, {"algg"sv, Format::ggml},
-    {"ptrt"sv, Format::tensorrt}, {"CBM1"sv, Format::catboost}, {"MZqFpD='"sv, Format::llamafile}, {"\x7f" "ELF"sv, Format::elf},
-    {"\xfe\xed\xfa\xce"sv, Format::mach_o}, {"\xfe\xed\xfa\xcf"sv, Format::mach_o}, {"\xce\xfa\xed\xfe"sv, Format::mach_o},
-    {"\xcf\xfa\xed\xfe"sv, Format::mach_o}, {"#!"sv, Format::script}, {"\x08\x01\x12"sv, Format::tensorflow},
+    {"PK\x03\x04"sv, Format::zip},
+    {"PK\x05\x06"sv, Format::zip},
+    {"\x1f\x8b"sv, Format::gzip},
+    {"\xfd"
+     "7zXZ\0"sv,
+     Format::xz},
+    {"\x5d\0\0"sv, Format::lzma},
+    {"\x28\xb5\x2f\xfd"sv, Format::zstd},
+    {"\x04\x22\x4d\x18"sv, Format::lz4},
+    {"ZF0x"sv, Format::joblib_old},
+    {"7z\xbc\xaf\x27\x1c"sv, Format::seven_zip},
+    {"Rar!\x1a\x07"sv, Format::rar},
+    {"\x93NUMPY"sv, Format::npy},
+    {"GGUF"sv, Format::gguf},
+    {"lmgg"sv, Format::ggml},
+    {"fmgg"sv, Format::ggml},
+    {"tjgg"sv, Format::ggml},
+    {"algg"sv, Format::ggml},
+    {"ptrt"sv, Format::tensorrt},
+    {"CBM1"sv, Format::catboost},
+    {"MZqFpD='"sv, Format::llamafile},
+    {"\x7f"
+     "ELF"sv,
+     Format::elf},
+    {"\xfe\xed\xfa\xce"sv, Format::mach_o},
+    {"\xfe\xed\xfa\xcf"sv, Format::mach_o},
+    {"\xce\xfa\xed\xfe"sv, Format::mach_o},
+    {"\xcf\xfa\xed\xfe"sv, Format::mach_o},
+    {"#!"sv, Format::script},
+    {"\x08\x01\x12"sv, Format::tensorflow},
 };
 
 constexpr std::string_view hdf5_magic = "\x89HDF\r\n\x1a\n"sv;
@@ -56,8 +79,10 @@ bool is_windows_program(Reader& data, ByteView head) {
 }
 
 Format text_kind(ByteView head) {
-  const auto first = std::find_if(head.begin(), head.end(), [](std::uint8_t b) { return b != ' ' && b != '\t' && b != '\r' && b != '\n'; });
-  const bool printable = std::all_of(head.begin(), head.end(), [](std::uint8_t b) { return b >= 0x20 || (b >= 9 && b <= 13) || b == 0x1b; });
+  const auto first = std::find_if(head.begin(), head.end(),
+                                  [](std::uint8_t b) { return b != ' ' && b != '\t' && b != '\r' && b != '\n'; });
+  const bool printable = std::all_of(head.begin(), head.end(),
+                                     [](std::uint8_t b) { return b >= 0x20 || (b >= 9 && b <= 13) || b == 0x1b; });
   if (!printable || first == head.end()) return Format::unknown;
   if (*first == '{' || *first == '[') return Format::json;
   return *first == '<' ? Format::xml : Format::text;
@@ -67,40 +92,74 @@ Format text_kind(ByteView head) {
 
 std::string_view name(Format format) {
   switch (format) {
-    case Format::empty: return "empty";
-    case Format::pickle: return "pickle";
-    case Format::zip: return "zip";
-    case Format::tar: return "tar";
-    case Format::gzip: return "gzip";
-    case Format::zlib: return "zlib";
-    case Format::bzip2: return "bzip2";
-    case Format::xz: return "xz";
-    case Format::lzma: return "lzma";
-    case Format::zstd: return "zstd";
-    case Format::lz4: return "lz4";
-    case Format::joblib_old: return "joblib-old";
-    case Format::seven_zip: return "seven-zip";
-    case Format::rar: return "rar";
-    case Format::npy: return "npy";
-    case Format::safetensors: return "safetensors";
-    case Format::onnx: return "onnx";
-    case Format::gguf: return "gguf";
-    case Format::ggml: return "ggml";
-    case Format::hdf5: return "hdf5";
-    case Format::tensorflow: return "tensorflow";
-    case Format::tflite: return "tflite";
-    case Format::executorch: return "executorch";
-    case Format::tensorrt: return "tensorrt";
-    case Format::catboost: return "catboost";
-    case Format::llamafile: return "llamafile";
-    case Format::elf: return "elf";
-    case Format::windows_program: return "windows-program";
-    case Format::mach_o: return "mach-o";
-    case Format::script: return "script";
-    case Format::json: return "json";
-    case Format::xml: return "xml";
-    case Format::text: return "text";
-    case Format::unknown: return "unknown";
+    case Format::empty:
+      return "empty";
+    case Format::pickle:
+      return "pickle";
+    case Format::zip:
+      return "zip";
+    case Format::tar:
+      return "tar";
+    case Format::gzip:
+      return "gzip";
+    case Format::zlib:
+      return "zlib";
+    case Format::bzip2:
+      return "bzip2";
+    case Format::xz:
+      return "xz";
+    case Format::lzma:
+      return "lzma";
+    case Format::zstd:
+      return "zstd";
+    case Format::lz4:
+      return "lz4";
+    case Format::joblib_old:
+      return "joblib-old";
+    case Format::seven_zip:
+      return "seven-zip";
+    case Format::rar:
+      return "rar";
+    case Format::npy:
+      return "npy";
+    case Format::safetensors:
+      return "safetensors";
+    case Format::onnx:
+      return "onnx";
+    case Format::gguf:
+      return "gguf";
+    case Format::ggml:
+      return "ggml";
+    case Format::hdf5:
+      return "hdf5";
+    case Format::tensorflow:
+      return "tensorflow";
+    case Format::tflite:
+      return "tflite";
+    case Format::executorch:
+      return "executorch";
+    case Format::tensorrt:
+      return "tensorrt";
+    case Format::catboost:
+      return "catboost";
+    case Format::llamafile:
+      return "llamafile";
+    case Format::elf:
+      return "elf";
+    case Format::windows_program:
+      return "windows-program";
+    case Format::mach_o:
+      return "mach-o";
+    case Format::script:
+      return "script";
+    case Format::json:
+      return "json";
+    case Format::xml:
+      return "xml";
+    case Format::text:
+      return "text";
+    case Format::unknown:
+      return "unknown";
   }
   return "unknown";
 }
@@ -129,9 +188,16 @@ Format identify(Reader& data, Budget& budget) {
 }
 
 Format format_of_name(std::string_view file_name) {
-  static constexpr std::pair<std::string_view, Format> endings[] = {
-      {".safetensors", Format::safetensors}, {".onnx", Format::onnx}, {".gguf", Format::gguf}, {".npy", Format::npy}, {".npz", Format::zip},
-      {".keras", Format::zip}, {".tflite", Format::tflite}, {".h5", Format::hdf5}, {".hdf5", Format::hdf5}, {".zip", Format::zip}};
+  static constexpr std::pair<std::string_view, Format> endings[] = {{".safetensors", Format::safetensors},
+                                                                    {".onnx", Format::onnx},
+                                                                    {".gguf", Format::gguf},
+                                                                    {".npy", Format::npy},
+                                                                    {".npz", Format::zip},
+                                                                    {".keras", Format::zip},
+                                                                    {".tflite", Format::tflite},
+                                                                    {".h5", Format::hdf5},
+                                                                    {".hdf5", Format::hdf5},
+                                                                    {".zip", Format::zip}};
   for (const auto& [ending, format] : endings)
     if (file_name.ends_with(ending)) return format;
   return Format::unknown;

@@ -10,8 +10,40 @@
 namespace hauberk::scan {
 
 enum class Format {
-  empty, pickle, zip, tar, gzip, zlib, bzip2, xz, lzma, zstd, lz4, joblib_old, seven_zip, rar, npy, safetensors, onnx, gguf, ggml,
-  hdf5, tensorflow, tflite, executorch, tensorrt, catboost, llamafile, elf, windows_program, mach_o, script, json, xml, text, unknown
+  empty,
+  pickle,
+  zip,
+  tar,
+  gzip,
+  zlib,
+  bzip2,
+  xz,
+  lzma,
+  zstd,
+  lz4,
+  joblib_old,
+  seven_zip,
+  rar,
+  npy,
+  safetensors,
+  onnx,
+  gguf,
+  ggml,
+  hdf5,
+  tensorflow,
+  tflite,
+  executorch,
+  tensorrt,
+  catboost,
+  llamafile,
+  elf,
+  windows_program,
+  mach_o,
+  script,
+  json,
+  xml,
+  text,
+  unknown
 };
 
 std::string_view name(Format format);  // "pickle", "seven-zip", …

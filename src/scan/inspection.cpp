@@ -17,8 +17,8 @@ std::string_view Inspection::name() const {
   return cut == std::string_view::npos ? path : path.substr(cut + 1);
 }
 
-void Inspection::find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message, std::string excerpt,
-                      std::string pointer) {
+void Inspection::find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message,
+                      std::string excerpt, std::string pointer) {
   gathering_.worst = std::max(gathering_.worst, severity);
   if (gathering_.findings.size() >= budget().limits().findings) {
     ++gathering_.dropped;
@@ -50,7 +50,8 @@ bool Inspection::out_of_budget() {
   if (!budget().exhausted()) return false;
   if (!gathering_.inconclusive || std::none_of(gathering_.findings.begin(), gathering_.findings.end(),
                                                [](const Finding& f) { return f.rule == "scan.budget-exhausted"; }))
-    inconclusive("scan.budget-exhausted", "the scan's limit of " + std::string(budget().exhausted_limit()) + " is used up; the rest was not looked at");
+    inconclusive("scan.budget-exhausted", "the scan's limit of " + std::string(budget().exhausted_limit()) +
+                                              " is used up; the rest was not looked at");
   return true;
 }
 

@@ -37,8 +37,8 @@ class Inspection {
   std::string_view name() const;  // the last part of the path: the file's or the member's own name
 
   // Something is wrong here. Critical makes the verdict malicious, low to high make it review, info changes nothing.
-  void find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message, std::string excerpt = {},
-            std::string pointer = {});
+  void find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message,
+            std::string excerpt = {}, std::string pointer = {});
   // Not what the format demands.
   void malformed(std::string_view rule, std::uint64_t offset, std::string message, std::string pointer = {});
   // Not looked at to the end: the rule says why.

@@ -23,11 +23,13 @@ void inspect_npy(Reader& data, Inspection& inspection) {
       return inspect_trailing(rest, behind);
     }
     const std::uint8_t major = head[6];
-    if (major < 1 || major > 3 || (major > 1 && *got < 12)) return inspection.malformed("npy.malformed", at + 6, "a version that does not exist");
+    if (major < 1 || major > 3 || (major > 1 && *got < 12))
+      return inspection.malformed("npy.malformed", at + 6, "a version that does not exist");
     const std::uint64_t start = at + (major == 1 ? 10 : 12);
     const std::uint64_t length = major == 1 ? load_le<std::uint16_t>(head + 8) : load_le<std::uint32_t>(head + 8);
     const auto header = read_part(data, start, length, 1u << 20);
-    if (!header) return inspection.malformed("npy.malformed", start, "the header is cut off or larger than any real one");
+    if (!header)
+      return inspection.malformed("npy.malformed", start, "the header is cut off or larger than any real one");
     const auto parsed = parse_npy_header(as_text(*header));
     if (!parsed) return inspection.malformed("npy.malformed", start, "the header is not what NumPy writes");
     at = start + length;

@@ -56,7 +56,8 @@ class Literal {
 
  private:
   void skip_blanks() {
-    while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\n' || rest_[0] == '\t' || rest_[0] == '\r')) rest_.remove_prefix(1);
+    while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\n' || rest_[0] == '\t' || rest_[0] == '\r'))
+      rest_.remove_prefix(1);
   }
   bool peek(char c) {
     skip_blanks();
@@ -79,7 +80,8 @@ class Literal {
     while (!rest_.empty() && (rest_[0] == 'u' || rest_[0] == 'b')) rest_.remove_prefix(1);
     if (rest_.empty() || (rest_[0] != '\'' && rest_[0] != '"')) return std::nullopt;
     for (std::size_t i = 1; i < rest_.size(); ++i) {
-      if (rest_[i] == '\\') ++i;
+      if (rest_[i] == '\\')
+        ++i;
       else if (rest_[i] == rest_[0]) {
         const auto text = rest_.substr(1, i - 1);
         rest_.remove_prefix(i + 1);
@@ -176,10 +178,22 @@ std::optional<Dtype> parse_dtype(std::string_view text) {
   const auto size = number(digits);
   if (!size || *size > (std::uint64_t{1} << 40)) return std::nullopt;
   switch (kind) {
-    case 'U': return Dtype{*size * 4, false};
-    case 'S': case 'V': case 'a': return Dtype{*size, false};
-    case 'b': case 'i': case 'u': case 'f': case 'c': case 'M': case 'm': return *size >= 1 && *size <= 32 ? std::optional(Dtype{*size, false}) : std::nullopt;
-    default: return std::nullopt;
+    case 'U':
+      return Dtype{*size * 4, false};
+    case 'S':
+    case 'V':
+    case 'a':
+      return Dtype{*size, false};
+    case 'b':
+    case 'i':
+    case 'u':
+    case 'f':
+    case 'c':
+    case 'M':
+    case 'm':
+      return *size >= 1 && *size <= 32 ? std::optional(Dtype{*size, false}) : std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 

@@ -11,7 +11,9 @@ constexpr int depth_limit = 64;  // graphs within attributes within graphs
 constexpr std::string_view onnx_rule = "onnx.malformed";
 
 bool leads_out(std::string_view path) {
-  if (path.starts_with('/') || path.starts_with('~') || path.find('\\') != std::string_view::npos || path.find('\0') != std::string_view::npos) return true;
+  if (path.starts_with('/') || path.starts_with('~') || path.find('\\') != std::string_view::npos ||
+      path.find('\0') != std::string_view::npos)
+    return true;
   if (path.size() > 1 && path[1] == ':') return true;
   if (path.find("://") != std::string_view::npos) return true;
   return ("/" + std::string(path) + "/").find("/../") != std::string::npos;
@@ -19,10 +21,20 @@ bool leads_out(std::string_view path) {
 
 // Operator sets that the runtimes bring along or that converters write for functions of the standard.
 bool is_known_domain(std::string_view domain) {
-  static constexpr std::string_view known[] = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "ai.onnx.preview",
-                                               "org.pytorch.aten", "org.pytorch.prims", "trt.plugins", "onnx", "com.microsoft"};
-  return std::find(std::begin(known), std::end(known), domain) != std::end(known) || domain.starts_with("com.microsoft.") ||
-         domain.starts_with("com.ms.") || domain.starts_with("pkg.onnxscript.") || domain.starts_with("pkg.torch");
+  static constexpr std::string_view known[] = {"",
+                                               "ai.onnx",
+                                               "ai.onnx.ml",
+                                               "ai.onnx.training",
+                                               "ai.onnx.preview.training",
+                                               "ai.onnx.preview",
+                                               "org.pytorch.aten",
+                                               "org.pytorch.prims",
+                                               "trt.plugins",
+                                               "onnx",
+                                               "com.microsoft"};
+  return std::find(std::begin(known), std::end(known), domain) != std::end(known) ||
+         domain.starts_with("com.microsoft.") || domain.starts_with("com.ms.") ||
+         domain.starts_with("pkg.onnxscript.") || domain.starts_with("pkg.torch");
 }
 
 class OnnxWalk {
@@ -36,10 +48,17 @@ class OnnxWalk {
     while (model.next(field)) {
       if (field.kind != WireField::bytes) continue;
       switch (field.number) {
-        case 7: graph_seen = true, graph(field, 0); break;
-        case 20: training(field); break;
-        case 25: graph_seen = true, function(field); break;
-        default: break;
+        case 7:
+          graph_seen = true, graph(field, 0);
+          break;
+        case 20:
+          training(field);
+          break;
+        case 25:
+          graph_seen = true, function(field);
+          break;
+        default:
+          break;
       }
       if (stopped_) return;
     }
@@ -52,8 +71,10 @@ class OnnxWalk {
   void broken(std::uint64_t offset) {
     if (stopped_) return;
     stopped_ = true;
-    if (at_.failed()) inspection_.inconclusive("scan.not-scanned", "the data cannot be read");
-    else inspection_.malformed(onnx_rule, offset, "a message is damaged or cut off");
+    if (at_.failed())
+      inspection_.inconclusive("scan.not-scanned", "the data cannot be read");
+    else
+      inspection_.malformed(onnx_rule, offset, "a message is damaged or cut off");
   }
 
   // Visits the fields of a message; `visit` gets those that are bytes.
@@ -92,7 +113,8 @@ class OnnxWalk {
     });
     if (!is_known_domain(domain) && foreign_.size() < 1000) foreign_.insert({domain, type});
     if (type == "PythonOp" || type == "PythonOpGrad" || (type == "PyOp" && !domain.empty()))
-      inspection_.find("onnx.python-operator", Severity::high, message.begin, "the operator calls a Python function of the host: " + printable(type), {}, printable(type));
+      inspection_.find("onnx.python-operator", Severity::high, message.begin,
+                       "the operator calls a Python function of the host: " + printable(type), {}, printable(type));
   }
 
   void attribute(const WireField& message, int depth) {
@@ -145,18 +167,27 @@ class OnnxWalk {
     const auto where = printable(tensor);
     if (key == "location") {
       if (leads_out(value))
-        inspection_.find("onnx.external-data-path", Severity::critical, offset, "would read the file " + printable(value) + " outside the model's folder", printable(value), where);
+        inspection_.find("onnx.external-data-path", Severity::critical, offset,
+                         "would read the file " + printable(value) + " outside the model's folder", printable(value),
+                         where);
       else if (value.empty())
         inspection_.malformed(onnx_rule, offset, "a tensor's data lies in a file without a name", where);
       else if (files_.insert(value).second && files_.size() <= 16)
-        inspection_.find("onnx.external-data", Severity::low, offset, "weights lie in the file " + printable(value) + " beside the model, which is not part of this scan", printable(value), where);
+        inspection_.find(
+            "onnx.external-data", Severity::low, offset,
+            "weights lie in the file " + printable(value) + " beside the model, which is not part of this scan",
+            printable(value), where);
     } else if (key == "offset" || key == "length") {
-      const bool number = !value.empty() && value.size() < 20 && value.find_first_not_of("0123456789") == std::string::npos;
+      const bool number =
+          !value.empty() && value.size() < 20 && value.find_first_not_of("0123456789") == std::string::npos;
       if (!number) inspection_.malformed(onnx_rule, offset, "the " + key + " of external data is no number", where);
     } else if (key != "checksum" && key != "basepath") {
-      inspection_.find("onnx.external-data-key", Severity::high, offset, "external data with the key " + printable(key) + ", which loaders may take for an attribute", {}, where);
+      inspection_.find("onnx.external-data-key", Severity::high, offset,
+                       "external data with the key " + printable(key) + ", which loaders may take for an attribute", {},
+                       where);
     } else if (key == "basepath") {
-      inspection_.find("onnx.external-data-path", Severity::high, offset, "external data with a folder of its own: " + printable(value), {}, where);
+      inspection_.find("onnx.external-data-path", Severity::high, offset,
+                       "external data with a folder of its own: " + printable(value), {}, where);
     }
   }
 
@@ -164,7 +195,9 @@ class OnnxWalk {
     std::set<std::string> reported;
     for (const auto& [domain, type] : foreign_)
       if (!own_domains_.contains(domain) && reported.insert(domain).second && reported.size() <= 16)
-        inspection_.find("onnx.custom-domain", Severity::low, 0, "needs operators of a library of its own: " + printable(domain) + "::" + printable(type), {}, printable(domain));
+        inspection_.find("onnx.custom-domain", Severity::low, 0,
+                         "needs operators of a library of its own: " + printable(domain) + "::" + printable(type), {},
+                         printable(domain));
   }
 
   Inspection& inspection_;
@@ -181,8 +214,8 @@ bool is_model_field(std::uint32_t number) {
 
 }  // namespace
 
-// ModelProto has no magic number. Its first field is nearly always the version of the IR, and every outermost field is a
-// known one; TensorFlow's SavedModel begins likewise, with version 1 and field 2.
+// ModelProto has no magic number. Its first field is nearly always the version of the IR, and every outermost field is
+// a known one; TensorFlow's SavedModel begins likewise, with version 1 and field 2.
 bool is_onnx(Reader& data) {
   Cursor at(data, 0, 4096);
   WireMessage model(at, data.size());

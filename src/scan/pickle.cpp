@@ -14,10 +14,10 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr std::uint32_t calls_reported = 3;                // of one callable
-constexpr std::uint64_t nested_text_limit = 64u << 20;     // bytes that are written as text and must be decoded in memory
+constexpr std::uint32_t calls_reported = 3;             // of one callable
+constexpr std::uint64_t nested_text_limit = 64u << 20;  // bytes that are written as text and must be decoded in memory
 constexpr std::uint64_t harmless_pickles_in_a_file = 1000;
-constexpr std::uint32_t embedded_limit = 1000;             // constants that are tried as pickles
+constexpr std::uint32_t embedded_limit = 1000;  // constants that are tried as pickles
 constexpr std::size_t embedded_size_limit = 1u << 20;
 
 // Whether a dry run of the data imports what runs code.
@@ -43,21 +43,34 @@ class PickleJudge final : public PickleListener {
   std::uint32_t called(PickleMachine& machine, const PickleCall& call) override {
     if (call.callee.kind() == Kind::object) return called_object(machine, call), 0;
     if (call.callee.kind() != Kind::global) {
-      find("pickle.computed-call", call.callee.kind() == Kind::persistent ? Severity::high : Severity::critical, call.offset, "would call something that the stream itself computes: " + rendered(machine, call));
+      find("pickle.computed-call", call.callee.kind() == Kind::persistent ? Severity::high : Severity::critical,
+           call.offset, "would call something that the stream itself computes: " + rendered(machine, call));
       return 0;
     }
     auto& seen = seen_[call.callee.payload()];
     for (const auto argument : call.arguments) passed_on(argument, call.offset);
     switch (seen.judgement.risk) {
-      case Risk::harmless: break;
-      case Risk::class_only: check_constructor(machine, call, seen); break;
-      case Risk::by_arguments: check_arguments(machine, call, seen); break;
-      case Risk::unknown: seen.asked = true; break;
-      case Risk::code: report_call(machine, call, seen, "pickle.code-object", Severity::high); break;
-      case Risk::access:
-        report_call(machine, call, seen, "pickle.dangerous-call", call.form == CallForm::new_object ? Severity::high : Severity::critical);
+      case Risk::harmless:
         break;
-      case Risk::execution: report_call(machine, call, seen, "pickle.dangerous-call", Severity::critical); break;
+      case Risk::class_only:
+        check_constructor(machine, call, seen);
+        break;
+      case Risk::by_arguments:
+        check_arguments(machine, call, seen);
+        break;
+      case Risk::unknown:
+        seen.asked = true;
+        break;
+      case Risk::code:
+        report_call(machine, call, seen, "pickle.code-object", Severity::high);
+        break;
+      case Risk::access:
+        report_call(machine, call, seen, "pickle.dangerous-call",
+                    call.form == CallForm::new_object ? Severity::high : Severity::critical);
+        break;
+      case Risk::execution:
+        report_call(machine, call, seen, "pickle.dangerous-call", Severity::critical);
+        break;
     }
     return detail_of(machine, call, seen);
   }
@@ -67,24 +80,30 @@ class PickleJudge final : public PickleListener {
     if (target.kind() != Kind::object || target.callee() == PickleValue::no_global) return;
     const auto& maker = seen_[target.callee()];
     if (maker.judgement.check == Check::attribute)
-      return find("pickle.attribute-write", Severity::critical, offset, "would change what getattr() found, which is no object of the stream's own");
+      return find("pickle.attribute-write", Severity::critical, offset,
+                  "would change what getattr() found, which is no object of the stream's own");
     if (maker.name == "numpy.dtype") return dtype_built(machine, target, state);
     if (maker.name == "joblib.numpy_pickle.NumpyArrayWrapper" && skips_arrays_) array_built(machine, state, offset);
   }
 
   void changed(PickleMachine& machine, PickleValue target, std::uint64_t offset) override {
-    if (target.kind() == Kind::global) attribute_write(machine, target, offset);
-    else if (target.kind() == Kind::object && target.callee() != PickleValue::no_global && seen_[target.callee()].judgement.check == Check::attribute)
-      find("pickle.attribute-write", Severity::critical, offset, "would change what getattr() found, which is no object of the stream's own");
+    if (target.kind() == Kind::global)
+      attribute_write(machine, target, offset);
+    else if (target.kind() == Kind::object && target.callee() != PickleValue::no_global &&
+             seen_[target.callee()].judgement.check == Check::attribute)
+      find("pickle.attribute-write", Severity::critical, offset,
+           "would change what getattr() found, which is no object of the stream's own");
   }
 
   PickleValue persistent(PickleMachine& machine, PickleValue id, std::uint64_t offset) override {
     if (context_.storages_outside) {
       // PyTorch's older form names the classes of whole modules thus: ('module', class, file, source).
       const auto parts = machine.tuple_items(id);
-      if (parts.size() >= 2 && parts[1].kind() == Kind::global && machine.text_of(parts[0], 16) == "module") return parts[1];
+      if (parts.size() >= 2 && parts[1].kind() == Kind::global && machine.text_of(parts[0], 16) == "module")
+        return parts[1];
     } else if (!std::exchange(persistent_seen_, true)) {
-      find("pickle.persistent-id", Severity::info, offset, "refers to objects outside the stream, which only a loader of its own can supply");
+      find("pickle.persistent-id", Severity::info, offset,
+           "refers to objects outside the stream, which only a loader of its own can supply");
     }
     return {Kind::persistent};
   }
@@ -95,34 +114,45 @@ class PickleJudge final : public PickleListener {
     if (!text || !inspection_.budget().spend_bytes_out(text->size())) return;
     ++embedded_;
     std::optional<Bytes> decoded;
-    if (text->starts_with("gA")) decoded = from_base64(*text);
-    else if (text->starts_with("80")) decoded = from_hex(*text);
-    else decoded = to_bytes(*text);
+    if (text->starts_with("gA"))
+      decoded = from_base64(*text);
+    else if (text->starts_with("80"))
+      decoded = from_hex(*text);
+    else
+      decoded = to_bytes(*text);
     if (!decoded) return;
     MemoryReader inner(*decoded);
     if (hides_harm(inner, inspection_.budget()))
-      find("pickle.hidden-pickle", Severity::high, offset, "a constant is itself a pickle that does harm: whoever loads it in turn runs it");
+      find("pickle.hidden-pickle", Severity::high, offset,
+           "a constant is itself a pickle that does harm: whoever loads it in turn runs it");
   }
 
   void extension(PickleMachine&, std::uint32_t code, std::uint64_t offset) override {
-    find("pickle.extension-code", Severity::critical, offset, "would import whatever is registered under extension code " + std::to_string(code));
+    find("pickle.extension-code", Severity::critical, offset,
+         "would import whatever is registered under extension code " + std::to_string(code));
   }
 
   void anomaly(PickleMachine&, PickleAnomaly kind, std::uint64_t offset) override {
     switch (kind) {
       case PickleAnomaly::frame_straddled:
-        return find("pickle.frame-mismatch", Severity::critical, offset, "an opcode crosses the end of its frame, so that loaders and scanners read different streams");
+        return find("pickle.frame-mismatch", Severity::critical, offset,
+                    "an opcode crosses the end of its frame, so that loaders and scanners read different streams");
       case PickleAnomaly::frame_nested:
-        return find("pickle.frame-mismatch", Severity::critical, offset, "a frame begins before the last one has ended, so that loaders and scanners read different streams");
+        return find(
+            "pickle.frame-mismatch", Severity::critical, offset,
+            "a frame begins before the last one has ended, so that loaders and scanners read different streams");
       case PickleAnomaly::frame_past_end:
         if (!probing_) inspection_.malformed("pickle.malformed", offset, "a frame announces more bytes than there are");
         return;
       case PickleAnomaly::computed_name:
-        return find("pickle.computed-name", Severity::critical, offset, "would import a name that the stream itself computes");
+        return find("pickle.computed-name", Severity::critical, offset,
+                    "would import a name that the stream itself computes");
       case PickleAnomaly::huge_memo_index:
-        return find("pickle.memory-bomb", Severity::medium, offset, "a memo entry so far out that the unpickler would reserve gigabytes for it");
+        return find("pickle.memory-bomb", Severity::medium, offset,
+                    "a memo entry so far out that the unpickler would reserve gigabytes for it");
       case PickleAnomaly::long_name:
-        return find("pickle.unknown-import", Severity::high, offset, "would import a name that is longer than any real one");
+        return find("pickle.unknown-import", Severity::high, offset,
+                    "would import a name that is longer than any real one");
     }
   }
 
@@ -130,17 +160,28 @@ class PickleJudge final : public PickleListener {
   void finish() {
     for (const auto& seen : seen_) {
       if (seen.calls != 0) continue;
-      const std::string would = seen.judgement.effect.empty() ? std::string{} : ", which would " + std::string(seen.judgement.effect);
+      const std::string would =
+          seen.judgement.effect.empty() ? std::string{} : ", which would " + std::string(seen.judgement.effect);
       switch (seen.judgement.risk) {
         case Risk::execution:
-          find(seen.judgement.indirect ? "pickle.indirect-name" : "pickle.dangerous-import", Severity::critical, seen.offset, "imports " + printable(seen.name) + would);
+          find(seen.judgement.indirect ? "pickle.indirect-name" : "pickle.dangerous-import", Severity::critical,
+               seen.offset, "imports " + printable(seen.name) + would);
           break;
-        case Risk::access: find("pickle.dangerous-import", Severity::high, seen.offset, "imports " + printable(seen.name) + would); break;
-        case Risk::code: find("pickle.code-object", Severity::high, seen.offset, "imports " + printable(seen.name) + would); break;
+        case Risk::access:
+          find("pickle.dangerous-import", Severity::high, seen.offset, "imports " + printable(seen.name) + would);
+          break;
+        case Risk::code:
+          find("pickle.code-object", Severity::high, seen.offset, "imports " + printable(seen.name) + would);
+          break;
         case Risk::unknown:
           if (seen.judgement.in_known_library && !seen.asked) break;
-          find("pickle.unknown-import", Severity::medium, seen.offset, "imports " + printable(seen.name) + ", of which nothing is known"); break;
-        case Risk::harmless: case Risk::class_only: case Risk::by_arguments: break;
+          find("pickle.unknown-import", Severity::medium, seen.offset,
+               "imports " + printable(seen.name) + ", of which nothing is known");
+          break;
+        case Risk::harmless:
+        case Risk::class_only:
+        case Risk::by_arguments:
+          break;
       }
     }
   }
@@ -148,7 +189,8 @@ class PickleJudge final : public PickleListener {
   void probe_only() { probing_ = true; }
   bool saw_arrays() const { return arrays_ != 0; }
   bool saw_harm() const {
-    return std::any_of(seen_.begin(), seen_.end(), [](const Seen& s) { return s.judgement.risk == Risk::execution && !s.judgement.indirect; });
+    return std::any_of(seen_.begin(), seen_.end(),
+                       [](const Seen& s) { return s.judgement.risk == Risk::execution && !s.judgement.indirect; });
   }
   bool saw_anything_known() const {
     return std::any_of(seen_.begin(), seen_.end(), [](const Seen& s) { return s.judgement.risk != Risk::unknown; });
@@ -168,52 +210,75 @@ class PickleJudge final : public PickleListener {
     PickleValue encoded;  // the text that _codecs.encode turns into bytes
   };
 
-  void find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message, std::string excerpt = {}) {
+  void find(std::string_view rule, Severity severity, std::uint64_t offset, std::string message,
+            std::string excerpt = {}) {
     if (!probing_) inspection_.find(rule, severity, offset, std::move(message), std::move(excerpt));
   }
 
   Judgement judge_in_context(const PickleGlobal& name) const {
-    if (context_.torchscript_types && (name.module == "__torch__" || name.module.starts_with("__torch__.")) && !is_internal_name(name.name))
+    if (context_.torchscript_types && (name.module == "__torch__" || name.module.starts_with("__torch__.")) &&
+        !is_internal_name(name.name))
       return {.risk = Risk::harmless};
     return judge(name);
   }
 
   std::string rendered(PickleMachine& machine, PickleValue value) const {
     switch (value.kind()) {
-      case Kind::none: return "None";
-      case Kind::boolean: return value.payload() ? "True" : "False";
-      case Kind::integer: return std::to_string(value.integer());
-      case Kind::number: return "<number>";
-      case Kind::text: case Kind::bytes: case Kind::byte_array: {
+      case Kind::none:
+        return "None";
+      case Kind::boolean:
+        return value.payload() ? "True" : "False";
+      case Kind::integer:
+        return std::to_string(value.integer());
+      case Kind::number:
+        return "<number>";
+      case Kind::text:
+      case Kind::bytes:
+      case Kind::byte_array: {
         const auto text = machine.text_of(value, 1u << 16);
         return (value.kind() == Kind::text ? "" : "b") + (text ? masked(*text) : std::string("'...'"));
       }
-      case Kind::tuple: return "(...)";
-      case Kind::list: return "[...]";
-      case Kind::dict: return "{...}";
-      case Kind::set: return "{...}";
-      case Kind::global: return printable(machine.global(static_cast<std::uint32_t>(value.payload())).full());
+      case Kind::tuple:
+        return "(...)";
+      case Kind::list:
+        return "[...]";
+      case Kind::dict:
+        return "{...}";
+      case Kind::set:
+        return "{...}";
+      case Kind::global:
+        return printable(machine.global(static_cast<std::uint32_t>(value.payload())).full());
       case Kind::object:
-        return value.callee() == PickleValue::no_global ? "<object>" : "<result of " + printable(machine.global(value.callee()).full()) + ">";
-      case Kind::buffer: case Kind::persistent: case Kind::extension: case Kind::unknown: return "<object>";
+        return value.callee() == PickleValue::no_global
+                   ? "<object>"
+                   : "<result of " + printable(machine.global(value.callee()).full()) + ">";
+      case Kind::buffer:
+      case Kind::persistent:
+      case Kind::extension:
+      case Kind::unknown:
+        return "<object>";
     }
     return "<object>";
   }
 
   std::string rendered(PickleMachine& machine, const PickleCall& call) const {
     std::string text = rendered(machine, call.callee) + "(";
-    for (std::size_t i = 0; i < std::min<std::size_t>(call.arguments.size(), 4); ++i) text += (i ? ", " : "") + rendered(machine, call.arguments[i]);
+    for (std::size_t i = 0; i < std::min<std::size_t>(call.arguments.size(), 4); ++i)
+      text += (i ? ", " : "") + rendered(machine, call.arguments[i]);
     return text + (call.arguments.size() > 4 || !call.complete ? ", ...)" : ")");
   }
 
-  void report_call(PickleMachine& machine, const PickleCall& call, Seen& seen, std::string_view rule, Severity severity) {
+  void report_call(PickleMachine& machine, const PickleCall& call, Seen& seen, std::string_view rule,
+                   Severity severity) {
     if (++seen.calls > calls_reported) return;
     std::string excerpt = rendered(machine, call);
-    find(seen.judgement.indirect ? "pickle.indirect-name" : rule, severity, call.offset, "would " + std::string(seen.judgement.effect) + " when loaded: " + excerpt, excerpt);
+    find(seen.judgement.indirect ? "pickle.indirect-name" : rule, severity, call.offset,
+         "would " + std::string(seen.judgement.effect) + " when loaded: " + excerpt, excerpt);
   }
 
   void attribute_write(PickleMachine& machine, PickleValue target, std::uint64_t offset) {
-    find("pickle.attribute-write", Severity::critical, offset, "would change " + rendered(machine, target) + " itself, for everybody who uses it");
+    find("pickle.attribute-write", Severity::critical, offset,
+         "would change " + rendered(machine, target) + " itself, for everybody who uses it");
   }
 
   // An object is called: what getattr() or a maker of functions gave, or an instance with __call__.
@@ -230,8 +295,10 @@ class PickleJudge final : public PickleListener {
 
   // Instances of a class that dill or cloudpickle made are called now and then; functions that they made are not.
   static bool makes_functions(const Seen& maker) {
-    return maker.judgement.risk == Risk::execution || (maker.judgement.risk == Risk::code && (maker.name.find("unction") != std::string::npos ||
-           maker.name.find("skel_func") != std::string::npos || maker.name.find("CodeType") != std::string::npos));
+    return maker.judgement.risk == Risk::execution ||
+           (maker.judgement.risk == Risk::code &&
+            (maker.name.find("unction") != std::string::npos || maker.name.find("skel_func") != std::string::npos ||
+             maker.name.find("CodeType") != std::string::npos));
   }
 
   // A function whose effect depends on its arguments, given to another one that may call it with any.
@@ -239,7 +306,8 @@ class PickleJudge final : public PickleListener {
     if (argument.kind() != Kind::global) return;
     auto& seen = seen_[argument.payload()];
     if (seen.judgement.check != Check::attribute && seen.judgement.check != Check::nested_pickle) return;
-    find("pickle.computed-call", Severity::high, offset, "hands " + printable(seen.name) + " to another function, which may call it with anything");
+    find("pickle.computed-call", Severity::high, offset,
+         "hands " + printable(seen.name) + " to another function, which may call it with anything");
   }
 
   // The constructor of a library's class: plain data is fine, a function or class that is no data is for a person.
@@ -250,7 +318,8 @@ class PickleJudge final : public PickleListener {
                         (argument.kind() == Kind::object && argument.callee() == PickleValue::no_global);
       if (!code) continue;
       if (++seen.calls <= calls_reported)
-        find("pickle.unusual-call", Severity::medium, call.offset, "calls a class with arguments that cannot be followed: " + rendered(machine, call));
+        find("pickle.unusual-call", Severity::medium, call.offset,
+             "calls a class with arguments that cannot be followed: " + rendered(machine, call));
       return;
     }
   }
@@ -258,13 +327,17 @@ class PickleJudge final : public PickleListener {
   void check_arguments(PickleMachine& machine, const PickleCall& call, Seen& seen) {
     const auto& arguments = call.arguments;
     const auto unusual = [&](Severity severity, std::string what) {
-      if (++seen.calls <= calls_reported) find("pickle.unusual-call", severity, call.offset, std::move(what) + ": " + rendered(machine, call), rendered(machine, call));
+      if (++seen.calls <= calls_reported)
+        find("pickle.unusual-call", severity, call.offset, std::move(what) + ": " + rendered(machine, call),
+             rendered(machine, call));
     };
     if (!call.complete && arguments.empty()) return unusual(Severity::high, "the arguments cannot be followed");
     switch (seen.judgement.check) {
-      case Check::none: return;
+      case Check::none:
+        return;
       case Check::calls_first: {
-        const bool harmless = !arguments.empty() && arguments[0].kind() == Kind::global && seen_[arguments[0].payload()].judgement.risk == Risk::harmless;
+        const bool harmless = !arguments.empty() && arguments[0].kind() == Kind::global &&
+                              seen_[arguments[0].payload()].judgement.risk == Risk::harmless;
         if (!harmless) unusual(Severity::high, "hands on the call to something that is not known to be harmless");
         return;
       }
@@ -273,29 +346,39 @@ class PickleJudge final : public PickleListener {
         auto codec = machine.text_of(arguments[1], 32);
         if (codec) {
           std::erase_if(*codec, [](char c) { return c == '-' || c == '_'; });
-          std::transform(codec->begin(), codec->end(), codec->begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+          std::transform(codec->begin(), codec->end(), codec->begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
         }
         if (!codec || (*codec != "latin1" && *codec != "utf8" && *codec != "ascii" && *codec != "iso88591"))
           unusual(Severity::medium, "decodes text with a codec that is not one for text");
         return;
       }
       case Check::partial:
-        if (arguments.empty() || arguments[0].kind() != Kind::global) unusual(Severity::high, "wraps a function that the stream itself makes");
+        if (arguments.empty() || arguments[0].kind() != Kind::global)
+          unusual(Severity::high, "wraps a function that the stream itself makes");
         return;
       case Check::getter:
         for (const auto argument : arguments) {
           const auto text = argument.kind() == Kind::text ? machine.text_of(argument) : std::nullopt;
-          if (text && is_internal_name(*text)) return unusual(Severity::critical, "would reach into Python's internals");
-          if (argument.kind() == Kind::text ? !text : argument.kind() > Kind::tuple) return unusual(Severity::medium, "fetches something that cannot be followed");
+          if (text && is_internal_name(*text))
+            return unusual(Severity::critical, "would reach into Python's internals");
+          if (argument.kind() == Kind::text ? !text : argument.kind() > Kind::tuple)
+            return unusual(Severity::medium, "fetches something that cannot be followed");
         }
         return;
-      case Check::attribute: return check_attribute(machine, call, seen);
-      case Check::nested_pickle: return nested_pickle(machine, call, seen);
+      case Check::attribute:
+        return check_attribute(machine, call, seen);
+      case Check::nested_pickle:
+        return nested_pickle(machine, call, seen);
       case Check::dill_type: {
-        static constexpr std::string_view plain[] = {"int", "float", "bool", "str", "bytes", "list", "dict", "tuple", "set", "frozenset", "object", "type",
-                                                     "NoneType", "slice", "range", "complex", "bytearray", "ndarray", "EllipsisType", "NotImplementedType"};
+        static constexpr std::string_view plain[] = {"int",       "float",     "bool",         "str",
+                                                     "bytes",     "list",      "dict",         "tuple",
+                                                     "set",       "frozenset", "object",       "type",
+                                                     "NoneType",  "slice",     "range",        "complex",
+                                                     "bytearray", "ndarray",   "EllipsisType", "NotImplementedType"};
         const auto name = arguments.empty() ? std::nullopt : machine.text_of(arguments[0], 64);
-        if (!name || std::find(std::begin(plain), std::end(plain), *name) == std::end(plain)) report_call(machine, call, seen, "pickle.code-object", Severity::high);
+        if (!name || std::find(std::begin(plain), std::end(plain), *name) == std::end(plain))
+          report_call(machine, call, seen, "pickle.code-object", Severity::high);
         return;
       }
       case Check::type_of:
@@ -309,7 +392,8 @@ class PickleJudge final : public PickleListener {
     const auto name = arguments.size() >= 2 ? machine.text_of(arguments[1]) : std::nullopt;
     const auto report = [&](Severity severity, std::string what) {
       if (++seen.calls <= calls_reported)
-        find(severity == Severity::critical ? "pickle.dangerous-call" : "pickle.unusual-call", severity, call.offset, std::move(what) + ": " + rendered(machine, call), rendered(machine, call));
+        find(severity == Severity::critical ? "pickle.dangerous-call" : "pickle.unusual-call", severity, call.offset,
+             std::move(what) + ": " + rendered(machine, call), rendered(machine, call));
     };
     if (!name) return report(Severity::critical, "would fetch an attribute whose name the stream computes");
     if (is_internal_name(*name)) return report(Severity::critical, "would reach into Python's internals");
@@ -318,9 +402,12 @@ class PickleJudge final : public PickleListener {
       const auto& owner = machine.global(static_cast<std::uint32_t>(target.payload()));
       const auto whole = judge(owner.full(), *name);
       const auto dotted = judge(owner.module, owner.name + "." + *name);
-      if (whole.risk == Risk::execution || (dotted.risk == Risk::execution && seen_[target.payload()].judgement.risk != Risk::class_only))
+      if (whole.risk == Risk::execution ||
+          (dotted.risk == Risk::execution && seen_[target.payload()].judgement.risk != Risk::class_only))
         return report(Severity::critical, "would reach a function that can do harm");
-      if (seen_[target.payload()].judgement.risk == Risk::harmless || seen_[target.payload()].judgement.risk == Risk::class_only) return;
+      if (seen_[target.payload()].judgement.risk == Risk::harmless ||
+          seen_[target.payload()].judgement.risk == Risk::class_only)
+        return;
     }
     report(Severity::high, "fetches an attribute of something that is not plain data");
   }
@@ -337,7 +424,8 @@ class PickleJudge final : public PickleListener {
         return;
       }
     }
-    if (argument.kind() == Kind::object && argument.detail() != 0 && details_[argument.detail() - 1].encoded.kind() == Kind::text) {
+    if (argument.kind() == Kind::object && argument.detail() != 0 &&
+        details_[argument.detail() - 1].encoded.kind() == Kind::text) {
       const auto text = machine.text_of(details_[argument.detail() - 1].encoded, nested_text_limit);
       std::string bytes;
       if (text && latin1_bytes(*text, bytes) && inspection_.budget().spend_bytes_out(bytes.size())) {
@@ -373,7 +461,8 @@ class PickleJudge final : public PickleListener {
     const auto items = machine.tuple_items(state, &complete);
     if (items.size() < 5 || !dtype) return;
     const auto has_object = [&](PickleValue value) {
-      return value.kind() != Kind::object || value.detail() == 0 || !details_[value.detail() - 1].dtype || details_[value.detail() - 1].dtype->has_object;
+      return value.kind() != Kind::object || value.detail() == 0 || !details_[value.detail() - 1].dtype ||
+             details_[value.detail() - 1].dtype->has_object;
     };
     if (items[2].kind() == Kind::tuple) {
       const auto sub = machine.tuple_items(items[2]);
@@ -399,13 +488,15 @@ class PickleJudge final : public PickleListener {
       const auto key = machine.text_of(items[i], 64);
       const auto value = items[i + 1];
       if (key == "numpy_array_alignment_bytes") aligned = value.kind() != Kind::none;
-      if (key == "dtype" && value.kind() == Kind::object && value.detail() != 0) dtype = details_[value.detail() - 1].dtype;
+      if (key == "dtype" && value.kind() == Kind::object && value.detail() != 0)
+        dtype = details_[value.detail() - 1].dtype;
       if (key == "shape") count = product(machine, value);
     }
     if (!complete || !count || !dtype) return lost(machine, offset, "the shape or type of an array cannot be followed");
     if (dtype->has_object) return nested_array(machine);
     std::uint64_t size = 0;
-    if (__builtin_mul_overflow(*count, dtype->item_size, &size)) return lost(machine, offset, "an array is larger than any memory");
+    if (__builtin_mul_overflow(*count, dtype->item_size, &size))
+      return lost(machine, offset, "an array is larger than any memory");
     if (aligned) {
       std::uint8_t padding = 0;
       const auto got = machine.data().read_at(machine.position(), {&padding, 1});
@@ -425,7 +516,9 @@ class PickleJudge final : public PickleListener {
     const auto sizes = machine.tuple_items(shape, &complete);
     if (shape.kind() != Kind::tuple || !complete) return std::nullopt;
     for (const auto size : sizes)
-      if (size.kind() != Kind::integer || size.integer() < 0 || __builtin_mul_overflow(count, static_cast<std::uint64_t>(size.integer()), &count)) return std::nullopt;
+      if (size.kind() != Kind::integer || size.integer() < 0 ||
+          __builtin_mul_overflow(count, static_cast<std::uint64_t>(size.integer()), &count))
+        return std::nullopt;
     return count;
   }
 
@@ -468,7 +561,8 @@ void inspect_as_plain(Reader& data, Inspection& inspection, const PickleContext&
   PickleMachine machine(data, context.start, inspection.budget(), judge);
   machine.run();
   if (judge.saw_harm())
-    inspection.find("pickle.dangerous-import", Severity::critical, machine.opcode_offset(), "the bytes of an array are opcodes that do harm when the file is read without joblib");
+    inspection.find("pickle.dangerous-import", Severity::critical, machine.opcode_offset(),
+                    "the bytes of an array are opcodes that do harm when the file is read without joblib");
 }
 
 }  // namespace
@@ -478,11 +572,15 @@ PickleOutcome inspect_pickle(Reader& data, Inspection& inspection, const PickleC
   PickleMachine machine(data, context.start, inspection.budget(), judge);
   PickleOutcome outcome{.end = machine.run(), .next = machine.position(), .torch_magic = false};
   judge.finish();
-  if (outcome.end == PickleEnd::stopped) outcome.torch_magic = is_torch_magic(machine);
-  else if (outcome.end == PickleEnd::out_of_budget) inspection.out_of_budget();
-  else if (outcome.end == PickleEnd::read_error) inspection.inconclusive("scan.not-scanned", "the data cannot be read");
+  if (outcome.end == PickleEnd::stopped)
+    outcome.torch_magic = is_torch_magic(machine);
+  else if (outcome.end == PickleEnd::out_of_budget)
+    inspection.out_of_budget();
+  else if (outcome.end == PickleEnd::read_error)
+    inspection.inconclusive("scan.not-scanned", "the data cannot be read");
   else if (outcome.end != PickleEnd::refused)
-    inspection.malformed("pickle.malformed", machine.opcode_offset(), "the pickle breaks off: " + std::string(describe(outcome.end)));
+    inspection.malformed("pickle.malformed", machine.opcode_offset(),
+                         "the pickle breaks off: " + std::string(describe(outcome.end)));
   if (judge.saw_arrays()) inspect_as_plain(data, inspection, context);
   return outcome;
 }
@@ -492,7 +590,9 @@ bool is_pickle(Reader& data, Budget& budget) {
   const auto got = data.read_at(0, {&first, 1});
   if (!got || *got == 0) return false;
   // What a pickle can begin with: an opcode that needs nothing below it.
-  static constexpr std::string_view openers = "(NILFSVUTXKJMG]})cP.\x80\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97\x82\x83\x84" "BC";
+  static constexpr std::string_view openers =
+      "(NILFSVUTXKJMG]})cP.\x80\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97\x82\x83\x84"
+      "BC";
   if (openers.find(static_cast<char>(first)) == std::string_view::npos || first == '.') return false;
   ScanLimits limits = budget.limits();
   limits.opcodes = std::min<std::uint64_t>(limits.opcodes, 50'000'000);
@@ -537,13 +637,16 @@ std::string inspect_pickle_file(Reader& data, Inspection& inspection) {
     context.start = outcome.next;
     if (torch_pickles_left != 0 && --torch_pickles_left == 0) return format;  // raw storages follow
     if (context.start == data.size()) {
-      if (torch_pickles_left != 0) inspection.malformed("pickle.malformed", context.start, "PyTorch's older form has five pickles; here one is missing");
+      if (torch_pickles_left != 0)
+        inspection.malformed("pickle.malformed", context.start,
+                             "PyTorch's older form has five pickles; here one is missing");
       return format;
     }
     if (torch_pickles_left != 0) continue;
     RangeReader rest(data, context.start, data.size() - context.start);
     if (number < harmless_pickles_in_a_file && is_pickle(rest, inspection.budget())) continue;
-    inspection.find("pickle.trailing-bytes", Severity::low, context.start, std::to_string(rest.size()) + " bytes follow the pickle, which its loader does not read");
+    inspection.find("pickle.trailing-bytes", Severity::low, context.start,
+                    std::to_string(rest.size()) + " bytes follow the pickle, which its loader does not read");
     Inspection behind = inspection.child("after@" + std::to_string(context.start));
     inspect_trailing(rest, behind);
     return format;

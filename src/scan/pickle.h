@@ -1,6 +1,6 @@
-// Pickles: what loading one would do. PickleMachine executes the stream, the table of callables judges what it names, and
-// findings come of it. Files hold one pickle, several after each other, joblib's pickles with raw arrays between the
-// opcodes, or PyTorch's older form: five pickles and then raw storages.
+// Pickles: what loading one would do. PickleMachine executes the stream, the table of callables judges what it names,
+// and findings come of it. Files hold one pickle, several after each other, joblib's pickles with raw arrays between
+// the opcodes, or PyTorch's older form: five pickles and then raw storages.
 #pragma once
 
 #include "scan/inspection.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "scan/pickle_names.h"
 #include "scan/pickle_text.h"
@@ -11,14 +12,14 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr std::size_t tuple_chunk = 4096;            // values
-constexpr std::size_t tuple_kept = 2048;             // items of a tuple that holds more than plain constants
-constexpr std::size_t constant_tuple_kept = 64;      // items of a tuple of constants: its end can do nothing
-constexpr std::size_t dict_kept = 256;               // keys and values
-constexpr std::size_t line_limit = 4096;             // longer names and numbers are none
+constexpr std::size_t tuple_chunk = 4096;        // values
+constexpr std::size_t tuple_kept = 2048;         // items of a tuple that holds more than plain constants
+constexpr std::size_t constant_tuple_kept = 64;  // items of a tuple of constants: its end can do nothing
+constexpr std::size_t dict_kept = 256;           // keys and values
+constexpr std::size_t line_limit = 4096;         // longer names and numbers are none
 constexpr std::uint64_t opaque_tuple = PickleValue::payload_mask;
 constexpr std::uint64_t empty_tuple = PickleValue::payload_mask - 1;
-constexpr std::size_t budget_step = 1u << 16;        // opcodes between two looks at the budget
+constexpr std::size_t budget_step = 1u << 16;  // opcodes between two looks at the budget
 
 bool is_constant(Kind kind) { return kind <= Kind::buffer; }
 
@@ -28,8 +29,10 @@ bool looks_like_integer(std::string_view text) {
   text = text.substr(0, text.find('\0'));  // the C unpickler reads up to a NUL
   bool digit = false;
   for (const char c : text) {
-    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) digit = true;
-    else if (!std::strchr(" \t\r\v\f+-_xXoOlL", c) || c == '\0') return false;
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+      digit = true;
+    else if (!std::strchr(" \t\r\v\f+-_xXoOlL", c) || c == '\0')
+      return false;
   }
   return digit;
 }
@@ -64,18 +67,30 @@ std::optional<std::uint64_t> memo_index(std::string_view text) {
 
 std::string_view describe(PickleEnd end) {
   switch (end) {
-    case PickleEnd::stopped: return "it stopped";
-    case PickleEnd::truncated: return "it is cut off";
-    case PickleEnd::unknown_opcode: return "an opcode that does not exist";
-    case PickleEnd::underflow: return "an opcode finds too little on the stack";
-    case PickleEnd::no_mark: return "an opcode finds no mark";
-    case PickleEnd::missing_memo: return "an opcode fetches a memo entry that was never stored";
-    case PickleEnd::bad_operand: return "an operand that cannot be read";
-    case PickleEnd::bad_protocol: return "a protocol that does not exist";
-    case PickleEnd::wrong_type: return "an opcode finds a value of the wrong type";
-    case PickleEnd::out_of_budget: return "a limit of the scan is used up";
-    case PickleEnd::read_error: return "the data cannot be read";
-    case PickleEnd::refused: return "it was not followed further";
+    case PickleEnd::stopped:
+      return "it stopped";
+    case PickleEnd::truncated:
+      return "it is cut off";
+    case PickleEnd::unknown_opcode:
+      return "an opcode that does not exist";
+    case PickleEnd::underflow:
+      return "an opcode finds too little on the stack";
+    case PickleEnd::no_mark:
+      return "an opcode finds no mark";
+    case PickleEnd::missing_memo:
+      return "an opcode fetches a memo entry that was never stored";
+    case PickleEnd::bad_operand:
+      return "an operand that cannot be read";
+    case PickleEnd::bad_protocol:
+      return "a protocol that does not exist";
+    case PickleEnd::wrong_type:
+      return "an opcode finds a value of the wrong type";
+    case PickleEnd::out_of_budget:
+      return "a limit of the scan is used up";
+    case PickleEnd::read_error:
+      return "the data cannot be read";
+    case PickleEnd::refused:
+      return "it was not followed further";
   }
   return "unknown";
 }
@@ -150,44 +165,88 @@ inline bool PickleMachine::pop_mark(std::size_t& position) {
 // The opcodes of large pickles first; the rest is out of the way of the branch predictor.
 bool PickleMachine::execute(std::uint8_t opcode) {
   switch (opcode) {
-    case 'K': case 'M': case 'J': case 'G': case 'N': case 0x88: case 0x89:
-    case 0x8a: case 0x8b: case 0x8c: case 'X': case 0x8d: case 'U': case 'T': case 'C': case 'B': case 0x8e: case 0x96:
+    case 'K':
+    case 'M':
+    case 'J':
+    case 'G':
+    case 'N':
+    case 0x88:
+    case 0x89:
+    case 0x8a:
+    case 0x8b:
+    case 0x8c:
+    case 'X':
+    case 0x8d:
+    case 'U':
+    case 'T':
+    case 'C':
+    case 'B':
+    case 0x8e:
+    case 0x96:
       return execute_constant(opcode);
-    case 0x94: case 'q': case 'r': case 'p': case 'h': case 'j': case 'g':
+    case 0x94:
+    case 'q':
+    case 'r':
+    case 'p':
+    case 'h':
+    case 'j':
+    case 'g':
       return execute_memo(opcode);
     case '(':
-      if (marks_.size() * sizeof(std::size_t) * 3 > budget_.limits().memory) return memory_spent(budget_.limits().memory + 1);
+      if (marks_.size() * sizeof(std::size_t) * 3 > budget_.limits().memory)
+        return memory_spent(budget_.limits().memory + 1);
       marks_.push_back(stack_.size());
       return true;
-    case '}': return push({Kind::dict, dicts_++ & PickleValue::payload_mask});
-    case ']': return push({Kind::list});
-    case 0x8f: return push({Kind::set});
-    case ')': return push({Kind::tuple, empty_tuple});
+    case '}':
+      return push({Kind::dict, dicts_++ & PickleValue::payload_mask});
+    case ']':
+      return push({Kind::list});
+    case 0x8f:
+      return push({Kind::set});
+    case ')':
+      return push({Kind::tuple, empty_tuple});
     case 'u': {
       std::size_t mark = 0;
       return pop_mark(mark) && set_items(mark);
     }
-    case 's': return stack_.size() < fence() + 2 ? end(PickleEnd::underflow) : set_items(stack_.size() - 2);
-    case 'e': case 0x90: {
+    case 's':
+      return stack_.size() < fence() + 2 ? end(PickleEnd::underflow) : set_items(stack_.size() - 2);
+    case 'e':
+    case 0x90: {
       std::size_t mark = 0;
       return pop_mark(mark) && append_items(mark, opcode == 0x90);
     }
-    case 'a': return stack_.size() < fence() + 1 ? end(PickleEnd::underflow) : append_items(stack_.size() - 1, false);
+    case 'a':
+      return stack_.size() < fence() + 1 ? end(PickleEnd::underflow) : append_items(stack_.size() - 1, false);
     case 't': {
       std::size_t mark = 0;
       return pop_mark(mark) && make_tuple(mark);
     }
-    case 0x85: case 0x86: case 0x87: {
+    case 0x85:
+    case 0x86:
+    case 0x87: {
       const std::size_t count = opcode - 0x84u;
       return stack_.size() < fence() + count ? end(PickleEnd::underflow) : make_tuple(stack_.size() - count);
     }
-    case 'R': return reduce(CallForm::reduce, false);
-    case 0x81: return reduce(CallForm::new_object, false);
-    case 0x92: return reduce(CallForm::new_object, true);
-    case 0x93: return stack_global();
-    case 'I': case 'L': case 'F': case 'S': case 'V': case 'c': case 'i': case 'P':
+    case 'R':
+      return reduce(CallForm::reduce, false);
+    case 0x81:
+      return reduce(CallForm::new_object, false);
+    case 0x92:
+      return reduce(CallForm::new_object, true);
+    case 0x93:
+      return stack_global();
+    case 'I':
+    case 'L':
+    case 'F':
+    case 'S':
+    case 'V':
+    case 'c':
+    case 'i':
+    case 'P':
       return execute_line(opcode);
-    default: return execute_rare(opcode);
+    default:
+      return execute_rare(opcode);
   }
 }
 
@@ -205,28 +264,44 @@ bool PickleMachine::constant(Kind kind, unsigned length_bytes) {
 
 bool PickleMachine::execute_constant(std::uint8_t opcode) {
   switch (opcode) {
-    case 0x8c: return constant(Kind::text, 1);   // SHORT_BINUNICODE
-    case 'X': return constant(Kind::text, 4);    // BINUNICODE
-    case 0x8d: return constant(Kind::text, 8);   // BINUNICODE8
-    case 'U': return constant(Kind::text, 1);    // SHORT_BINSTRING
-    case 'T': return constant(Kind::text, 4);    // BINSTRING
-    case 'C': return constant(Kind::bytes, 1);
-    case 'B': return constant(Kind::bytes, 4);
-    case 0x8e: return constant(Kind::bytes, 8);
-    case 0x96: return constant(Kind::byte_array, 8);
-    case 0x8a: return constant(Kind::number, 1);  // LONG1
-    case 0x8b: return constant(Kind::number, 4);  // LONG4
-    case 'N': return push({Kind::none});
-    case 0x88: return push({Kind::boolean, 1});
-    case 0x89: return push({Kind::boolean, 0});
-    default: break;
+    case 0x8c:
+      return constant(Kind::text, 1);  // SHORT_BINUNICODE
+    case 'X':
+      return constant(Kind::text, 4);  // BINUNICODE
+    case 0x8d:
+      return constant(Kind::text, 8);  // BINUNICODE8
+    case 'U':
+      return constant(Kind::text, 1);  // SHORT_BINSTRING
+    case 'T':
+      return constant(Kind::text, 4);  // BINSTRING
+    case 'C':
+      return constant(Kind::bytes, 1);
+    case 'B':
+      return constant(Kind::bytes, 4);
+    case 0x8e:
+      return constant(Kind::bytes, 8);
+    case 0x96:
+      return constant(Kind::byte_array, 8);
+    case 0x8a:
+      return constant(Kind::number, 1);  // LONG1
+    case 0x8b:
+      return constant(Kind::number, 4);  // LONG4
+    case 'N':
+      return push({Kind::none});
+    case 0x88:
+      return push({Kind::boolean, 1});
+    case 0x89:
+      return push({Kind::boolean, 0});
+    default:
+      break;
   }
   const unsigned size = opcode == 'K' ? 1 : opcode == 'M' ? 2 : opcode == 'J' ? 4 : 8;
   if (!cursor_.need(size)) return end(PickleEnd::truncated);
   PickleValue value{Kind::number, opcode_at_};
   if (size == 1) value = {Kind::integer, *cursor_.data()};
   if (size == 2) value = {Kind::integer, load_le<std::uint16_t>(cursor_.data())};
-  if (size == 4) value = {Kind::integer, static_cast<std::uint64_t>(std::int64_t{load_le<std::int32_t>(cursor_.data())})};
+  if (size == 4)
+    value = {Kind::integer, static_cast<std::uint64_t>(std::int64_t{load_le<std::int32_t>(cursor_.data())})};
   cursor_.advance(size);
   return push(value);
 }
@@ -255,11 +330,12 @@ bool PickleMachine::put(std::uint64_t index) {
   const PickleValue absent{Kind::unknown};
   const std::uint64_t page = index >> 10;
   if (page > memo_pages_.size() + 64) {
-    if (index > (1u << 26)) listener_.anomaly(*this, PickleAnomaly::huge_memo_index, opcode_at_);
+    if (index > (1u << 26) && !std::exchange(far_memo_, true))
+      listener_.anomaly(*this, PickleAnomaly::huge_memo_index, opcode_at_);
     const auto [place, added] = memo_far_.insert_or_assign(index, stack_.back());
     if (!added) return true;
     ++memo_count_;
-    return memory_spent(64);
+    return memory_spent(96);
   }
   while (page >= memo_pages_.size()) {
     memo_pages_.push_back(nullptr);
@@ -292,7 +368,8 @@ PickleValue PickleMachine::make_tuple_of(std::span<const PickleValue> items) {
   const auto kept = items.first(std::min(items.size(), constants ? constant_tuple_kept : tuple_kept));
   if (tuple_chunks_.empty() || tuple_used_ + kept.size() + 1 > tuple_chunk) {
     // Half of the budget for tuples: past that they are opaque, and a rule that needs their items says so.
-    if (tuple_chunks_.size() * tuple_chunk * sizeof(PickleValue) > budget_.limits().memory / 2) return {Kind::tuple, opaque_tuple};
+    if (tuple_chunks_.size() * tuple_chunk * sizeof(PickleValue) > budget_.limits().memory / 2)
+      return {Kind::tuple, opaque_tuple};
     tuple_chunks_.push_back(std::make_unique<PickleValue[]>(tuple_chunk));
     tuple_used_ = 0;
   }
@@ -342,9 +419,11 @@ bool PickleMachine::set_items(std::size_t from) {
     }
     const std::size_t room = dict_kept - std::min(dict_kept, kept.items.size());
     if (items.size() > room) kept.complete = false;
-    kept.items.insert(kept.items.end(), items.begin(), items.begin() + static_cast<std::ptrdiff_t>(std::min(room, items.size())));
+    kept.items.insert(kept.items.end(), items.begin(),
+                      items.begin() + static_cast<std::ptrdiff_t>(std::min(room, items.size())));
   } else if (!items.empty()) {
-    if (is_constant(target.kind()) || target.kind() == Kind::tuple || target.kind() == Kind::set) return end(PickleEnd::wrong_type);
+    if (is_constant(target.kind()) || target.kind() == Kind::tuple || target.kind() == Kind::set)
+      return end(PickleEnd::wrong_type);
     if (target.kind() != Kind::list) listener_.changed(*this, target, opcode_at_);
   }
   const bool pairs = items.size() % 2 == 0;  // pickle.py notices only after it has set the others
@@ -365,12 +444,14 @@ bool PickleMachine::append_items(std::size_t from, bool to_set) {
 }
 
 bool PickleMachine::call(CallForm form, PickleValue callee, std::span<const PickleValue> arguments, bool complete) {
-  if (is_constant(callee.kind()) || callee.kind() == Kind::tuple || callee.kind() == Kind::list || callee.kind() == Kind::dict || callee.kind() == Kind::set)
+  if (is_constant(callee.kind()) || callee.kind() == Kind::tuple || callee.kind() == Kind::list ||
+      callee.kind() == Kind::dict || callee.kind() == Kind::set)
     return end(PickleEnd::wrong_type);
   const std::uint32_t detail = listener_.called(*this, {form, callee, arguments, complete, opcode_at_});
   if (refused_) return end(PickleEnd::refused);
   const bool named = callee.kind() == Kind::global && callee.payload() < PickleValue::no_global;
-  return push(PickleValue::object(named ? static_cast<std::uint32_t>(callee.payload()) : PickleValue::no_global, detail));
+  return push(
+      PickleValue::object(named ? static_cast<std::uint32_t>(callee.payload()) : PickleValue::no_global, detail));
 }
 
 bool PickleMachine::reduce(CallForm form, bool with_keywords) {
@@ -398,7 +479,8 @@ bool PickleMachine::skip_line(std::string& head) {
     const auto* const start = cursor_.data();
     const auto* const newline = static_cast<const std::uint8_t*>(std::memchr(start, '\n', cursor_.buffered()));
     const std::size_t count = newline ? static_cast<std::size_t>(newline - start) : cursor_.buffered();
-    head.append(reinterpret_cast<const char*>(start), std::min(count, line_limit + 1 - std::min(head.size(), line_limit + 1)));
+    head.append(reinterpret_cast<const char*>(start),
+                std::min(count, line_limit + 1 - std::min(head.size(), line_limit + 1)));
     cursor_.advance(count + (newline ? 1 : 0));
     if (newline) return true;
   }
@@ -419,25 +501,31 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
       std::size_t mark = 0;
       if (!import_lines(callee) || !pop_mark(mark)) return false;  // pickle.py imports first, then misses the mark
       const auto all = std::span<const PickleValue>(stack_).subspan(mark);
-      const std::vector<PickleValue> arguments(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), tuple_kept)));
+      const std::vector<PickleValue> arguments(
+          all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), tuple_kept)));
       const bool complete = arguments.size() == all.size();
       stack_.resize(mark);
       return call(CallForm::instance, callee, arguments, complete);
     }
-    case 'S': case 'V': {
+    case 'S':
+    case 'V': {
       if (!skip_line(line)) return false;
       // A long line is quoted if its first character is a quote: the rest was not kept.
-      if (opcode == 'S' && line.size() <= line_limit && (line.size() < 2 || line.front() != line.back() || (line.front() != '\'' && line.front() != '"')))
+      if (opcode == 'S' && line.size() <= line_limit &&
+          (line.size() < 2 || line.front() != line.back() || (line.front() != '\'' && line.front() != '"')))
         return end(PickleEnd::bad_operand);
       return push({Kind::text, opcode_at_});
     }
     case 'P':
       if (!skip_line(line) && cursor_.failed()) return false;
       return push(listener_.persistent(*this, {Kind::text, opcode_at_}, opcode_at_));
-    default: break;
+    default:
+      break;
   }
   if (!skip_line(line)) return false;
-  if (opcode == 'F') return line.size() <= line_limit && looks_like_real(line) ? push({Kind::number, opcode_at_}) : end(PickleEnd::bad_operand);
+  if (opcode == 'F')
+    return line.size() <= line_limit && looks_like_real(line) ? push({Kind::number, opcode_at_})
+                                                              : end(PickleEnd::bad_operand);
   if (opcode == 'I' && (line == "00" || line == "01")) return push({Kind::boolean, line == "01" ? 1u : 0u});
   if (line.size() <= line_limit && !looks_like_integer(line)) return end(PickleEnd::bad_operand);
   const auto small = line.size() < 16 ? memo_index(line) : std::nullopt;
@@ -494,10 +582,14 @@ bool PickleMachine::stack_global() {
     }
     const PickleValue global = import(std::move(*module_text), std::move(*name_text));
     if (global.kind() == Kind::global && global_at_.size() < 100'000)
-      global_at_.insert_or_assign(key, KnownOperands{static_cast<std::uint32_t>(global.payload()), module.payload(), name.payload()});
+      global_at_.insert_or_assign(
+          key, KnownOperands{static_cast<std::uint32_t>(global.payload()), module.payload(), name.payload()});
     return push(global);
   }
-  const auto may_be_text = [](PickleValue v) { return v.kind() == Kind::text || v.kind() == Kind::object || v.kind() == Kind::persistent || v.kind() == Kind::extension; };
+  const auto may_be_text = [](PickleValue v) {
+    return v.kind() == Kind::text || v.kind() == Kind::object || v.kind() == Kind::persistent ||
+           v.kind() == Kind::extension;
+  };
   if (!may_be_text(name) || !may_be_text(module)) return end(PickleEnd::wrong_type);
   listener_.anomaly(*this, PickleAnomaly::computed_name, opcode_at_);
   return push({Kind::unknown});
@@ -510,8 +602,10 @@ bool PickleMachine::frame() {
   const std::uint64_t start = cursor_.position();
   if (frame_end_ != 0 && start != frame_end_) listener_.anomaly(*this, PickleAnomaly::frame_nested, opcode_at_);
   frame_end_ = 0;
-  if (length > cursor_.remaining()) listener_.anomaly(*this, PickleAnomaly::frame_past_end, opcode_at_);
-  else frame_end_ = start + length;
+  if (length > cursor_.remaining())
+    listener_.anomaly(*this, PickleAnomaly::frame_past_end, opcode_at_);
+  else
+    frame_end_ = start + length;
   return true;
 }
 
@@ -520,14 +614,16 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
   switch (opcode) {
     case '.':
       if (!pop(result_)) return false;
-      if (frame_end_ != 0 && cursor_.position() > frame_end_) listener_.anomaly(*this, PickleAnomaly::frame_straddled, opcode_at_);
+      if (frame_end_ != 0 && cursor_.position() > frame_end_)
+        listener_.anomaly(*this, PickleAnomaly::frame_straddled, opcode_at_);
       return end(PickleEnd::stopped);
     case 0x80:
       if (!cursor_.need(1)) return end(PickleEnd::truncated);
       protocol_ = *cursor_.data();
       cursor_.advance(1);
       return protocol_ <= 5 || end(PickleEnd::bad_protocol);
-    case 0x95: return frame();
+    case 0x95:
+      return frame();
     case '0':
       // A mark on top is what gets popped.
       if (!marks_.empty() && marks_.back() == stack_.size()) {
@@ -541,8 +637,10 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
       stack_.resize(mark);
       return true;
     }
-    case '2': return stack_.size() <= fence() ? end(PickleEnd::underflow) : push(stack_.back());
-    case 'l': case 0x91: {
+    case '2':
+      return stack_.size() <= fence() ? end(PickleEnd::underflow) : push(stack_.back());
+    case 'l':
+    case 0x91: {
       std::size_t mark = 0;
       if (!pop_mark(mark)) return false;
       stack_.resize(mark);
@@ -552,7 +650,8 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
       std::size_t mark = 0;
       if (!pop_mark(mark)) return false;
       // The items become those of a new dict that lies below them.
-      stack_.insert(stack_.begin() + static_cast<std::ptrdiff_t>(mark), PickleValue{Kind::dict, dicts_++ & PickleValue::payload_mask});
+      stack_.insert(stack_.begin() + static_cast<std::ptrdiff_t>(mark),
+                    PickleValue{Kind::dict, dicts_++ & PickleValue::payload_mask});
       return set_items(mark + 1);
     }
     case 'o': {
@@ -561,7 +660,8 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
       if (stack_.size() <= mark) return end(PickleEnd::underflow);
       const PickleValue callee = stack_[mark];
       const auto all = std::span<const PickleValue>(stack_).subspan(mark + 1);
-      const std::vector<PickleValue> arguments(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), tuple_kept)));
+      const std::vector<PickleValue> arguments(
+          all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), tuple_kept)));
       const bool complete = arguments.size() == all.size();
       stack_.resize(mark);
       return call(CallForm::object, callee, arguments, complete);
@@ -576,7 +676,9 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
     case 'Q':
       if (!pop(value)) return false;
       return push(listener_.persistent(*this, value, opcode_at_));
-    case 0x82: case 0x83: case 0x84: {
+    case 0x82:
+    case 0x83:
+    case 0x84: {
       const unsigned size = opcode == 0x82 ? 1 : opcode == 0x83 ? 2 : 4;
       if (!cursor_.need(size)) return end(PickleEnd::truncated);
       std::uint32_t code = 0;
@@ -585,9 +687,12 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
       listener_.extension(*this, code, opcode_at_);
       return push({Kind::extension});
     }
-    case 0x97: return push({Kind::buffer, opcode_at_});
-    case 0x98: return stack_.size() <= fence() ? end(PickleEnd::underflow) : true;
-    default: return end(PickleEnd::unknown_opcode);
+    case 0x97:
+      return push({Kind::buffer, opcode_at_});
+    case 0x98:
+      return stack_.size() <= fence() ? end(PickleEnd::underflow) : true;
+    default:
+      return end(PickleEnd::unknown_opcode);
   }
 }
 
@@ -597,17 +702,33 @@ bool PickleMachine::skip_foreign(std::uint64_t count) {
 }
 
 std::optional<PickleMachine::Span> PickleMachine::content_of(PickleValue value) {
-  if (value.kind() != Kind::text && value.kind() != Kind::bytes && value.kind() != Kind::byte_array) return std::nullopt;
+  if (value.kind() != Kind::text && value.kind() != Kind::bytes && value.kind() != Kind::byte_array)
+    return std::nullopt;
   std::array<std::uint8_t, 9> head{};
   const auto near = cursor_.loaded(value.payload(), head.size());
-  if (!near.empty()) std::copy(near.begin(), near.end(), head.begin());
-  else if (!data_.read_at(value.payload(), head)) return std::nullopt;
+  if (!near.empty())
+    std::copy(near.begin(), near.end(), head.begin());
+  else if (!data_.read_at(value.payload(), head))
+    return std::nullopt;
   unsigned length_bytes = 0;
   switch (head[0]) {
-    case 0x8c: case 'U': case 'C': length_bytes = 1; break;
-    case 'X': case 'T': case 'B': length_bytes = 4; break;
-    case 0x8d: case 0x8e: case 0x96: length_bytes = 8; break;
-    default: return std::nullopt;  // a line: its end is not known
+    case 0x8c:
+    case 'U':
+    case 'C':
+      length_bytes = 1;
+      break;
+    case 'X':
+    case 'T':
+    case 'B':
+      length_bytes = 4;
+      break;
+    case 0x8d:
+    case 0x8e:
+    case 0x96:
+      length_bytes = 8;
+      break;
+    default:
+      return std::nullopt;  // a line: its end is not known
   }
   std::uint64_t length = 0;
   for (unsigned i = 0; i < length_bytes; ++i) length |= std::uint64_t{head[i + 1]} << 8 * i;
@@ -615,23 +736,28 @@ std::optional<PickleMachine::Span> PickleMachine::content_of(PickleValue value) 
 }
 
 std::optional<std::string> PickleMachine::text_of(PickleValue value, std::size_t limit) {
-  if (value.kind() != Kind::text && value.kind() != Kind::bytes && value.kind() != Kind::byte_array) return std::nullopt;
+  if (value.kind() != Kind::text && value.kind() != Kind::bytes && value.kind() != Kind::byte_array)
+    return std::nullopt;
   if (const auto span = content_of(value)) {
     if (span->length > limit) return std::nullopt;
     const auto length = static_cast<std::size_t>(span->length);
-    if (const auto near = cursor_.loaded(span->offset, length); near.size() == length) return std::string(as_text(near));
+    if (const auto near = cursor_.loaded(span->offset, length); near.size() == length)
+      return std::string(as_text(near));
     std::string text(length, '\0');
     const auto got = data_.read_at(span->offset, MutableBytes(reinterpret_cast<std::uint8_t*>(text.data()), length));
     return got && *got == length ? std::optional(std::move(text)) : std::nullopt;
   }
   std::string line(limit * 6 + 4, '\0');  // an escape has at most ten characters, mostly four
-  const auto got = data_.read_at(value.payload(), MutableBytes(reinterpret_cast<std::uint8_t*>(line.data()), line.size()));
+  const auto got =
+      data_.read_at(value.payload(), MutableBytes(reinterpret_cast<std::uint8_t*>(line.data()), line.size()));
   if (!got || *got == 0) return std::nullopt;
   line.resize(*got);
   const auto newline = line.find('\n');
   if (newline == std::string::npos) return std::nullopt;
   const std::string_view operand = std::string_view(line).substr(1, newline - 1);
-  auto text = line[0] == 'S' ? decode_string_escapes(operand) : line[0] == 'V' ? decode_unicode_escapes(operand) : std::string(operand);
+  auto text = line[0] == 'S'   ? decode_string_escapes(operand)
+              : line[0] == 'V' ? decode_unicode_escapes(operand)
+                               : std::string(operand);
   return text.size() <= limit ? std::optional(std::move(text)) : std::nullopt;
 }
 

@@ -1,9 +1,9 @@
-// PickleMachine: executes a pickle stream (protocols 0 to 5) on values that stand for objects, and tells a listener what
-// the stream would import, call and change. It follows CPython's own unpicklers (Modules/_pickle.c and Lib/pickle.py),
-// and where the two or their versions differ it accepts what any of them accepts: a scanner that refuses a stream which
-// a loader takes is blind to it. Text and numbers stay in the data; a value is eight bytes and remembers where.
-// Cost: O(1) for each opcode plus the length of lines; constants are skipped, not copied; no recursion. Memory: 8 bytes
-// for each stack slot, memo entry and tuple item, bounded by the budget.
+// PickleMachine: executes a pickle stream (protocols 0 to 5) on values that stand for objects, and tells a listener
+// what the stream would import, call and change. It follows CPython's own unpicklers (Modules/_pickle.c and
+// Lib/pickle.py), and where the two or their versions differ it accepts what any of them accepts: a scanner that
+// refuses a stream which a loader takes is blind to it. Text and numbers stay in the data; a value is eight bytes and
+// remembers where. Cost: O(1) for each opcode plus the length of lines; constants are skipped, not copied; no
+// recursion. Memory: 8 bytes for each stack slot, memo entry and tuple item, bounded by the budget.
 #pragma once
 
 #include <array>
@@ -24,15 +24,27 @@ namespace hauberk::scan {
 class PickleValue {
  public:
   enum class Kind : std::uint8_t {
-    none, boolean, integer, number,              // number: a float, or an integer of more than 56 bits
-    text, bytes, byte_array, buffer,             // payload: where the opcode stands
-    tuple, list, dict, set,                      // payload: number in the arena; none for lists and sets
-    global,                                      // payload: number of the global
-    object,                                      // the result of a call: global called (24 bits), detail (32 bits)
-    persistent, extension, unknown
+    none,
+    boolean,
+    integer,
+    number,  // number: a float, or an integer of more than 56 bits
+    text,
+    bytes,
+    byte_array,
+    buffer,  // payload: where the opcode stands
+    tuple,
+    list,
+    dict,
+    set,     // payload: number in the arena; none for lists and sets
+    global,  // payload: number of the global
+    object,  // the result of a call: global called (24 bits), detail (32 bits)
+    persistent,
+    extension,
+    unknown
   };
   PickleValue() = default;
-  PickleValue(Kind kind, std::uint64_t payload = 0) : bits_(std::uint64_t{static_cast<std::uint8_t>(kind)} << 56 | (payload & payload_mask)) {}
+  PickleValue(Kind kind, std::uint64_t payload = 0)
+      : bits_(std::uint64_t{static_cast<std::uint8_t>(kind)} << 56 | (payload & payload_mask)) {}
   static PickleValue object(std::uint32_t global, std::uint32_t detail) {
     return {Kind::object, std::uint64_t{global & no_global} << 32 | detail};
   }
@@ -67,18 +79,28 @@ struct PickleCall {
 };
 
 enum class PickleAnomaly {
-  frame_straddled,   // an opcode crosses the end of its frame: the unpicklers read on in different places
-  frame_nested,      // a frame begins before the last one ended: likewise
-  frame_past_end,    // a frame announces more than there is
-  computed_name,     // the name of an import is made by the stream
-  long_name,         // the name of an import is longer than any real one
-  huge_memo_index,   // a memo entry so far out that CPython would reserve gigabytes for it
+  frame_straddled,  // an opcode crosses the end of its frame: the unpicklers read on in different places
+  frame_nested,     // a frame begins before the last one ended: likewise
+  frame_past_end,   // a frame announces more than there is
+  computed_name,    // the name of an import is made by the stream
+  long_name,        // the name of an import is longer than any real one
+  huge_memo_index,  // a memo entry so far out that CPython would reserve gigabytes for it
 };
 
 // How a run ended. Everything before it has happened, whatever it is.
 enum class PickleEnd {
-  stopped, truncated, unknown_opcode, underflow, no_mark, missing_memo, bad_operand, bad_protocol, wrong_type,
-  out_of_budget, read_error, refused  // by the listener
+  stopped,
+  truncated,
+  unknown_opcode,
+  underflow,
+  no_mark,
+  missing_memo,
+  bad_operand,
+  bad_protocol,
+  wrong_type,
+  out_of_budget,
+  read_error,
+  refused  // by the listener
 };
 std::string_view describe(PickleEnd end);
 
@@ -116,7 +138,9 @@ class PickleMachine {
   // For listeners. What a value holds, as far as it is short enough and still kept.
   const PickleGlobal& global(std::uint32_t number) const { return globals_[number]; }
   std::optional<std::string> text_of(PickleValue value, std::size_t limit = 4096);
-  struct Span { std::uint64_t offset, length; };
+  struct Span {
+    std::uint64_t offset, length;
+  };
   std::optional<Span> content_of(PickleValue value);  // of text and bytes: where the raw content lies
   std::span<const PickleValue> tuple_items(PickleValue tuple, bool* complete = nullptr) const;
   std::span<const PickleValue> dict_items(PickleValue dict, bool* complete = nullptr) const;  // key, value, key, …
@@ -171,6 +195,7 @@ class PickleMachine {
   std::uint64_t memory_ = 0;
   int protocol_ = 0;
   bool refused_ = false;
+  bool far_memo_ = false;
   PickleEnd end_ = PickleEnd::stopped;
   PickleValue result_;
   std::vector<PickleValue> stack_;
@@ -184,7 +209,10 @@ class PickleMachine {
   std::array<DictItems, 64> recent_dicts_;
   std::vector<PickleGlobal> globals_;
   std::unordered_map<std::string, std::uint32_t> global_numbers_;
-  struct KnownOperands { std::uint32_t number; std::uint64_t module_at, name_at; };
+  struct KnownOperands {
+    std::uint32_t number;
+    std::uint64_t module_at, name_at;
+  };
   std::unordered_map<std::uint64_t, KnownOperands> global_at_;  // keyed by a hash of the two places
 };
 

@@ -165,15 +165,17 @@ constexpr ModuleMapping modules[] = {
 }  // namespace
 
 void map_python2_name(std::string& module, std::string& name) {
-  const auto old_name = std::lower_bound(std::begin(names), std::end(names), std::pair<std::string_view, std::string_view>(module, name),
-                                         [](const NameMapping& m, const auto& key) { return std::pair(m.old_module, m.old_name) < key; });
+  const auto old_name =
+      std::lower_bound(std::begin(names), std::end(names), std::pair<std::string_view, std::string_view>(module, name),
+                       [](const NameMapping& m, const auto& key) { return std::pair(m.old_module, m.old_name) < key; });
   if (old_name != std::end(names) && old_name->old_module == module && old_name->old_name == name) {
     module = old_name->module;
     name = old_name->name;
     return;
   }
-  const auto old_module = std::lower_bound(std::begin(modules), std::end(modules), std::string_view(module),
-                                           [](const ModuleMapping& m, std::string_view key) { return m.old_module < key; });
+  const auto old_module =
+      std::lower_bound(std::begin(modules), std::end(modules), std::string_view(module),
+                       [](const ModuleMapping& m, std::string_view key) { return m.old_module < key; });
   if (old_module != std::end(modules) && old_module->old_module == module) module = old_module->module;
 }
 

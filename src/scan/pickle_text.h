@@ -7,7 +7,7 @@
 
 namespace hauberk::scan {
 
-std::string decode_string_escapes(std::string_view quoted);   // with its quotes
+std::string decode_string_escapes(std::string_view quoted);  // with its quotes
 std::string decode_unicode_escapes(std::string_view text);
 void append_utf8(std::string& out, char32_t code_point);
 // Text that stands for bytes (code points below 256), back into these bytes. False if there is another code point.

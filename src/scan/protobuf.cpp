@@ -28,13 +28,19 @@ bool WireMessage::next(WireField& field) {
   field_end_ = 0;
   std::uint64_t length = 0;
   switch (tag & 7) {
-    case WireField::varint: return number(field.value) || fail();
-    case WireField::fixed64: length = 8; break;
-    case WireField::fixed32: length = 4; break;
+    case WireField::varint:
+      return number(field.value) || fail();
+    case WireField::fixed64:
+      length = 8;
+      break;
+    case WireField::fixed32:
+      length = 4;
+      break;
     case WireField::bytes:
       if (!number(length)) return fail();
       break;
-    default: return fail();
+    default:
+      return fail();
   }
   if (length > end_ - at_.position()) return fail();
   field.begin = at_.position();

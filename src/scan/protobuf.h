@@ -1,6 +1,6 @@
-// The wire format of protocol buffers, walked forward through one Cursor: fields of a message one by one, sub-messages by
-// walking on to their end, everything else skipped. Strict: groups, overlong numbers and lengths that pass the end of the
-// enclosing message end the walk. Source: protobuf.dev/programming-guides/encoding.
+// The wire format of protocol buffers, walked forward through one Cursor: fields of a message one by one, sub-messages
+// by walking on to their end, everything else skipped. Strict: groups, overlong numbers and lengths that pass the end
+// of the enclosing message end the walk. Source: protobuf.dev/programming-guides/encoding.
 #pragma once
 
 #include <string>

@@ -18,8 +18,9 @@ std::string system_reason() { return std::strerror(errno); }
 Result<std::unique_ptr<FileReader>> FileReader::open(const std::string& path) {
   // O_NONBLOCK: opening a pipe or a device must not wait for the other side.
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (descriptor < 0) return fail(errno == ENOENT ? Errc::not_found : Errc::unavailable, "cannot open: " + system_reason(), path);
-  struct stat info {};
+  if (descriptor < 0)
+    return fail(errno == ENOENT ? Errc::not_found : Errc::unavailable, "cannot open: " + system_reason(), path);
+  struct stat info{};
   if (::fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(descriptor);
     return fail(Errc::invalid, "not a regular file", path);
@@ -28,7 +29,7 @@ Result<std::unique_ptr<FileReader>> FileReader::open(const std::string& path) {
 }
 
 Result<std::unique_ptr<FileReader>> FileReader::from_descriptor(int descriptor) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(descriptor, &info) != 0) return fail(Errc::unavailable, "cannot read the descriptor: " + system_reason());
   if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, "the descriptor is not of a regular file");
   return std::unique_ptr<FileReader>(new FileReader(descriptor, false, static_cast<std::uint64_t>(info.st_size)));
@@ -64,11 +65,13 @@ RangeReader::RangeReader(Reader& whole, std::uint64_t start, std::uint64_t lengt
 
 Result<std::size_t> RangeReader::read_at(std::uint64_t offset, MutableBytes out) {
   if (offset >= length_) return std::size_t{0};
-  return whole_.read_at(start_ + offset, out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), length_ - offset))));
+  return whole_.read_at(start_ + offset,
+                        out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), length_ - offset))));
 }
 
 Result<Bytes> read_part(Reader& reader, std::uint64_t offset, std::uint64_t length, std::uint64_t limit) {
-  if (offset > reader.size() || length > reader.size() - offset) return fail(Errc::corrupt, "passes the end of the data");
+  if (offset > reader.size() || length > reader.size() - offset)
+    return fail(Errc::corrupt, "passes the end of the data");
   if (length > limit) return fail(Errc::exhausted, "too large to be read at once");
   Bytes out(static_cast<std::size_t>(length));
   if (TRY(reader.read_at(offset, out)) != out.size()) return fail(Errc::corrupt, "passes the end of the data");
@@ -76,7 +79,11 @@ Result<Bytes> read_part(Reader& reader, std::uint64_t offset, std::uint64_t leng
 }
 
 Cursor::Cursor(Reader& reader, std::uint64_t start, std::size_t window)
-    : reader_(reader), window_(window), base_(std::min(start, reader.size())), at_(window_.data()), end_(window_.data()) {}
+    : reader_(reader),
+      window_(window),
+      base_(std::min(start, reader.size())),
+      at_(window_.data()),
+      end_(window_.data()) {}
 
 bool Cursor::refill(std::size_t count) {
   if (count > window_.size() || failed_) return false;

@@ -12,11 +12,16 @@ constexpr std::array verdict_names = {"clean", "review", "malicious", "malformed
 
 int badness(ScanVerdict verdict) {
   switch (verdict) {
-    case ScanVerdict::clean: return 0;
-    case ScanVerdict::review: return 1;
-    case ScanVerdict::inconclusive: return 2;
-    case ScanVerdict::malformed: return 3;
-    case ScanVerdict::malicious: return 4;
+    case ScanVerdict::clean:
+      return 0;
+    case ScanVerdict::review:
+      return 1;
+    case ScanVerdict::inconclusive:
+      return 2;
+    case ScanVerdict::malformed:
+      return 3;
+    case ScanVerdict::malicious:
+      return 4;
   }
   return 2;
 }
@@ -61,8 +66,10 @@ Result<Report> report_from_json(const json::Value& value) {
   const auto size = value.int_or("size", -1);
   if (!verdict || size < 0 || !findings || !findings->as_array() || !notes || !notes->as_array())
     return fail(Errc::invalid, "not a scan report");
-  Report report{.path = std::string(value.text_or("path", "")), .format = std::string(value.text_or("format", "")),
-                .size = static_cast<std::uint64_t>(size), .verdict = *verdict};
+  Report report{.path = std::string(value.text_or("path", "")),
+                .format = std::string(value.text_or("format", "")),
+                .size = static_cast<std::uint64_t>(size),
+                .verdict = *verdict};
   if (const auto digest = value.text_or("sha256", ""); !digest.empty()) report.sha256 = TRY(Digest::parse(digest));
   for (const auto& finding : *findings->as_array()) report.findings.push_back(TRY(finding_from_json(finding)));
   for (const auto& note : *notes->as_array()) {
@@ -75,7 +82,8 @@ Result<Report> report_from_json(const json::Value& value) {
 
 Report unscanned(std::string path, std::string reason) {
   Report report{.path = std::move(path), .format = "unknown", .verdict = ScanVerdict::inconclusive};
-  report.findings.push_back({.rule = "scan.not-scanned", .severity = Severity::medium, .where = {.file = report.path}, .message = reason});
+  report.findings.push_back(
+      {.rule = "scan.not-scanned", .severity = Severity::medium, .where = {.file = report.path}, .message = reason});
   report.notes.push_back("nothing of the file was looked at: " + std::move(reason));
   report.rules_version = rules_version;
   return report;

@@ -1,5 +1,5 @@
-// Report: what a scan of one file says. MALFORMED and INCONCLUSIVE never pass a gate: a file that no loader should accept
-// and a file that was not looked at to the end are not "clean". A plain value with a JSON round trip.
+// Report: what a scan of one file says. MALFORMED and INCONCLUSIVE never pass a gate: a file that no loader should
+// accept and a file that was not looked at to the end are not "clean". A plain value with a JSON round trip.
 #pragma once
 
 #include <optional>
@@ -24,8 +24,8 @@ enum class ScanVerdict {
 
 std::string_view name(ScanVerdict verdict);  // "clean"
 std::optional<ScanVerdict> parse_verdict(std::string_view text);
-bool passes_gate(ScanVerdict verdict);                   // clean only
-ScanVerdict worse(ScanVerdict a, ScanVerdict b);         // clean < review < inconclusive < malformed < malicious
+bool passes_gate(ScanVerdict verdict);            // clean only
+ScanVerdict worse(ScanVerdict a, ScanVerdict b);  // clean < review < inconclusive < malformed < malicious
 
 struct Report {
   std::string path;

@@ -46,9 +46,58 @@ std::vector<Sample> scan_corpus() {
 
 // The formats that this version understands; of the others it must say so.
 bool is_understood(const Sample& sample) {
-  static const std::set<std::string> later = {"keras", "keras-zip", "keras-h5", "h5", "tf-savedmodel", "pmml", "skops", "json", "xml", "jinja", "j2", "jax", "mar", "torchserve-mar", "meta", "pb",
-      "engine", "openvino", "yaml", "template", "t7", "rknn", "nemo", "model", "keras-metadata", "hf-tokenizer", "dnn", "cbm", "7z", "lightgbm", "index", "xgboost", "tflite", "msgpack", "bst",
-      "script", "polyglot", "hf-config", "llamafile", "tensorrt", "requirements", "mlmodel", "dvc", "cmf", "unknown", "flax-msgpack", "lgb", "params", "rds", "pdmodel", "ubj", "lz4"};
+  static const std::set<std::string> later = {"keras",
+                                              "keras-zip",
+                                              "keras-h5",
+                                              "h5",
+                                              "tf-savedmodel",
+                                              "pmml",
+                                              "skops",
+                                              "json",
+                                              "xml",
+                                              "jinja",
+                                              "j2",
+                                              "jax",
+                                              "mar",
+                                              "torchserve-mar",
+                                              "meta",
+                                              "pb",
+                                              "engine",
+                                              "openvino",
+                                              "yaml",
+                                              "template",
+                                              "t7",
+                                              "rknn",
+                                              "nemo",
+                                              "model",
+                                              "keras-metadata",
+                                              "hf-tokenizer",
+                                              "dnn",
+                                              "cbm",
+                                              "7z",
+                                              "lightgbm",
+                                              "index",
+                                              "xgboost",
+                                              "tflite",
+                                              "msgpack",
+                                              "bst",
+                                              "script",
+                                              "polyglot",
+                                              "hf-config",
+                                              "llamafile",
+                                              "tensorrt",
+                                              "requirements",
+                                              "mlmodel",
+                                              "dvc",
+                                              "cmf",
+                                              "unknown",
+                                              "flax-msgpack",
+                                              "lgb",
+                                              "params",
+                                              "rds",
+                                              "pdmodel",
+                                              "ubj",
+                                              "lz4"};
   return !later.contains(sample.format);
 }
 
@@ -61,7 +110,8 @@ TEST(ScanCorpus, malicious_files_are_flagged_and_benign_files_are_not) {
     const std::string verdict(name(sample.report.verdict));
     ++table[{sample.label, is_understood(sample)}][verdict];
     if (verbose) {
-      std::printf("%s\t%s\t%d\t%s\t%s\t%s", sample.label.c_str(), verdict.c_str(), is_understood(sample), sample.format.c_str(), sample.report.format.c_str(), sample.path.c_str());
+      std::printf("%s\t%s\t%d\t%s\t%s\t%s", sample.label.c_str(), verdict.c_str(), is_understood(sample),
+                  sample.format.c_str(), sample.report.format.c_str(), sample.path.c_str());
       for (const auto& finding : sample.report.findings)
         if (finding.severity != Severity::info) std::printf("\t%s: %s", finding.rule.c_str(), finding.message.c_str());
       std::printf("\t(%s)\n", sample.why.c_str());
@@ -74,17 +124,20 @@ TEST(ScanCorpus, malicious_files_are_flagged_and_benign_files_are_not) {
   }
   auto count = [&](const std::string& label, auto&& test) {
     int n = 0;
-    for (const auto& sample : samples) n += sample.label == label && is_understood(sample) && test(sample.report.verdict) ? 1 : 0;
+    for (const auto& sample : samples)
+      n += sample.label == label && is_understood(sample) && test(sample.report.verdict) ? 1 : 0;
     return n;
   };
   const auto any = [](ScanVerdict) { return true; };
   const auto is = [](ScanVerdict wanted) { return [wanted](ScanVerdict v) { return v == wanted; }; };
   const int malicious = count("malicious", any), benign = count("benign", any);
-  const int flagged = count("malicious", [](ScanVerdict v) { return v == ScanVerdict::malicious || v == ScanVerdict::review; });
-  std::printf("of the formats understood: %d of %d malicious files flagged, %d let pass; %d of %d benign files clean\n", flagged, malicious,
-              count("malicious", is(ScanVerdict::clean)), count("benign", is(ScanVerdict::clean)), benign);
-  // A tenth of the malicious labels stand on texts that nothing executes (program text as a value, an old version number);
-  // about one benign file in twenty is raw data of no format, which must not pass.
+  const int flagged =
+      count("malicious", [](ScanVerdict v) { return v == ScanVerdict::malicious || v == ScanVerdict::review; });
+  std::printf("of the formats understood: %d of %d malicious files flagged, %d let pass; %d of %d benign files clean\n",
+              flagged, malicious, count("malicious", is(ScanVerdict::clean)), count("benign", is(ScanVerdict::clean)),
+              benign);
+  // A tenth of the malicious labels stand on texts that nothing executes (program text as a value, an old version
+  // number); about one benign file in twenty is raw data of no format, which must not pass.
   EXPECT_GE(flagged, malicious * 88 / 100);
   EXPECT_LE(count("malicious", is(ScanVerdict::clean)), malicious * 9 / 100);
   EXPECT_GE(count("benign", is(ScanVerdict::clean)), benign * 94 / 100);

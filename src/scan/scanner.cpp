@@ -11,26 +11,52 @@ namespace {
 
 std::string inspect_format(Reader& data, Inspection& inspection, Format format) {
   switch (format) {
-    case Format::pickle: return inspect_pickle_file(data, inspection);
-    case Format::zip: return inspect_zip(data, inspection);
-    case Format::tar: return inspect_tar(data, inspection);
-    case Format::gzip: return inspect_compressed(data, inspection, Compression::gzip, "gzip");
-    case Format::zlib: return inspect_compressed(data, inspection, Compression::zlib, "zlib");
-    case Format::bzip2: return inspect_compressed(data, inspection, Compression::bzip2, "bzip2");
-    case Format::xz: return inspect_compressed(data, inspection, Compression::xz, "xz");
-    case Format::lzma: return inspect_compressed(data, inspection, Compression::lzma, "lzma");
-    case Format::joblib_old: return inspect_joblib_old(data, inspection);
-    case Format::npy: inspect_npy(data, inspection); break;
-    case Format::safetensors: inspect_safetensors(data, inspection); break;
-    case Format::onnx: inspect_onnx(data, inspection); break;
-    case Format::gguf: inspect_gguf(data, inspection); break;
-    case Format::elf: case Format::windows_program: case Format::mach_o: case Format::script: case Format::llamafile:
-      inspection.find("scan.executable", Severity::high, 0, "this is a program, not a model: it runs when it is started");
+    case Format::pickle:
+      return inspect_pickle_file(data, inspection);
+    case Format::zip:
+      return inspect_zip(data, inspection);
+    case Format::tar:
+      return inspect_tar(data, inspection);
+    case Format::gzip:
+      return inspect_compressed(data, inspection, Compression::gzip, "gzip");
+    case Format::zlib:
+      return inspect_compressed(data, inspection, Compression::zlib, "zlib");
+    case Format::bzip2:
+      return inspect_compressed(data, inspection, Compression::bzip2, "bzip2");
+    case Format::xz:
+      return inspect_compressed(data, inspection, Compression::xz, "xz");
+    case Format::lzma:
+      return inspect_compressed(data, inspection, Compression::lzma, "lzma");
+    case Format::joblib_old:
+      return inspect_joblib_old(data, inspection);
+    case Format::npy:
+      inspect_npy(data, inspection);
       break;
-    case Format::empty: inspection.malformed("scan.unsupported", 0, "the file is empty"); break;
+    case Format::safetensors:
+      inspect_safetensors(data, inspection);
+      break;
+    case Format::onnx:
+      inspect_onnx(data, inspection);
+      break;
+    case Format::gguf:
+      inspect_gguf(data, inspection);
+      break;
+    case Format::elf:
+    case Format::windows_program:
+    case Format::mach_o:
+    case Format::script:
+    case Format::llamafile:
+      inspection.find("scan.executable", Severity::high, 0,
+                      "this is a program, not a model: it runs when it is started");
+      break;
+    case Format::empty:
+      inspection.malformed("scan.unsupported", 0, "the file is empty");
+      break;
     default:
-      inspection.inconclusive("scan.unsupported", format == Format::unknown ? std::string("the content is of no format that is known")
-                                                                            : "the format " + std::string(name(format)) + " is not understood yet");
+      inspection.inconclusive("scan.unsupported",
+                              format == Format::unknown
+                                  ? std::string("the content is of no format that is known")
+                                  : "the format " + std::string(name(format)) + " is not understood yet");
   }
   return std::string(name(format));
 }
@@ -69,7 +95,8 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
   check_name(inspection, inspection, format);
   std::string found = inspect_format(data, inspection, format);
   if (format != Format::zip && format != Format::tar && ends_as_zip(data)) {
-    inspection.find("scan.polyglot", Severity::high, 0, "the file is a ZIP archive as well: loaders that look for one at its end see something else");
+    inspection.find("scan.polyglot", Severity::high, 0,
+                    "the file is a ZIP archive as well: loaders that look for one at its end see something else");
     Inspection second = inspection.child("as-zip");
     inspect_zip(data, second);
   }
@@ -83,10 +110,13 @@ Report scan(Reader& reader, std::string_view path, const ScanOptions& options) {
   report.format = inspect_any(reader, inspection);
   inspection.out_of_budget();
   if (options.hash) {
-    if (auto digest = hash_of(reader)) report.sha256 = *digest;
-    else inspection.inconclusive("scan.not-scanned", digest.error().text());
+    if (auto digest = hash_of(reader))
+      report.sha256 = *digest;
+    else
+      inspection.inconclusive("scan.not-scanned", digest.error().text());
   }
-  if (gathering.dropped != 0) gathering.notes.push_back(std::to_string(gathering.dropped) + " more findings are not listed");
+  if (gathering.dropped != 0)
+    gathering.notes.push_back(std::to_string(gathering.dropped) + " more findings are not listed");
   report.verdict = gathering.verdict();
   report.findings = std::move(gathering.findings);
   report.notes = std::move(gathering.notes);

@@ -59,20 +59,27 @@ std::vector<Case> read_cases(const std::string& file) {
       continue;
     }
     const auto key = line.substr(0, colon), value = line.substr(colon + 2);
-    if (key == "case") current.name = value, current.line = number;
-    else if (key == "data") current.data += unescape(value);
-    else if (key == "file") current.file = value;
-    else if (key == "verdict") current.verdict = value;
-    else if (key == "finds") current.rules.push_back(value);
-    else ADD_FAILURE() << file << ":" << number << ": unknown key " << key;
+    if (key == "case")
+      current.name = value, current.line = number;
+    else if (key == "data")
+      current.data += unescape(value);
+    else if (key == "file")
+      current.file = value;
+    else if (key == "verdict")
+      current.verdict = value;
+    else if (key == "finds")
+      current.rules.push_back(value);
+    else
+      ADD_FAILURE() << file << ":" << number << ": unknown key " << key;
   }
   finish();
   return cases;
 }
 
-std::string described(const Report& report) {
+std::string explained(const Report& report) {
   std::string text = std::string(name(report.verdict)) + " " + report.format;
-  for (const auto& finding : report.findings) text += "\n  " + finding.rule + " " + finding.where.text() + ": " + finding.message;
+  for (const auto& finding : report.findings)
+    text += "\n  " + finding.rule + " " + finding.where.text() + ": " + finding.message;
   return text;
 }
 
@@ -80,7 +87,8 @@ bool found(const Report& report, std::string_view wanted) {
   const auto at = wanted.find('@');
   return std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& finding) {
     if (finding.rule != wanted.substr(0, at)) return false;
-    return at == std::string_view::npos || (finding.where.offset && std::to_string(*finding.where.offset) == wanted.substr(at + 1));
+    return at == std::string_view::npos ||
+           (finding.where.offset && std::to_string(*finding.where.offset) == wanted.substr(at + 1));
   });
 }
 
@@ -93,9 +101,11 @@ TEST(Scanner, judges_each_case_as_written) {
       MemoryReader reader(as_bytes(one.data));
       const auto report = scan(reader, one.file);
       const std::string where = entry.path().filename().string() + ":" + std::to_string(one.line) + " " + one.name;
-      EXPECT_EQ(name(report.verdict), one.verdict) << where << "\n" << described(report);
-      for (const auto& rule : one.rules) EXPECT_TRUE(found(report, rule)) << where << ": no " << rule << " in\n" << described(report);
-      for (const auto& finding : report.findings) EXPECT_NE(find_rule(finding.rule), nullptr) << finding.rule << " is not in the catalogue";
+      EXPECT_EQ(name(report.verdict), one.verdict) << where << "\n" << explained(report);
+      for (const auto& rule : one.rules)
+        EXPECT_TRUE(found(report, rule)) << where << ": no " << rule << " in\n" << explained(report);
+      for (const auto& finding : report.findings)
+        EXPECT_NE(find_rule(finding.rule), nullptr) << finding.rule << " is not in the catalogue";
     }
   }
   EXPECT_GT(count, 60u);
@@ -104,7 +114,7 @@ TEST(Scanner, judges_each_case_as_written) {
 TEST(Scanner, names_the_call_and_masks_its_arguments) {
   MemoryReader reader(as_bytes("cos\nsystem\n(S'curl http://secret.example/token'\ntR."));
   const auto report = scan(reader, "m.pkl");
-  ASSERT_EQ(report.findings.size(), 1u) << described(report);
+  ASSERT_EQ(report.findings.size(), 1u) << explained(report);
   EXPECT_EQ(report.findings[0].message, "would run a command of the system when loaded: os.system('curl...')");
   EXPECT_EQ(report.findings[0].where.file, "m.pkl");
 }
@@ -124,19 +134,19 @@ TEST(Scanner, a_limit_that_is_used_up_is_inconclusive_and_named) {
   MemoryReader reader(as_bytes(many));
   ASSERT_EQ(scan(reader, "x").verdict, ScanVerdict::clean);
   const auto few_opcodes = scan(reader, "x", {.limits = {.opcodes = 100'000}});
-  EXPECT_EQ(few_opcodes.verdict, ScanVerdict::inconclusive) << described(few_opcodes);
+  EXPECT_EQ(few_opcodes.verdict, ScanVerdict::inconclusive) << explained(few_opcodes);
   ASSERT_TRUE(found(few_opcodes, "scan.budget-exhausted"));
   EXPECT_NE(few_opcodes.notes.at(0).find("pickle opcodes"), std::string::npos);
   int asked = 0;
   const auto late = scan(reader, "x", {.out_of_time = [&] { return ++asked > 2; }});
-  EXPECT_EQ(late.verdict, ScanVerdict::inconclusive) << described(late);
+  EXPECT_EQ(late.verdict, ScanVerdict::inconclusive) << explained(late);
 }
 
 TEST(Scanner, a_stack_without_end_does_not_take_memory_without_end) {
   std::string deep(4u << 20, 'N');
   MemoryReader reader(as_bytes(deep));
   const auto report = scan(reader, "x", {.limits = {.memory = 1u << 20}});
-  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << explained(report);
 }
 
 TEST(Scanner, harm_before_the_end_of_the_budget_still_counts) {
@@ -166,7 +176,7 @@ TEST(Scanner, data_that_cannot_be_read_is_inconclusive) {
   text += "t.";
   FailingReader reader(as_bytes(text), 200'000);
   const auto report = scan(reader, "x");
-  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << described(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << explained(report);
   FailingReader dead(as_bytes(text), 0);
   EXPECT_EQ(scan(dead, "x").verdict, ScanVerdict::inconclusive);
 }

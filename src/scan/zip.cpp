@@ -9,16 +9,18 @@ namespace hauberk::scan {
 namespace {
 
 constexpr std::uint32_t local_signature = 0x04034b50, central_signature = 0x02014b50, end_signature = 0x06054b50;
-constexpr std::uint32_t end64_signature = 0x06064b50, locator64_signature = 0x07064b50, descriptor_signature = 0x08074b50;
+constexpr std::uint32_t end64_signature = 0x06064b50, locator64_signature = 0x07064b50,
+                        descriptor_signature = 0x08074b50;
 constexpr std::size_t local_size = 30, central_size = 46, end_size = 22, tail_limit = end_size + 65535;
-constexpr std::uint16_t flag_encrypted = 1, flag_descriptor = 8, flag_patched = 1 << 5, flag_strong = 1 << 6, flag_masked = 1 << 13;
+constexpr std::uint16_t flag_encrypted = 1, flag_descriptor = 8, flag_patched = 1 << 5, flag_strong = 1 << 6,
+                        flag_masked = 1 << 13;
 
 struct Directory {
-  std::uint64_t end = 0;     // offset of the end record
-  std::uint64_t start = 0;   // of the first central header
-  std::uint64_t base = 0;    // bytes before the archive
+  std::uint64_t end = 0;    // offset of the end record
+  std::uint64_t start = 0;  // of the first central header
+  std::uint64_t base = 0;   // bytes before the archive
   std::uint64_t count = 0;
-  bool trailing = false;     // bytes follow the archive
+  bool trailing = false;  // bytes follow the archive
 };
 
 std::optional<Directory> find_directory(Reader& data) {
@@ -81,8 +83,8 @@ void apply_zip64(ByteView extra, bool size_open, bool compressed_open, bool head
 bool leads_out_of_folder(std::string_view path) {
   std::string slashed(path);
   std::replace(slashed.begin(), slashed.end(), '\\', '/');
-  return slashed.starts_with('/') || slashed.find('\0') != std::string::npos || (slashed.size() > 1 && slashed[1] == ':') ||
-         ("/" + slashed + "/").find("/../") != std::string::npos;
+  return slashed.starts_with('/') || slashed.find('\0') != std::string::npos ||
+         (slashed.size() > 1 && slashed[1] == ':') || ("/" + slashed + "/").find("/../") != std::string::npos;
 }
 
 class ZipWalk {
@@ -92,14 +94,16 @@ class ZipWalk {
   std::vector<ZipMember> walk() {
     if (const auto directory = find_directory(data_)) {
       directory_ = *directory;
-      if (directory_.trailing) inspection_.find("zip.trailing-bytes", Severity::low, directory_.end, "bytes follow the end of the archive");
+      if (directory_.trailing)
+        inspection_.find("zip.trailing-bytes", Severity::low, directory_.end, "bytes follow the end of the archive");
       read_directory();
     } else {
       directory_.start = data_.size();
       inspection_.malformed("zip.malformed", 0, "the archive has no directory: it is cut off or damaged");
     }
     for (auto& member : members_) check_local(member);
-    std::sort(members_.begin(), members_.end(), [](const ZipMember& a, const ZipMember& b) { return a.header < b.header; });
+    std::sort(members_.begin(), members_.end(),
+              [](const ZipMember& a, const ZipMember& b) { return a.header < b.header; });
     find_hidden();
     check_names();
     return std::move(members_);
@@ -114,23 +118,34 @@ class ZipWalk {
       if (!at.need(central_size) || load_le<std::uint32_t>(at.data()) != central_signature)
         return inspection_.malformed("zip.malformed", place, "the directory lists fewer members than it announces");
       const auto* p = at.data();
-      ZipMember member{.flags = load_le<std::uint16_t>(p + 8), .method = load_le<std::uint16_t>(p + 10), .crc = load_le<std::uint32_t>(p + 16),
-                       .compressed = load_le<std::uint32_t>(p + 20), .size = load_le<std::uint32_t>(p + 24), .header = load_le<std::uint32_t>(p + 42)};
-      const std::size_t name = load_le<std::uint16_t>(p + 28), extra = load_le<std::uint16_t>(p + 30), comment = load_le<std::uint16_t>(p + 32);
+      ZipMember member{.flags = load_le<std::uint16_t>(p + 8),
+                       .method = load_le<std::uint16_t>(p + 10),
+                       .crc = load_le<std::uint32_t>(p + 16),
+                       .compressed = load_le<std::uint32_t>(p + 20),
+                       .size = load_le<std::uint32_t>(p + 24),
+                       .header = load_le<std::uint32_t>(p + 42)};
+      const std::size_t name = load_le<std::uint16_t>(p + 28), extra = load_le<std::uint16_t>(p + 30),
+                        comment = load_le<std::uint16_t>(p + 32);
       const std::uint32_t mode = load_le<std::uint32_t>(p + 38) >> 16;
       at.advance(central_size);
       Bytes texts(name + extra);
       const auto got = data_.read_at(at.position(), texts);
-      if (!got || *got != texts.size() || !at.skip(name + extra + comment)) return inspection_.malformed("zip.malformed", place, "the directory is cut off");
+      if (!got || *got != texts.size() || !at.skip(name + extra + comment))
+        return inspection_.malformed("zip.malformed", place, "the directory is cut off");
       member.name.assign(as_text(ByteView(texts).first(name)));
-      apply_zip64(ByteView(texts).subspan(name), member.size == 0xffffffff, member.compressed == 0xffffffff, member.header == 0xffffffff, member);
+      apply_zip64(ByteView(texts).subspan(name), member.size == 0xffffffff, member.compressed == 0xffffffff,
+                  member.header == 0xffffffff, member);
       member.header += directory_.base;
       member.link = (mode & 0170000) == 0120000;
       members_.push_back(std::move(member));
     }
     if (at.position() < directory_.end && at.need(4) && load_le<std::uint32_t>(at.data()) == central_signature)
-      inspection_.find("zip.hidden-entry", Severity::high, at.position(), "the directory lists more members than it announces");
-    if (directory_.base != 0) inspection_.find("zip.prefix", Severity::medium, 0, std::to_string(directory_.base) + " bytes stand before the archive: it may be another file as well");
+      inspection_.find("zip.hidden-entry", Severity::high, at.position(),
+                       "the directory lists more members than it announces");
+    if (directory_.base != 0)
+      inspection_.find(
+          "zip.prefix", Severity::medium, 0,
+          std::to_string(directory_.base) + " bytes stand before the archive: it may be another file as well");
   }
 
   void check_local(ZipMember& member) {
@@ -138,29 +153,43 @@ class ZipWalk {
     const auto got = data_.read_at(member.header, p);
     if (!got || *got != local_size || load_le<std::uint32_t>(p.data()) != local_signature) {
       member.local = false;
-      return inspection_.malformed("zip.malformed", member.header, "the directory points to where no member is", printable(member.name));
+      return inspection_.malformed("zip.malformed", member.header, "the directory points to where no member is",
+                                   printable(member.name));
     }
     const auto flags = load_le<std::uint16_t>(p.data() + 6);
     member.local_method = load_le<std::uint16_t>(p.data() + 8);
-    const std::size_t name_length = load_le<std::uint16_t>(p.data() + 26), extra = load_le<std::uint16_t>(p.data() + 28);
+    const std::size_t name_length = load_le<std::uint16_t>(p.data() + 26),
+                      extra = load_le<std::uint16_t>(p.data() + 28);
     member.data = member.header + local_size + name_length + extra;
     Bytes texts(name_length + extra);
     const auto read = data_.read_at(member.header + local_size, texts);
-    const std::string name = read && *read == texts.size() ? std::string(as_text(ByteView(texts).first(name_length))) : std::string();
+    const std::string name =
+        read && *read == texts.size() ? std::string(as_text(ByteView(texts).first(name_length))) : std::string();
     ZipMember own{.compressed = load_le<std::uint32_t>(p.data() + 18), .size = load_le<std::uint32_t>(p.data() + 22)};
-    if (read && *read == texts.size()) apply_zip64(ByteView(texts).subspan(name_length), own.size == 0xffffffff, own.compressed == 0xffffffff, false, own);
+    if (read && *read == texts.size())
+      apply_zip64(ByteView(texts).subspan(name_length), own.size == 0xffffffff, own.compressed == 0xffffffff, false,
+                  own);
     const auto differs = [&](Severity severity, std::string_view what) {
-      inspection_.find("zip.header-mismatch", severity, member.header, "the directory and the member's own header differ in " + std::string(what), {}, printable(member.name));
+      inspection_.find("zip.header-mismatch", severity, member.header,
+                       "the directory and the member's own header differ in " + std::string(what), {},
+                       printable(member.name));
     };
     if (name != member.name) differs(Severity::high, "the name");
-    if (member.local_method != member.method) differs(Severity::high, "the compression method"), member.disagrees = true;
-    if (((flags ^ member.flags) & (flag_encrypted | flag_strong | flag_masked)) != 0) differs(Severity::high, "the flags");
-    if ((flags & flag_descriptor) == 0 && own.compressed != member.compressed) differs(Severity::high, "the size"), member.disagrees = true;
-    if ((flags & flag_descriptor) == 0 && load_le<std::uint32_t>(p.data() + 14) != member.crc) differs(Severity::medium, "the checksum");
-    if (((flags | member.flags) & (flag_patched | flag_masked)) != 0) inspection_.find("zip.odd-flags", Severity::medium, member.header, "flags that no model needs make tools skip the member", {}, printable(member.name));
+    if (member.local_method != member.method)
+      differs(Severity::high, "the compression method"), member.disagrees = true;
+    if (((flags ^ member.flags) & (flag_encrypted | flag_strong | flag_masked)) != 0)
+      differs(Severity::high, "the flags");
+    if ((flags & flag_descriptor) == 0 && own.compressed != member.compressed)
+      differs(Severity::high, "the size"), member.disagrees = true;
+    if ((flags & flag_descriptor) == 0 && load_le<std::uint32_t>(p.data() + 14) != member.crc)
+      differs(Severity::medium, "the checksum");
+    if (((flags | member.flags) & (flag_patched | flag_masked)) != 0)
+      inspection_.find("zip.odd-flags", Severity::medium, member.header,
+                       "flags that no model needs make tools skip the member", {}, printable(member.name));
     member.flags |= flags;
     if (member.data > data_.size() || member.compressed > data_.size() - member.data) {
-      inspection_.malformed("zip.malformed", member.header, "the member passes the end of the file", printable(member.name));
+      inspection_.malformed("zip.malformed", member.header, "the member passes the end of the file",
+                            printable(member.name));
       member.compressed = member.data > data_.size() ? 0 : data_.size() - member.data;
     }
   }
@@ -176,7 +205,8 @@ class ZipWalk {
       const auto& member = members_[i];
       if (!member.local) continue;
       if (member.header < covered && i != 0 && member.header != members_[i - 1].header)
-        inspection_.find("zip.overlap", Severity::high, member.header, "members overlap: one content is read as several", {}, printable(member.name));
+        inspection_.find("zip.overlap", Severity::high, member.header,
+                         "members overlap: one content is read as several", {}, printable(member.name));
       std::uint64_t end = member.data + member.compressed;
       if ((member.flags & flag_descriptor) != 0) end = skip_descriptor(end);
       covered = std::max(covered, end);
@@ -193,7 +223,8 @@ class ZipWalk {
       if (*got < length + 4) continue;
       const auto next = load_le<std::uint32_t>(p.data() + length);
       const bool known_next = next == local_signature || next == central_signature || next == end64_signature;
-      if (known_next && (load_le<std::uint32_t>(p.data()) == descriptor_signature || length == 12 || length == 20)) return at + length;
+      if (known_next && (load_le<std::uint32_t>(p.data()) == descriptor_signature || length == 12 || length == 20))
+        return at + length;
     }
     return load_le<std::uint32_t>(p.data()) == descriptor_signature ? at + 16 : at;
   }
@@ -209,8 +240,13 @@ class ZipWalk {
         continue;
       }
       if (!inspection_.budget().spend_entries()) return (void)inspection_.out_of_budget();
-      ZipMember member{.flags = load_le<std::uint16_t>(p + 6), .method = load_le<std::uint16_t>(p + 8), .crc = load_le<std::uint32_t>(p + 14),
-                       .compressed = load_le<std::uint32_t>(p + 18), .size = load_le<std::uint32_t>(p + 22), .header = at.position(), .listed = false};
+      ZipMember member{.flags = load_le<std::uint16_t>(p + 6),
+                       .method = load_le<std::uint16_t>(p + 8),
+                       .crc = load_le<std::uint32_t>(p + 14),
+                       .compressed = load_le<std::uint32_t>(p + 18),
+                       .size = load_le<std::uint32_t>(p + 22),
+                       .header = at.position(),
+                       .listed = false};
       member.local_method = member.method;
       const std::size_t name = load_le<std::uint16_t>(p + 26), extra = load_le<std::uint16_t>(p + 28);
       member.data = member.header + local_size + name + extra;
@@ -223,7 +259,8 @@ class ZipWalk {
         member.size = member.method == 0 ? member.compressed : ~std::uint64_t{0} >> 1;
       }
       if (directory_.start < data_.size() && !reported) {
-        inspection_.find("zip.hidden-entry", Severity::high, member.header, "a member that the directory does not list", {}, printable(member.name));
+        inspection_.find("zip.hidden-entry", Severity::high, member.header, "a member that the directory does not list",
+                         {}, printable(member.name));
         reported = true;
       }
       at.skip(member.data - member.header + member.compressed);
@@ -235,16 +272,22 @@ class ZipWalk {
     std::unordered_map<std::string, std::size_t> seen;
     for (const auto& member : members_) {
       std::string folded = member.name;
-      std::transform(folded.begin(), folded.end(), folded.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      std::transform(folded.begin(), folded.end(), folded.begin(),
+                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
       if (++seen[folded] == 2)
-        inspection_.find("zip.duplicate-name", Severity::high, member.header, "two members have this name (case aside): loaders differ in which one they take", {}, printable(member.name));
+        inspection_.find("zip.duplicate-name", Severity::high, member.header,
+                         "two members have this name (case aside): loaders differ in which one they take", {},
+                         printable(member.name));
       if (leads_out_of_folder(member.name))
-        inspection_.find("zip.unsafe-path", Severity::critical, member.header, "the member's name leads out of the folder it is unpacked into", {}, printable(member.name));
+        inspection_.find("zip.unsafe-path", Severity::critical, member.header,
+                         "the member's name leads out of the folder it is unpacked into", {}, printable(member.name));
       if (!member.link) continue;
       const auto target = read_part(data_, member.data, member.compressed, 4096);
       const bool out = member.method != 0 || !target || leads_out_of_folder(as_text(*target));
-      inspection_.find("zip.link", out ? Severity::critical : Severity::medium, member.header,
-                       out ? "a symbolic link that leads out of the folder it is unpacked into" : "the member is a symbolic link", {}, printable(member.name));
+      inspection_.find(
+          "zip.link", out ? Severity::critical : Severity::medium, member.header,
+          out ? "a symbolic link that leads out of the folder it is unpacked into" : "the member is a symbolic link",
+          {}, printable(member.name));
     }
   }
 

@@ -1,6 +1,6 @@
 // ZIP archives, read twice: by the central directory, as most tools do, and by the local headers, as some loaders do.
-// Where the two tell different stories, or a name occurs twice, each reading is inspected: PyTorch loads the first of two
-// members of one name, Python's zipfile the last. Source: PKWARE APPNOTE 6.3.10; stored and deflated members.
+// Where the two tell different stories, or a name occurs twice, each reading is inspected: PyTorch loads the first of
+// two members of one name, Python's zipfile the last. Source: PKWARE APPNOTE 6.3.10; stored and deflated members.
 #pragma once
 
 #include <cstdint>

@@ -14,21 +14,30 @@ using Kind = PickleValue::Kind;
 
 class Trace final : public PickleListener {
  public:
-  void imported(PickleMachine& machine, std::uint32_t global, std::uint64_t) override { add("import " + named(machine, global)); }
+  void imported(PickleMachine& machine, std::uint32_t global, std::uint64_t) override {
+    add("import " + named(machine, global));
+  }
   std::uint32_t called(PickleMachine& machine, const PickleCall& call) override {
-    if (call.callee.kind() == Kind::global) add("call " + named(machine, static_cast<std::uint32_t>(call.callee.payload())));
-    else if (call.callee.kind() == Kind::object) add("call-object " + maker(machine, call.callee));
-    else add("call-other");
+    if (call.callee.kind() == Kind::global)
+      add("call " + named(machine, static_cast<std::uint32_t>(call.callee.payload())));
+    else if (call.callee.kind() == Kind::object)
+      add("call-object " + maker(machine, call.callee));
+    else
+      add("call-other");
     return 0;
   }
-  void built(PickleMachine& machine, PickleValue target, PickleValue, std::uint64_t) override { on(machine, "build ", target); }
+  void built(PickleMachine& machine, PickleValue target, PickleValue, std::uint64_t) override {
+    on(machine, "build ", target);
+  }
   void changed(PickleMachine& machine, PickleValue target, std::uint64_t) override { on(machine, "change ", target); }
   PickleValue persistent(PickleMachine&, PickleValue, std::uint64_t) override {
     add("persistent");
     return {Kind::persistent};
   }
   void embedded(PickleMachine&, PickleValue, std::uint64_t) override {}
-  void extension(PickleMachine&, std::uint32_t code, std::uint64_t) override { add("extension " + std::to_string(code)); }
+  void extension(PickleMachine&, std::uint32_t code, std::uint64_t) override {
+    add("extension " + std::to_string(code));
+  }
   void anomaly(PickleMachine&, PickleAnomaly kind, std::uint64_t) override {
     // From here on the unpicklers read different streams; the scanner refuses such a file whatever it holds.
     if (kind == PickleAnomaly::frame_straddled || kind == PickleAnomaly::frame_nested) add("frames differ");
@@ -44,7 +53,8 @@ class Trace final : public PickleListener {
     return object.callee() == PickleValue::no_global ? "object" : named(machine, object.callee());
   }
   void on(PickleMachine& machine, std::string_view what, PickleValue target) {
-    if (target.kind() == Kind::global) add(std::string(what) + named(machine, static_cast<std::uint32_t>(target.payload())));
+    if (target.kind() == Kind::global)
+      add(std::string(what) + named(machine, static_cast<std::uint32_t>(target.payload())));
     if (target.kind() == Kind::object) add(std::string(what) + maker(machine, target));
   }
   void add(std::string event) {
@@ -68,7 +78,8 @@ int main(int argc, char** argv) {
     Trace trace;
     PickleMachine machine(reader, 0, budget, trace);
     const auto end = machine.run();
-    std::printf("%send %s\n", trace.text.c_str(), end == PickleEnd::stopped ? "stopped" : std::string(describe(end)).c_str());
+    std::printf("%send %s\n", trace.text.c_str(),
+                end == PickleEnd::stopped ? "stopped" : std::string(describe(end)).c_str());
     rest = rest.subspan(4 + length);
   }
   return 0;

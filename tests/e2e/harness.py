@@ -114,7 +114,12 @@ class Gateway:
 
     def wait_until(self, condition, seconds: float = 10, what: str = "it to happen") -> None:
         deadline = time.monotonic() + seconds
-        while not condition():
+        def met():
+            try:
+                return condition()
+            except ConnectionError:  # not listening yet, or not any more
+                return False
+        while not met():
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {seconds} s for {what}; log:\n{self.log[-3000:]}")
             time.sleep(0.02)

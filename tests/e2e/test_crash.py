@@ -1,4 +1,5 @@
 """Bad moments: kill -9 under load, a full disk, a disk that may only be read; and a ledger that somebody changed."""
+import contextlib
 import json
 import os
 import resource
@@ -143,7 +144,7 @@ class Disk(Test):
 
     def test_a_gateway_whose_ledger_cannot_be_written_refuses_and_recovers(self):
         place = self.make()
-        if not self.small_disk(place, 16):
+        if not self.small_disk(place, 64):
             self.skipTest("needs the right to mount a file system")
         for item in prepared().data.iterdir():
             (shutil.copytree if item.is_dir() else shutil.copy2)(item, place.data / item.name)
@@ -153,12 +154,8 @@ class Disk(Test):
         ask = lambda: gateway.request("POST", "/v2/models/magika/infer", magika_request(PYTHON), token)[0]  # noqa: E731
         self.assertEqual(ask(), 200)
         filler = place.data / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-                    file.flush()
-            except OSError:
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
                 pass
         try:
             gateway.wait_until(lambda: ask() == 503, seconds=20, what="503 while the disk is full")

@@ -81,7 +81,7 @@ class Http(Test):
             with self.subTest(name):
                 answer = self.exchange(sent)
                 self.assertRegex(answer[:16] or b"HTTP/1.1 400 (closed)", rb"^HTTP/1\.1 (400|413|431|501|505) ", answer[:200])
-                self.assertEqual(answer.count(b"HTTP/1.1 "), 1 if answer else 0, answer)
+                self.assertEqual(answer.count(b"\r\n\r\n"), 1 if answer else 0, answer)
         self.assertEqual(self.status(self.head()), 200)
 
     def test_heads_are_bounded(self):

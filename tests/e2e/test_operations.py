@@ -41,7 +41,7 @@ class Limits(Test):
         self.assertEqual({gateway.request("POST", PATH, BODY, place.tokens["client"])[0] for _ in range(5)}, {200})
         gateway.stop()
         told = self.expect(place.hauberk("ledger", "export", "--environment", "production", "--chain", "gateway")).out
-        self.assertRegex(told, r'"enforced":\s*false')
+        self.assertRegex(told, r'"shadow":\s*true')
 
     def test_bodies_above_the_limit_of_the_deployment_are_413(self):
         place = self.make(copy_of=prepared())
@@ -99,7 +99,7 @@ class Admin(Test):
         self.assertEqual(status, 200)
         self.assertTrue(headers["Content-Type"].startswith("text/plain"))
         samples = dict(re.findall(r"^([a-z_]+\{[^}]*\}|[a-z_]+) ([0-9.eE+-]+|\+Inf|NaN)$", text.decode(), re.M))
-        ok = sum(float(value) for name, value in samples.items() if "requests" in name and "200" in name and "magika" in name)
+        ok = sum(float(value) for name, value in samples.items() if "requests_total" in name and "2xx" in name and "magika" in name)
         self.assertEqual(ok, 3, text.decode())
         self.assertEqual(gateway.admin(PATH)[0], 404)
 

@@ -15,7 +15,7 @@ class Ring(Test):
         made = self.expect(place.hauberk("init", "--json")).json()
         self.assertEqual(set(made["tokens"]), {"dev", "staging", "production"})
         for environment, short in (("dev", "dev"), ("staging", "stg"), ("production", "prd")):
-            self.assertRegex(made["tokens"][environment], rf"^hbk_{short}_[A-Za-z0-9]+_[A-Za-z0-9]+_[A-Za-z0-9]+$")
+            self.assertRegex(made["tokens"][environment], rf"^hbk_{short}_[a-z0-9]{{12}}_[A-Za-z0-9_-]{{43}}_[0-9a-f]{{8}}$")
         for folder, _, files in os.walk(place.data):
             self.assertEqual(os.stat(folder).st_mode & 0o077, 0, folder)
             for name in files:
@@ -138,7 +138,7 @@ class Ring(Test):
     def test_the_ledger_tells_the_story_and_verifies(self):
         place = self.make(copy_of=prepared())
         self.expect(place.hauberk("ledger", "verify"))
-        told = self.expect(place.hauberk("ledger", "tail", "--json")).out
+        told = "".join(self.expect(place.hauberk("ledger", "tail", "--environment", environment, "--json")).out for environment in ("dev", "staging"))
         for kind in ("import", "scan", "approve", "promote"):
             self.assertIn(kind, told)
 
@@ -150,6 +150,8 @@ class Ring(Test):
         table = next(name for name in tables if "evidence" in name)
         columns = [row[1] for row in database.execute(f"pragma table_info({table})")]
         column = next(name for name in columns if name in ("envelope", "body", "content"))
+        for (trigger,) in database.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            database.execute(f"drop trigger {trigger}")
         for rowid, envelope in database.execute(f"select rowid, {column} from {table}").fetchall():
             text = envelope if isinstance(envelope, str) else envelope.decode()
             value = json.loads(text)

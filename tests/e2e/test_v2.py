@@ -69,13 +69,13 @@ class V2(Test):
         self.gateway.wait_until(lambda: ask() == 401, what="an expired token to be refused")
 
     def test_tritonclient_reads_server_and_model(self):
-        self.assertTrue(self.client.is_server_live(headers=self.headers))
-        self.assertTrue(self.client.is_server_ready(headers=self.headers))
-        self.assertTrue(self.client.is_model_ready("magika", headers=self.headers))
-        server = self.client.get_server_metadata(headers=self.headers)
+        self.assertTrue(self.client.is_server_live(headers=dict(self.headers)))
+        self.assertTrue(self.client.is_server_ready(headers=dict(self.headers)))
+        self.assertTrue(self.client.is_model_ready("magika", headers=dict(self.headers)))
+        server = self.client.get_server_metadata(headers=dict(self.headers))
         self.assertEqual(server["name"], "hauberk")
         self.assertIn("binary_tensor_data", server["extensions"])
-        model = self.client.get_model_metadata("magika", headers=self.headers)
+        model = self.client.get_model_metadata("magika", headers=dict(self.headers))
         self.assertEqual((model["name"], model["versions"], model["platform"]), ("magika", ["1"], "onnxruntime_onnx"))
         self.assertEqual([(tensor["name"], tensor["datatype"], tensor["shape"]) for tensor in model["inputs"]], [("bytes", "INT32", [-1, 2048])])
         self.assertEqual(model["outputs"][0]["datatype"], "FP32")
@@ -85,7 +85,7 @@ class V2(Test):
         tensor = triton.InferInput("bytes", data.shape, "INT32")
         tensor.set_data_from_numpy(data, binary_data=binary_in)
         wanted = triton.InferRequestedOutput("target_label", binary_data=binary_out)
-        return self.client.infer("magika", [tensor], outputs=[wanted], request_id="r-1", headers=self.headers)
+        return self.client.infer("magika", [tensor], outputs=[wanted], request_id="r-1", headers=dict(self.headers))
 
     def test_tritonclient_infers_in_json_and_in_binary(self):
         for binary_in in (False, True):
@@ -105,7 +105,7 @@ class V2(Test):
         data = numpy.array([magika_request(PYTHON)["inputs"][0]["data"]], dtype=numpy.int32)
         tensor = triton.InferInput("bytes", data.shape, "INT32")
         tensor.set_data_from_numpy(data)
-        self.assertEqual(self.client.infer("magika", [tensor], headers=self.headers).as_numpy("target_label").shape, (1, 214))
+        self.assertEqual(self.client.infer("magika", [tensor], headers=dict(self.headers)).as_numpy("target_label").shape, (1, 214))
 
     def refused(self, status: str, name="magika", tensor_name="bytes", shape=(1, 2048), datatype="INT32", headers=None):
         data = numpy.zeros(shape, dtype=triton.triton_to_np_dtype(datatype) if hasattr(triton, "triton_to_np_dtype") else
@@ -113,12 +113,12 @@ class V2(Test):
         tensor = triton.InferInput(tensor_name, list(shape), datatype)
         tensor.set_data_from_numpy(data)
         with self.assertRaises(InferenceServerException) as caught:
-            self.client.infer(name, [tensor], headers=self.headers if headers is None else headers)
+            self.client.infer(name, [tensor], headers=dict(self.headers if headers is None else headers))
         self.assertIn(status, str(caught.exception.status()), caught.exception)
         return caught.exception
 
     def test_tritonclient_sees_the_errors_of_v2(self):
-        self.assertIn("nothing", self.refused("400", tensor_name="nothing").message())
+        self.assertIn("bytes", self.refused("400", tensor_name="nothing").message())
         self.refused("400", shape=(1, 2047))
         self.refused("400", datatype="FP32")
         self.refused("404", name="no-such-model")

@@ -61,15 +61,18 @@ std::string bash_script(const std::vector<VerbSpec>& specs) {
       "  for ((i = 1; i < COMP_CWORD; ++i)); do\n"
       "    word=\"${COMP_WORDS[i]}\"\n"
       "    case \"$word\" in -*) ;; *) case \"$verb\" in '') verb=\"$word\" ;;";
-  for (const auto& group : {"model", "token", "ledger", "config"}) out += fmt::format(" {}) verb=\"{} $word\" ;;", group, group);
+  for (const auto& group : {"model", "token", "ledger", "config"})
+    out += fmt::format(" {}) verb=\"{} $word\" ;;", group, group);
   out += " esac ;; esac\n  done\n  case \"$verb/$previous\" in\n";
   for (const auto& spec : specs)
     for (const auto& argument : spec.arguments) {
       if (argument.positional || argument.value.empty()) continue;
       for (const auto& one : split_names(argument.names)) {
-        const std::string pattern = spec.name.empty() ? fmt::format("*/{}", one) : fmt::format("'{}'/{}", spec.name, one);
+        const std::string pattern =
+            spec.name.empty() ? fmt::format("*/{}", one) : fmt::format("'{}'/{}", spec.name, one);
         if (const auto values = values_of(argument); !values.empty())
-          out += fmt::format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$current\")); return ;;\n", pattern, joined(values));
+          out += fmt::format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$current\")); return ;;\n", pattern,
+                             joined(values));
         else if (argument.hint == Hint::directory)
           out += fmt::format("    {}) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n", pattern);
         else
@@ -77,9 +80,11 @@ std::string bash_script(const std::vector<VerbSpec>& specs) {
       }
     }
   out += "  esac\n  case \"$verb\" in\n";
-  out += fmt::format("    '') COMPREPLY=($(compgen -W \"{} {}\" -- \"$current\")) ;;\n", joined(words_after(specs, "")), joined(option_names(specs.front())));
+  out += fmt::format("    '') COMPREPLY=($(compgen -W \"{} {}\" -- \"$current\")) ;;\n", joined(words_after(specs, "")),
+                     joined(option_names(specs.front())));
   for (const auto& group : {"model", "token", "ledger", "config"})
-    out += fmt::format("    '{}') COMPREPLY=($(compgen -W \"{}\" -- \"$current\")) ;;\n", group, joined(words_after(specs, group)));
+    out += fmt::format("    '{}') COMPREPLY=($(compgen -W \"{}\" -- \"$current\")) ;;\n", group,
+                       joined(words_after(specs, group)));
   for (const auto& spec : specs)
     if (!spec.name.empty()) {
       bool files = false;
@@ -89,7 +94,8 @@ std::string bash_script(const std::vector<VerbSpec>& specs) {
           files = files || argument.hint == Hint::file || argument.hint == Hint::directory;
           choices = argument.choices;
         }
-      out += fmt::format("    '{}'*) COMPREPLY=($(compgen {}-W \"{} {} {}\" -- \"$current\")) ;;\n", spec.name, files ? "-f " : "", joined(choices), joined(option_names(spec)),
+      out += fmt::format("    '{}'*) COMPREPLY=($(compgen {}-W \"{} {} {}\" -- \"$current\")) ;;\n", spec.name,
+                         files ? "-f " : "", joined(choices), joined(option_names(spec)),
                          joined(option_names(specs.front())));
     }
   return out + "  esac\n}\ncomplete -o filenames -F _hauberk hauberk\n";
@@ -97,11 +103,13 @@ std::string bash_script(const std::vector<VerbSpec>& specs) {
 
 std::string zsh_script(const std::vector<VerbSpec>& specs) {
   return "#compdef hauberk\n# zsh completion for hauberk; load with: source <(hauberk completion zsh)\n"
-         "autoload -U +X bashcompinit && bashcompinit\n" + bash_script(specs);
+         "autoload -U +X bashcompinit && bashcompinit\n" +
+         bash_script(specs);
 }
 
 std::string fish_script(const std::vector<VerbSpec>& specs) {
-  std::string out = "# fish completion for hauberk; load with: hauberk completion fish | source\ncomplete -c hauberk -f\n";
+  std::string out =
+      "# fish completion for hauberk; load with: hauberk completion fish | source\ncomplete -c hauberk -f\n";
   const auto quoted = [](std::string text) {
     std::erase(text, '\'');
     return "'" + text + "'";
@@ -110,7 +118,8 @@ std::string fish_script(const std::vector<VerbSpec>& specs) {
     for (const auto& argument : spec.arguments) {
       if (argument.positional) continue;
       out += "complete -c hauberk" + condition;
-      for (const auto& one : split_names(argument.names)) out += one.starts_with("--") ? " -l " + one.substr(2) : " -s " + one.substr(1);
+      for (const auto& one : split_names(argument.names))
+        out += one.starts_with("--") ? " -l " + one.substr(2) : " -s " + one.substr(1);
       if (!argument.value.empty()) {
         const auto values = values_of(argument);
         out += values.empty() ? " -r -F" : " -x -a " + quoted(joined(values));
@@ -129,14 +138,19 @@ std::string fish_script(const std::vector<VerbSpec>& specs) {
       options(spec, fmt::format(" -n '__fish_seen_subcommand_from {}'", first));
     } else {
       const std::string second = spec.name.substr(space + 1);
-      if (groups.insert(first).second) out += fmt::format("complete -c hauberk -n __fish_use_subcommand -a {}\n", first);
-      out += fmt::format("complete -c hauberk -n '__fish_seen_subcommand_from {}; and not __fish_seen_subcommand_from {}' -a {} -d {}\n", first,
-                         joined(words_after(specs, first)), second, quoted(spec.summary));
-      options(spec, fmt::format(" -n '__fish_seen_subcommand_from {}; and __fish_seen_subcommand_from {}'", first, second));
+      if (groups.insert(first).second)
+        out += fmt::format("complete -c hauberk -n __fish_use_subcommand -a {}\n", first);
+      out += fmt::format(
+          "complete -c hauberk -n '__fish_seen_subcommand_from {}; and not __fish_seen_subcommand_from {}' -a {} -d "
+          "{}\n",
+          first, joined(words_after(specs, first)), second, quoted(spec.summary));
+      options(spec,
+              fmt::format(" -n '__fish_seen_subcommand_from {}; and __fish_seen_subcommand_from {}'", first, second));
     }
     for (const auto& argument : spec.arguments)
       if (argument.positional && (argument.hint == Hint::file || argument.hint == Hint::directory))
-        out += fmt::format("complete -c hauberk -n '__fish_seen_subcommand_from {}' -F\n", spec.name.substr(space == std::string::npos ? 0 : space + 1));
+        out += fmt::format("complete -c hauberk -n '__fish_seen_subcommand_from {}' -F\n",
+                           spec.name.substr(space == std::string::npos ? 0 : space + 1));
   }
   return out;
 }
@@ -153,10 +167,14 @@ Command completion_command() {
             return [shell](Context&) -> Result<int> {
               const auto specs = verb_specs();
               std::string script;
-              if (*shell == "bash") script = bash_script(specs);
-              else if (*shell == "zsh") script = zsh_script(specs);
-              else if (*shell == "fish") script = fish_script(specs);
-              else return fail(Errc::invalid, fmt::format("no completion for '{}'; choose bash, zsh or fish", *shell));
+              if (*shell == "bash")
+                script = bash_script(specs);
+              else if (*shell == "zsh")
+                script = zsh_script(specs);
+              else if (*shell == "fish")
+                script = fish_script(specs);
+              else
+                return fail(Errc::invalid, fmt::format("no completion for '{}'; choose bash, zsh or fish", *shell));
               std::fwrite(script.data(), 1, script.size(), stdout);
               return 0;
             };

@@ -21,22 +21,30 @@ Result<int> run_check(Context& context) {
     (void)TRY(read_policy(as_text(text), path));
     ++policies;
   }
-  if (context.json) context.out.json(json::Value().set("file", loaded.path).set("valid", true).set("data", loaded.data).set("policies", policies));
-  else context.out.good(fmt::format("{} is valid{}", file, policies == 0 ? "" : fmt::format(", and so are {} policies", policies)));
+  if (context.json)
+    context.out.json(
+        json::Value().set("file", loaded.path).set("valid", true).set("data", loaded.data).set("policies", policies));
+  else
+    context.out.good(
+        fmt::format("{} is valid{}", file, policies == 0 ? "" : fmt::format(", and so are {} policies", policies)));
   return 0;
 }
 
 Result<int> run_schema(const bool& markdown, Context& context) {
-  if (markdown) std::printf("%s", config::reference_markdown(config_hooks()).c_str());
-  else context.out.json(config::schema(config_hooks()));
+  if (markdown)
+    std::printf("%s", config::reference_markdown(config_hooks()).c_str());
+  else
+    context.out.json(config::schema(config_hooks()));
   return 0;
 }
 
 Result<int> run_show(Context& context) {
   const auto loaded = TRY(load_settings(context));
   const auto value = config::show(loaded.settings);
-  if (context.json) context.out.json(value);
-  else std::printf("%s", config::write_yaml(value).c_str());
+  if (context.json)
+    context.out.json(value);
+  else
+    std::printf("%s", config::write_yaml(value).c_str());
   return 0;
 }
 
@@ -44,7 +52,10 @@ Result<int> run_show(Context& context) {
 
 std::vector<Command> config_commands() {
   return {
-      {.name = "config check", .summary = "check the configuration and the policies", .details = "", .declare = [](Args&) -> Run { return run_check; }},
+      {.name = "config check",
+       .summary = "check the configuration and the policies",
+       .details = "",
+       .declare = [](Args&) -> Run { return run_check; }},
       {.name = "config schema",
        .summary = "print the JSON Schema of the configuration: every key there is",
        .details = "",
@@ -53,7 +64,10 @@ std::vector<Command> config_commands() {
          args.flag("--markdown", *markdown, "as a reference for people");
          return [markdown](Context& context) { return run_schema(*markdown, context); };
        }},
-      {.name = "config show", .summary = "print the configuration in effect, defaults included; secrets only as references", .details = "", .declare = [](Args&) -> Run { return run_show; }},
+      {.name = "config show",
+       .summary = "print the configuration in effect, defaults included; secrets only as references",
+       .details = "",
+       .declare = [](Args&) -> Run { return run_show; }},
   };
 }
 

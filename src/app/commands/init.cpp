@@ -16,7 +16,10 @@ Result<int> run_init(Context& context) {
   std::vector<std::vector<std::string>> rows;
   for (const auto environment : all_environments) {
     const auto principal = TRY(workspace->principal(environment));
-    const registry::TokenRequest request{.environment = environment, .subject = "admin", .scopes = {TRY(Scope::parse("admin:*"))}, .lifetime = std::chrono::hours(24 * 365)};
+    const registry::TokenRequest request{.environment = environment,
+                                         .subject = "admin",
+                                         .scopes = {TRY(Scope::parse("admin:*"))},
+                                         .lifetime = std::chrono::hours(24 * 365)};
     const auto created = TRY(registry::create_token(workspace->ports(), context.random, request, principal));
     Event event;
     event.kind = "init";
@@ -27,10 +30,12 @@ Result<int> run_init(Context& context) {
     rows.push_back({std::string(name(environment)), TokenDisplay::text(created.text)});
   }
   if (context.json) {
-    context.out.json(json::Value().set("data", workspace->loaded().data).set("subject", "admin").set("tokens", std::move(tokens)));
+    context.out.json(
+        json::Value().set("data", workspace->loaded().data).set("subject", "admin").set("tokens", std::move(tokens)));
     return 0;
   }
-  context.out.good(fmt::format("made {}: keys, catalogue and policies of dev, staging and production", workspace->loaded().data));
+  context.out.good(
+      fmt::format("made {}: keys, catalogue and policies of dev, staging and production", workspace->loaded().data));
   context.out.line("");
   context.out.table({"ENVIRONMENT", "ADMINISTRATOR'S TOKEN (shown this once)"}, rows);
   context.out.hint("Keep them like passwords. To act with one: export HAUBERK_TOKEN=…");

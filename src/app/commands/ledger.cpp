@@ -18,7 +18,9 @@ const std::vector<std::string> chain_names = {"registry", "gateway"};
 // Everybody who reads the record needs the grant "ledger" in that environment.
 Status require_reader(Workspace& workspace, Environment environment) {
   const auto principal = TRY(workspace.principal(environment));
-  if (!principal.allowed("ledger", name(environment))) return fail(Errc::denied, fmt::format("{} has no grant for the ledger of {}", principal.subject, name(environment)));
+  if (!principal.allowed("ledger", name(environment)))
+    return fail(Errc::denied,
+                fmt::format("{} has no grant for the ledger of {}", principal.subject, name(environment)));
   return {};
 }
 
@@ -35,7 +37,8 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
     CHECK(require_reader(*workspace, environment));
     for (const auto chain : chains) {
       const auto place = fmt::format("{}/{}", name(environment), chain);
-      auto state = adapters::verify_ledger(context.files, workspace->ledger_folder(environment, chain), *workspace->keys(environment));
+      auto state = adapters::verify_ledger(context.files, workspace->ledger_folder(environment, chain),
+                                           *workspace->keys(environment));
       json::Value one;
       one.set("chain", place);
       if (!state) {
@@ -44,13 +47,23 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
         list.push(std::move(one.set("verified", false).set("error", state.error().text())));
         continue;
       }
-      one.set("verified", !state->problem.has_value()).set("records", state->records).set("head", state->head).set("unsealed", state->unsealed);
+      one.set("verified", !state->problem.has_value())
+          .set("records", state->records)
+          .set("head", state->head)
+          .set("unsealed", state->unsealed);
       if (const auto& problem = state->problem) {
         if (code == 0) code = 1;
-        one.set("problem", json::Value().set("sequence", problem->sequence).set("file", problem->file).set("offset", problem->offset).set("message", problem->message));
-        context.out.bad(fmt::format("{}: record {}: {} ({} at byte {})", place, problem->sequence, problem->message, problem->file, problem->offset));
+        one.set("problem", json::Value()
+                               .set("sequence", problem->sequence)
+                               .set("file", problem->file)
+                               .set("offset", problem->offset)
+                               .set("message", problem->message));
+        context.out.bad(fmt::format("{}: record {}: {} ({} at byte {})", place, problem->sequence, problem->message,
+                                    problem->file, problem->offset));
       } else {
-        context.out.good(fmt::format("{}: {} records{}", place, state->records, state->unsealed == 0 ? "" : fmt::format(", the last {} not sealed by a checkpoint yet", state->unsealed)));
+        context.out.good(fmt::format(
+            "{}: {} records{}", place, state->records,
+            state->unsealed == 0 ? "" : fmt::format(", the last {} not sealed by a checkpoint yet", state->unsealed)));
       }
       list.push(std::move(one));
     }
@@ -79,8 +92,10 @@ void print_record(Context& context, const LedgerRecord& record) {
   }
   const auto field = [&](std::string_view key) { return value->text_or(key, ""); };
   const auto status = value->int_or("status", 0);
-  context.out.line(fmt::format("{:>7}  {}  {:<12} {:<9} {:<16} {} {} {}", record.sequence, field("time"), field("kind"), field("outcome"), field("principal"), field("target"),
-                               field("operation"), status != 0 ? fmt::format("{} {}", status, field("reason")) : std::string(field("reason"))));
+  context.out.line(
+      fmt::format("{:>7}  {}  {:<12} {:<9} {:<16} {} {} {}", record.sequence, field("time"), field("kind"),
+                  field("outcome"), field("principal"), field("target"), field("operation"),
+                  status != 0 ? fmt::format("{} {}", status, field("reason")) : std::string(field("reason"))));
 }
 
 Result<int> run_tail(const ReadArguments& arguments, Context& context) {
@@ -88,7 +103,8 @@ Result<int> run_tail(const ReadArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
   CHECK(require_reader(*workspace, environment));
   const auto folder = workspace->ledger_folder(environment, arguments.chain);
-  const auto records = TRY(adapters::tail_ledger(context.files, folder, static_cast<std::size_t>(std::max<std::int64_t>(0, arguments.count))));
+  const auto records = TRY(adapters::tail_ledger(context.files, folder,
+                                                 static_cast<std::size_t>(std::max<std::int64_t>(0, arguments.count))));
   for (const auto& record : records) print_record(context, record);
   if (records.empty() && !context.json) context.out.hint("no records yet");
   if (!arguments.follow) return 0;
@@ -116,7 +132,8 @@ Result<int> run_export(const ReadArguments& arguments, Context& context) {
   const auto put = [&](std::string line) -> Status {
     line += '\n';
     if (file) return file->append(as_bytes(line));
-    if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) return fail(Errc::unavailable, "cannot write to standard output");
+    if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
+      return fail(Errc::unavailable, "cannot write to standard output");
     return {};
   };
   adapters::LedgerReader reader(context.files, folder);

@@ -39,7 +39,10 @@ json::Value decision_json(const Decision& decision) {
   json::Value reasons = json::Value::array(), missing = json::Value::array();
   for (const auto& reason : decision.reasons) reasons.push(reason);
   for (const auto& one : decision.missing) missing.push(one);
-  return json::Value().set("allow", decision.allow).set("reasons", std::move(reasons)).set("missing", std::move(missing));
+  return json::Value()
+      .set("allow", decision.allow)
+      .set("reasons", std::move(reasons))
+      .set("missing", std::move(missing));
 }
 
 void print_decision(Context& context, const registry::StepResult& step) {
@@ -77,21 +80,25 @@ struct ScanOutcome {
   registry::StepResult step;
   std::vector<scan::Report> reports;
 };
-Result<ScanOutcome> scan_version(Context& context, Workspace& workspace, const Version& version, const Principal& principal) {
+Result<ScanOutcome> scan_version(Context& context, Workspace& workspace, const Version& version,
+                                 const Principal& principal) {
   const auto ports = workspace.ports();
   IsolatedScanner scanner(isolation_options(workspace.settings()));
   std::vector<scan::Report> reports;
   auto progress = context.out.progress("scanning", version.manifest.total_size());
   for (const auto& file : version.manifest.files) {
     auto reader = TRY(registry::open_for_scan(ports, file));
-    reports.push_back(TRY(scanner.scan_reader(file.path, reader->size(), [&](std::uint64_t offset, MutableBytes out) { return reader->read_at(offset, out); })));
+    reports.push_back(TRY(scanner.scan_reader(file.path, reader->size(), [&](std::uint64_t offset, MutableBytes out) {
+      return reader->read_at(offset, out);
+    })));
     progress.add(file.size);
   }
   progress.finish();
   const VersionRef ref{version.name, version.number};
   auto step = TRY(registry::record_scan(ports, workspace.policies(), ref, scan_predicate(reports), principal));
   const std::string verdict(scan::name(scan::overall(reports)));
-  CHECK(workspace.record(Environment::dev, event_of("scan", step.version, step.decision.allow ? "ok" : "denied", verdict), principal));
+  CHECK(workspace.record(Environment::dev,
+                         event_of("scan", step.version, step.decision.allow ? "ok" : "denied", verdict), principal));
   return ScanOutcome{std::move(step), std::move(reports)};
 }
 
@@ -99,8 +106,10 @@ int import_exit_code(const ScanOutcome& outcome) {
   if (outcome.step.decision.allow) return fine;
   switch (scan::overall(outcome.reports)) {
     case scan::ScanVerdict::malformed:
-    case scan::ScanVerdict::inconclusive: return could_not_check;
-    default: return denied;
+    case scan::ScanVerdict::inconclusive:
+      return could_not_check;
+    default:
+      return denied;
   }
 }
 
@@ -114,7 +123,9 @@ void print_scan(Context& context, const ScanOutcome& outcome) {
 }
 
 json::Value scan_json(const ScanOutcome& outcome) {
-  return version_json(outcome.step.version).set("decision", decision_json(outcome.step.decision)).set("scan", scan_predicate(outcome.reports));
+  return version_json(outcome.step.version)
+      .set("decision", decision_json(outcome.step.decision))
+      .set("scan", scan_predicate(outcome.reports));
 }
 
 struct ImportArguments {
@@ -135,13 +146,17 @@ Result<int> run_import(const ImportArguments& arguments, Context& context) {
   progress.finish();
   CHECK(workspace->record(Environment::dev, event_of("import", imported.version, "ok"), principal));
   if (!context.json)
-    context.out.good(fmt::format("imported {} as {}: {}, sha256:{}…, encrypted", imported.version.origin, imported.version.ref(),
-                                 format_bytes(imported.version.manifest.total_size()), imported.version.manifest.digest().brief()));
+    context.out.good(fmt::format("imported {} as {}: {}, sha256:{}…, encrypted", imported.version.origin,
+                                 imported.version.ref(), format_bytes(imported.version.manifest.total_size()),
+                                 imported.version.manifest.digest().brief()));
   const auto outcome = TRY(scan_version(context, *workspace, imported.version, principal));
-  if (context.json) context.out.json(scan_json(outcome));
+  if (context.json)
+    context.out.json(scan_json(outcome));
   else {
     print_scan(context, outcome);
-    if (outcome.step.decision.allow) context.out.hint(fmt::format("next: somebody else approves it: hauberk model approve {}", outcome.step.version.ref()));
+    if (outcome.step.decision.allow)
+      context.out.hint(
+          fmt::format("next: somebody else approves it: hauberk model approve {}", outcome.step.version.ref()));
   }
   return import_exit_code(outcome);
 }
@@ -151,8 +166,10 @@ Result<int> run_rescan(const std::string& ref, Context& context) {
   const auto principal = TRY(workspace->principal(Environment::dev));
   const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(ref))));
   const auto outcome = TRY(scan_version(context, *workspace, version, principal));
-  if (context.json) context.out.json(scan_json(outcome));
-  else print_scan(context, outcome);
+  if (context.json)
+    context.out.json(scan_json(outcome));
+  else
+    print_scan(context, outcome);
   return import_exit_code(outcome);
 }
 
@@ -166,15 +183,20 @@ Result<int> run_list(const std::string& wanted, Context& context) {
     std::string served;
     for (const auto environment : all_environments)
       for (const auto& deployment : TRY(workspace->catalog().deployments(environment)))
-        if (const auto* entry = deployment.entry(); entry != nullptr && entry->spec.model == version.name && entry->spec.version == version.number)
+        if (const auto* entry = deployment.entry();
+            entry != nullptr && entry->spec.model == version.name && entry->spec.version == version.number)
           served += fmt::format("{}{}/{}", served.empty() ? "" : " ", name(environment), deployment.name);
-    rows.push_back({version.ref(), std::string(name(version.state)), format_bytes(version.manifest.total_size()), version.manifest.digest().brief(), version.imported_by,
-                    rfc3339(version.imported).substr(0, 10), served});
+    rows.push_back({version.ref(), std::string(name(version.state)), format_bytes(version.manifest.total_size()),
+                    version.manifest.digest().brief(), version.imported_by, rfc3339(version.imported).substr(0, 10),
+                    served});
     list.push(version_json(version).set("served", served));
   }
-  if (context.json) context.out.json(list);
-  else if (rows.empty()) context.out.line("no models yet; import one: hauberk model import FILE --name NAME");
-  else context.out.table({"VERSION", "STATE", "SIZE", "DIGEST", "IMPORTED BY", "ON", "SERVED"}, rows);
+  if (context.json)
+    context.out.json(list);
+  else if (rows.empty())
+    context.out.line("no models yet; import one: hauberk model import FILE --name NAME");
+  else
+    context.out.table({"VERSION", "STATE", "SIZE", "DIGEST", "IMPORTED BY", "ON", "SERVED"}, rows);
   return fine;
 }
 
@@ -182,7 +204,8 @@ Result<int> run_show(const std::string& ref, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   (void)TRY(workspace->principal(Environment::dev));
   const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(ref))));
-  const auto verified = TRY(registry::verified_evidence(workspace->catalog(), version.manifest.digest(), workspace->ports().keys));
+  const auto verified =
+      TRY(registry::verified_evidence(workspace->catalog(), version.manifest.digest(), workspace->ports().keys));
   json::Value evidence = json::Value::array();
   std::vector<std::vector<std::string>> rows;
   for (std::size_t i = 0; i < verified.good.size(); ++i) {
@@ -190,14 +213,22 @@ Result<int> run_show(const std::string& ref, Context& context) {
     const auto& predicate = one.statement.predicate;
     std::string type = one.statement.predicate_type;
     if (const auto at = type.find("hauberk.dev/"); at != std::string::npos) type = type.substr(at + 12);
-    const std::string gist(predicate.text_or("verdict", predicate.text_or("to", predicate.text_or("reason", predicate.text_or("comment", "")))));
-    rows.push_back({type, std::string(one.statement.issuer()), std::string(predicate.text_or("time", "")), std::string(name(verified.sealed_by[i])), gist, one.id.brief()});
-    evidence.push(json::Value().set("type", one.statement.predicate_type).set("id", one.id.text()).set("key", one.key_id).set("sealed_by", name(verified.sealed_by[i])).set("predicate", predicate));
+    const std::string gist(predicate.text_or(
+        "verdict", predicate.text_or("to", predicate.text_or("reason", predicate.text_or("comment", "")))));
+    rows.push_back({type, std::string(one.statement.issuer()), std::string(predicate.text_or("time", "")),
+                    std::string(name(verified.sealed_by[i])), gist, one.id.brief()});
+    evidence.push(json::Value()
+                      .set("type", one.statement.predicate_type)
+                      .set("id", one.id.text())
+                      .set("key", one.key_id)
+                      .set("sealed_by", name(verified.sealed_by[i]))
+                      .set("predicate", predicate));
   }
   if (context.json) {
     json::Value refused = json::Value::array();
     for (const auto& text : verified.refused) refused.push(text);
-    context.out.json(version_json(version).set("evidence", std::move(evidence)).set("refused_evidence", std::move(refused)));
+    context.out.json(
+        version_json(version).set("evidence", std::move(evidence)).set("refused_evidence", std::move(refused)));
     return fine;
   }
   auto& out = context.out;
@@ -206,7 +237,8 @@ Result<int> run_show(const std::string& ref, Context& context) {
   out.line(fmt::format("  digest    {}", version.manifest.digest().text()));
   out.line(fmt::format("  imported  {} by {} from {}", rfc3339(version.imported), version.imported_by, version.origin));
   std::vector<std::vector<std::string>> files;
-  for (const auto& file : version.manifest.files) files.push_back({file.path, format_bytes(file.size), file.digest.hex()});
+  for (const auto& file : version.manifest.files)
+    files.push_back({file.path, format_bytes(file.size), file.digest.hex()});
   out.table({"FILE", "SIZE", "SHA-256"}, files);
   out.table({"EVIDENCE", "BY", "TIME", "SEALED IN", "SAYS", "ID"}, rows);
   for (const auto& refused : verified.refused) out.warn(fmt::format("evidence not counted: {}", refused));
@@ -221,15 +253,19 @@ struct ApproveArguments {
 Result<int> run_approve(const ApproveArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
-  const auto step = TRY(registry::approve(workspace->ports(), workspace->policies(), TRY(VersionRef::parse(arguments.ref)), arguments.comment, principal));
+  const auto step = TRY(registry::approve(workspace->ports(), workspace->policies(),
+                                          TRY(VersionRef::parse(arguments.ref)), arguments.comment, principal));
   const bool counted = step.evidence.has_value();
   CHECK(workspace->record(Environment::dev, event_of("approve", step.version, counted ? "ok" : "denied"), principal));
   if (context.json) {
-    context.out.json(version_json(step.version).set("decision", decision_json(step.decision)).set("approved_by", principal.subject));
+    context.out.json(
+        version_json(step.version).set("decision", decision_json(step.decision)).set("approved_by", principal.subject));
   } else if (counted) {
-    context.out.good(fmt::format("{} approved {}; it is {}", principal.subject, step.version.ref(), name(step.version.state)));
+    context.out.good(
+        fmt::format("{} approved {}; it is {}", principal.subject, step.version.ref(), name(step.version.state)));
     print_decision(context, step);
-    if (step.version.state == VersionState::approved) context.out.hint(fmt::format("next: hauberk model promote {} --to staging", step.version.ref()));
+    if (step.version.state == VersionState::approved)
+      context.out.hint(fmt::format("next: hauberk model promote {} --to staging", step.version.ref()));
   } else {
     context.out.bad(fmt::format("{} may not approve {}", principal.subject, step.version.ref()));
     print_decision(context, step);
@@ -248,29 +284,43 @@ Result<int> run_promote(const PromoteArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto target = TRY(parse_environment(arguments.to));
   const auto principal = TRY(workspace->principal(target));
-  registry::PromoteRequest request{.version = TRY(VersionRef::parse(arguments.ref)), .target = target, .deployment = arguments.deployment};
+  registry::PromoteRequest request{
+      .version = TRY(VersionRef::parse(arguments.ref)), .target = target, .deployment = arguments.deployment};
   if (request.deployment.empty()) request.deployment = request.version.name;
   request.config = deployment_section(workspace->settings(), request.deployment);
   const auto ports = workspace->ports();
   if (target == Environment::dev) {
     const auto version = TRY(ports.catalog.version(request.version));
-    DeploymentSpec spec{.model = version.name, .version = version.number, .artifact = version.manifest.digest(), .config = request.config};
+    DeploymentSpec spec{.model = version.name,
+                        .version = version.number,
+                        .artifact = version.manifest.digest(),
+                        .config = request.config};
     const auto entry = TRY(registry::deploy(ports, target, request.deployment, std::move(spec), "promote", principal));
     CHECK(workspace->record(target, event_of("deploy", version, "ok"), principal));
-    if (context.json) context.out.json(version_json(version).set("deployment", request.deployment).set("entry", entry));
-    else context.out.good(fmt::format("dev serves {} as {} (entry {})", version.ref(), request.deployment, entry));
+    if (context.json)
+      context.out.json(version_json(version).set("deployment", request.deployment).set("entry", entry));
+    else
+      context.out.good(fmt::format("dev serves {} as {} (entry {})", version.ref(), request.deployment, entry));
     return fine;
   }
   const auto step = TRY(arguments.dry_run ? registry::preview(ports, workspace->policies(), request, principal)
                                           : registry::promote(ports, workspace->policies(), request, principal));
   if (!arguments.dry_run)
-    CHECK(workspace->record(target, event_of("promote", step.version, step.decision.allow ? "ok" : "denied", std::string(name(target))), principal));
+    CHECK(workspace->record(
+        target, event_of("promote", step.version, step.decision.allow ? "ok" : "denied", std::string(name(target))),
+        principal));
   if (context.json) {
-    context.out.json(version_json(step.version).set("decision", decision_json(step.decision)).set("environment", name(target)).set("deployment", request.deployment));
+    context.out.json(version_json(step.version)
+                         .set("decision", decision_json(step.decision))
+                         .set("environment", name(target))
+                         .set("deployment", request.deployment));
   } else {
-    if (!step.decision.allow) context.out.bad(fmt::format("{} does not enter {}", step.version.ref(), name(target)));
-    else if (arguments.dry_run) context.out.good(fmt::format("{} may enter {}", step.version.ref(), name(target)));
-    else context.out.good(fmt::format("{} is in {}, served as {}", step.version.ref(), name(target), request.deployment));
+    if (!step.decision.allow)
+      context.out.bad(fmt::format("{} does not enter {}", step.version.ref(), name(target)));
+    else if (arguments.dry_run)
+      context.out.good(fmt::format("{} may enter {}", step.version.ref(), name(target)));
+    else
+      context.out.good(fmt::format("{} is in {}, served as {}", step.version.ref(), name(target), request.deployment));
     print_decision(context, step);
   }
   return step.decision.allow ? fine : denied;
@@ -287,7 +337,8 @@ Result<int> run_rollback(const RollbackArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
   const auto principal = TRY(workspace->principal(environment));
-  registry::RollbackRequest request{.environment = environment, .deployment = arguments.deployment, .reason = arguments.reason};
+  registry::RollbackRequest request{
+      .environment = environment, .deployment = arguments.deployment, .reason = arguments.reason};
   if (arguments.entry > 0) request.entry = static_cast<std::uint64_t>(arguments.entry);
   const auto back = TRY(registry::rollback(workspace->ports(), request, principal));
   Event event;
@@ -296,10 +347,19 @@ Result<int> run_rollback(const RollbackArguments& arguments, Context& context) {
   event.artifact = back.to.spec.artifact.text();
   event.outcome = "ok";
   CHECK(workspace->record(environment, std::move(event), principal));
-  const auto described = [](const DeploymentEntry& entry) { return fmt::format("entry {} ({}@{})", entry.id, entry.spec.model, entry.spec.version); };
+  const auto described = [](const DeploymentEntry& entry) {
+    return fmt::format("entry {} ({}@{})", entry.id, entry.spec.model, entry.spec.version);
+  };
   if (context.json)
-    context.out.json(json::Value().set("deployment", arguments.deployment).set("environment", name(environment)).set("from", back.from.id).set("to", back.to.id).set("evidence", back.evidence.id.text()));
-  else context.out.good(fmt::format("{} in {} went back from {} to {}", arguments.deployment, name(environment), described(back.from), described(back.to)));
+    context.out.json(json::Value()
+                         .set("deployment", arguments.deployment)
+                         .set("environment", name(environment))
+                         .set("from", back.from.id)
+                         .set("to", back.to.id)
+                         .set("evidence", back.evidence.id.text()));
+  else
+    context.out.good(fmt::format("{} in {} went back from {} to {}", arguments.deployment, name(environment),
+                                 described(back.from), described(back.to)));
   return fine;
 }
 
@@ -313,17 +373,20 @@ Result<int> run_revoke(const RevokeArguments& arguments, Context& context) {
   const auto principal = TRY(workspace->principal(Environment::dev));
   const auto ref = TRY(VersionRef::parse(arguments.ref));
   const auto revoked = TRY(registry::revoke(workspace->ports(), ref, arguments.reason, principal));
-  for (const auto& version : revoked.versions) CHECK(workspace->record(Environment::dev, event_of("revoke", version, "ok"), principal));
+  for (const auto& version : revoked.versions)
+    CHECK(workspace->record(Environment::dev, event_of("revoke", version, "ok"), principal));
   json::Value versions = json::Value::array(), deployments = json::Value::array();
   for (const auto& version : revoked.versions) versions.push(version.ref());
-  for (const auto& one : revoked.deployments) deployments.push(json::Value().set("environment", name(one.environment)).set("name", one.name));
+  for (const auto& one : revoked.deployments)
+    deployments.push(json::Value().set("environment", name(one.environment)).set("name", one.name));
   if (context.json) {
     context.out.json(json::Value().set("revoked", std::move(versions)).set("deployments", std::move(deployments)));
     return fine;
   }
   for (const auto& version : revoked.versions) context.out.good(fmt::format("{} is revoked", version.ref()));
   for (const auto& one : revoked.deployments) {
-    context.out.warn(fmt::format("{} in {} served it: a running gateway drops it now", one.name, name(one.environment)));
+    context.out.warn(
+        fmt::format("{} in {} served it: a running gateway drops it now", one.name, name(one.environment)));
     context.out.hint(fmt::format("next: hauberk model rollback {} --environment {}", one.name, name(one.environment)));
   }
   return fine;
@@ -339,16 +402,23 @@ Result<int> run_export(const ExportArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
   const auto principal = TRY(workspace->principal(environment));
-  const auto exported = TRY(registry::export_version(workspace->ports(), environment, TRY(VersionRef::parse(arguments.ref)), context.files, arguments.folder, principal));
+  const auto exported =
+      TRY(registry::export_version(workspace->ports(), environment, TRY(VersionRef::parse(arguments.ref)),
+                                   context.files, arguments.folder, principal));
   CHECK(workspace->record(environment, event_of("export", exported.version, "ok"), principal));
-  if (context.json) context.out.json(version_json(exported.version).set("bytes", exported.bytes).set("evidence_file", exported.evidence_file));
-  else context.out.good(fmt::format("wrote {} ({}) and {} to {}", exported.version.ref(), format_bytes(exported.bytes), exported.evidence_file, arguments.folder));
+  if (context.json)
+    context.out.json(
+        version_json(exported.version).set("bytes", exported.bytes).set("evidence_file", exported.evidence_file));
+  else
+    context.out.good(fmt::format("wrote {} ({}) and {} to {}", exported.version.ref(), format_bytes(exported.bytes),
+                                 exported.evidence_file, arguments.folder));
   return fine;
 }
 
 // A verb whose arguments are one struct.
 template <class Arguments, class Declare>
-Command command(std::string_view name, std::string_view summary, std::string_view details, Declare declare, Result<int> (*run)(const Arguments&, Context&)) {
+Command command(std::string_view name, std::string_view summary, std::string_view details, Declare declare,
+                Result<int> (*run)(const Arguments&, Context&)) {
   return {.name = name, .summary = summary, .details = details, .declare = [=](Args& args) -> Run {
             auto arguments = std::make_shared<Arguments>();
             declare(args, *arguments);
@@ -361,18 +431,27 @@ Command command(std::string_view name, std::string_view summary, std::string_vie
 std::vector<Command> model_commands() {
   return {
       command<ImportArguments>(
-          "model import", "import a model, scan it in isolation and record the evidence", "Example: hauberk model import model.onnx --name fraud",
+          "model import", "import a model, scan it in isolation and record the evidence",
+          "Example: hauberk model import model.onnx --name fraud",
           [](Args& args, ImportArguments& a) {
             args.positional("PATH", a.path, "a model file, or a folder of files", Hint::file);
             args.option("-n,--name", a.name, "NAME", "name in the registry").required();
           },
           run_import),
       command<std::string>(
-          "model rescan", "scan the stored bytes again and record the evidence", "", [](Args& args, std::string& ref) { args.positional("VERSION", ref, "NAME or NAME@NUMBER", Hint::model); }, run_rescan),
+          "model rescan", "scan the stored bytes again and record the evidence", "",
+          [](Args& args, std::string& ref) { args.positional("VERSION", ref, "NAME or NAME@NUMBER", Hint::model); },
+          run_rescan),
       command<std::string>(
-          "model list", "list versions, their states and where they are served", "", [](Args& args, std::string& wanted) { args.optional_positional("NAME", wanted, "only this model", Hint::model); }, run_list),
+          "model list", "list versions, their states and where they are served", "",
+          [](Args& args, std::string& wanted) {
+            args.optional_positional("NAME", wanted, "only this model", Hint::model);
+          },
+          run_list),
       command<std::string>(
-          "model show", "show a version: files, state, verified evidence", "", [](Args& args, std::string& ref) { args.positional("VERSION", ref, "NAME or NAME@NUMBER", Hint::model); }, run_show),
+          "model show", "show a version: files, state, verified evidence", "",
+          [](Args& args, std::string& ref) { args.positional("VERSION", ref, "NAME or NAME@NUMBER", Hint::model); },
+          run_show),
       command<ApproveArguments>(
           "model approve", "approve a scanned version; the importer's own approval does not count",
           "Acts as the subject of HAUBERK_TOKEN. Example: HAUBERK_TOKEN=$BOB hauberk model approve fraud@1",
@@ -382,7 +461,8 @@ std::vector<Command> model_commands() {
           },
           run_approve),
       command<PromoteArguments>(
-          "model promote", "let a version into an environment, if its policy holds", "Example: hauberk model promote fraud --to production",
+          "model promote", "let a version into an environment, if its policy holds",
+          "Example: hauberk model promote fraud --to production",
           [](Args& args, PromoteArguments& a) {
             args.positional("VERSION", a.ref, "NAME or NAME@NUMBER", Hint::model);
             args.choice("--to", a.to, {"dev", "staging", "production"}, "the environment").required();
@@ -391,7 +471,8 @@ std::vector<Command> model_commands() {
           },
           run_promote),
       command<RollbackArguments>(
-          "model rollback", "serve the previous state of a deployment again", "Example: hauberk model rollback fraud --environment production",
+          "model rollback", "serve the previous state of a deployment again",
+          "Example: hauberk model rollback fraud --environment production",
           [](Args& args, RollbackArguments& a) {
             args.positional("DEPLOYMENT", a.deployment, "name of the deployment", Hint::model);
             args.choice("-e,--environment", a.environment, {"dev", "staging", "production"}, "where");

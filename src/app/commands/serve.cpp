@@ -63,14 +63,23 @@ void apply(const ServeArguments& arguments, config::Settings& settings) {
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 void tell_problems(const std::vector<ServingProblem>& problems) {
-  for (const auto& problem : problems) log::error("a deployment is not served", {{"deployment", problem.deployment}, {"error", problem.error.text()}});
+  for (const auto& problem : problems)
+    log::error("a deployment is not served", {{"deployment", problem.deployment}, {"error", problem.error.text()}});
 }
 
 // What runs while the gateway is up: signals, and a look at the catalogue twice a second.
 class Control {
  public:
-  Control(const ServeArguments& arguments, Context& context, Workspace& workspace, SnapshotBuilder& builder, gateway::Gateway& gateway, Ledger& ledger, const Principal& principal)
-      : arguments_(arguments), context_(context), workspace_(workspace), builder_(builder), gateway_(gateway), ledger_(ledger), principal_(principal), settings_(workspace.settings()) {
+  Control(const ServeArguments& arguments, Context& context, Workspace& workspace, SnapshotBuilder& builder,
+          gateway::Gateway& gateway, Ledger& ledger, const Principal& principal)
+      : arguments_(arguments),
+        context_(context),
+        workspace_(workspace),
+        builder_(builder),
+        gateway_(gateway),
+        ledger_(ledger),
+        principal_(principal),
+        settings_(workspace.settings()) {
     apply(arguments_, settings_);
     if (const auto counter = workspace_.catalog().change_counter()) counter_ = *counter;
   }
@@ -81,8 +90,10 @@ class Control {
       const timespec wait{.tv_sec = 0, .tv_nsec = 500'000'000};
       const int signal = ::sigtimedwait(&signals, nullptr, &wait);
       if (signal == SIGINT || signal == SIGTERM) return;
-      if (signal == SIGHUP) reload();
-      else look();
+      if (signal == SIGHUP)
+        reload();
+      else
+        look();
     }
   }
 
@@ -107,7 +118,8 @@ class Control {
     }
     auto settings = std::move(loaded->settings);
     apply(arguments_, settings);
-    if (settings.listen != settings_.listen || settings.admin.listen != settings_.admin.listen || settings.environment != settings_.environment || settings.workers != settings_.workers)
+    if (settings.listen != settings_.listen || settings.admin.listen != settings_.admin.listen ||
+        settings.environment != settings_.environment || settings.workers != settings_.workers)
       log::warning("listen, admin.listen, environment and workers take effect at the next start");
     settings.environment = settings_.environment;
     if (auto applied = builder_.apply_configuration(settings, settings.environment, principal_); !applied) {
@@ -127,7 +139,9 @@ class Control {
       return false;
     }
     tell_problems(built->problems);
-    log::info("snapshot published", {{"because", std::string(why)}, {"deployments", std::to_string(built->snapshot->deployments.size())}, {"problems", std::to_string(built->problems.size())}});
+    log::info("snapshot published", {{"because", std::string(why)},
+                                     {"deployments", std::to_string(built->snapshot->deployments.size())},
+                                     {"problems", std::to_string(built->problems.size())}});
     gateway_.publish(std::move(built->snapshot));
     return true;
   }
@@ -136,10 +150,12 @@ class Control {
     Event event;
     event.time = context_.clock.now();
     event.kind = std::move(kind);
-    event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(), context_.random);
+    event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(),
+                       context_.random);
     event.principal = principal_.subject;
     event.outcome = std::move(outcome);
-    if (auto appended = ledger_.append(event); !appended) log::error("an event cannot be recorded", {{"error", appended.error().text()}});
+    if (auto appended = ledger_.append(event); !appended)
+      log::error("an event cannot be recorded", {{"error", appended.error().text()}});
   }
 
   const ServeArguments& arguments_;
@@ -163,12 +179,13 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
   const auto principal = TRY(workspace->principal(settings.environment));
   const auto engine = TRY(adapters::make_engine_onnx(1));
   metrics::Registry metrics;
-  const auto ledger = TRY(adapters::open_ledger_file({context.files, workspace->keys(settings.environment), context.clock},
-                                                     {.directory = workspace->ledger_folder(settings.environment, "gateway"),
-                                                      .when_full = settings.ledger.when_full,
-                                                      .sync_interval = settings.ledger.sync_interval,
-                                                      .segment_bytes = settings.ledger.segment_bytes,
-                                                      .checkpoint_every = settings.ledger.checkpoint_every}));
+  const auto ledger =
+      TRY(adapters::open_ledger_file({context.files, workspace->keys(settings.environment), context.clock},
+                                     {.directory = workspace->ledger_folder(settings.environment, "gateway"),
+                                      .when_full = settings.ledger.when_full,
+                                      .sync_interval = settings.ledger.sync_interval,
+                                      .segment_bytes = settings.ledger.segment_bytes,
+                                      .checkpoint_every = settings.ledger.checkpoint_every}));
   SnapshotBuilder builder(*workspace, *engine, metrics);
   CHECK(builder.apply_configuration(settings, settings.environment, principal));
   auto built = TRY(builder.build(settings, settings.environment, context.clock.now()));
@@ -176,7 +193,10 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
 
   const auto config = TRY(gateway_config(settings));
   if (!built.snapshot->tls && !is_loopback(config.host))
-    log::warning("the gateway speaks plain HTTP beyond this machine: set tls.certificate and tls.key, or put it behind something that ends TLS", {{"listen", settings.listen}});
+    log::warning(
+        "the gateway speaks plain HTTP beyond this machine: set tls.certificate and tls.key, or put it behind "
+        "something that ends TLS",
+        {{"listen", settings.listen}});
   gateway::Gateway gateway(config, *ledger, context.clock, context.random, metrics);
   const auto names = [&] {
     std::string text;
@@ -186,9 +206,15 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
   const std::string scheme = built.snapshot->tls ? "https" : "http";
   const auto ports = TRY(gateway.start(built.snapshot));
   if (context.json)
-    context.out.json(json::Value().set("listen", fmt::format("{}:{}", config.host, ports.gateway)).set("admin", fmt::format("{}:{}", config.admin_host, ports.admin)).set("environment", name(settings.environment)).set("problems", built.problems.size()));
-  context.out.good(fmt::format("serving {} on {}://{}:{}: {}", name(settings.environment), scheme, config.host, ports.gateway, names));
-  context.out.hint(fmt::format("metrics and health on http://{}:{}; Ctrl-C drains and stops", config.admin_host, ports.admin));
+    context.out.json(json::Value()
+                         .set("listen", fmt::format("{}:{}", config.host, ports.gateway))
+                         .set("admin", fmt::format("{}:{}", config.admin_host, ports.admin))
+                         .set("environment", name(settings.environment))
+                         .set("problems", built.problems.size()));
+  context.out.good(fmt::format("serving {} on {}://{}:{}: {}", name(settings.environment), scheme, config.host,
+                               ports.gateway, names));
+  context.out.hint(
+      fmt::format("metrics and health on http://{}:{}; Ctrl-C drains and stops", config.admin_host, ports.admin));
   std::fflush(stdout);
 
   Control(arguments, context, *workspace, builder, gateway, *ledger, principal).run(signals);
@@ -206,12 +232,15 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
 Command serve_command() {
   return {.name = "serve",
           .summary = "serve the deployments of an environment through the gateway",
-          .details = "SIGHUP reads the configuration again (a bad file changes nothing); SIGTERM and Ctrl-C drain and stop.",
+          .details =
+              "SIGHUP reads the configuration again (a bad file changes nothing); SIGTERM and Ctrl-C drain and stop.",
           .declare = [](Args& args) -> Run {
             auto a = std::make_shared<ServeArguments>();
-            args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "instead of the configured one");
+            args.choice("-e,--environment", a->environment, {"dev", "staging", "production"},
+                        "instead of the configured one");
             args.option("--listen", a->listen, "HOST:PORT", "instead of the configured address");
-            args.option("--admin-listen", a->admin_listen, "HOST:PORT", "instead of the configured address of metrics and health");
+            args.option("--admin-listen", a->admin_listen, "HOST:PORT",
+                        "instead of the configured address of metrics and health");
             return [a](Context& context) { return run_serve(*a, context); };
           }};
 }

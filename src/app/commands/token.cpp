@@ -20,13 +20,18 @@ json::Value record_json(const TokenRecord& record) {
   json::Value scopes = json::Value::array();
   for (const auto& scope : record.scopes) scopes.push(scope.text());
   json::Value value;
-  value.set("id", record.id).set("environment", name(record.environment)).set("subject", record.subject).set("scopes", std::move(scopes)).set("created", rfc3339(record.created));
+  value.set("id", record.id)
+      .set("environment", name(record.environment))
+      .set("subject", record.subject)
+      .set("scopes", std::move(scopes))
+      .set("created", rfc3339(record.created));
   if (record.expires) value.set("expires", rfc3339(*record.expires));
   if (record.revoked) value.set("revoked", rfc3339(*record.revoked));
   return value;
 }
 
-Status record_token_event(Workspace& workspace, std::string kind, const TokenRecord& record, const Principal& principal) {
+Status record_token_event(Workspace& workspace, std::string kind, const TokenRecord& record,
+                          const Principal& principal) {
   Event event;
   event.kind = std::move(kind);
   event.target = record.id;
@@ -43,7 +48,8 @@ struct CreateArguments {
 
 Result<int> run_create(const CreateArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
-  registry::TokenRequest request{.environment = TRY(parse_environment(arguments.environment)), .subject = arguments.subject};
+  registry::TokenRequest request{.environment = TRY(parse_environment(arguments.environment)),
+                                 .subject = arguments.subject};
   for (const auto& scope : arguments.scopes) request.scopes.push_back(TRY(Scope::parse(scope)));
   if (arguments.expires != "never") request.lifetime = TRY(parse_duration(arguments.expires));
   const auto principal = TRY(workspace->principal(request.environment));
@@ -53,7 +59,8 @@ Result<int> run_create(const CreateArguments& arguments, Context& context) {
     context.out.json(record_json(created.record).set("token", TokenDisplay::text(created.text)));
     return 0;
   }
-  context.out.good(fmt::format("token {} for {} in {}: {}", created.record.id, created.record.subject, name(created.record.environment), scopes_text(created.record.scopes)));
+  context.out.good(fmt::format("token {} for {} in {}: {}", created.record.id, created.record.subject,
+                               name(created.record.environment), scopes_text(created.record.scopes)));
   context.out.line(TokenDisplay::text(created.text));
   context.out.hint("It is shown this once; only a keyed hash of it is kept.");
   return 0;
@@ -67,15 +74,22 @@ Result<int> run_token_list(const std::string& wanted, Context& context) {
     if (!wanted.empty() && name(environment) != wanted) continue;
     const auto principal = TRY(workspace->principal(environment));
     for (const auto& record : TRY(registry::list_tokens(workspace->ports(), environment, principal))) {
-      std::string state = record.revoked ? "revoked" : record.expires && *record.expires <= context.clock.now() ? "expired" : "good";
-      rows.push_back({record.id, std::string(name(environment)), record.subject, scopes_text(record.scopes), rfc3339(record.created).substr(0, 10),
+      std::string state = record.revoked                                             ? "revoked"
+                          : record.expires && *record.expires <= context.clock.now() ? "expired"
+                                                                                     : "good";
+      rows.push_back({record.id, std::string(name(environment)), record.subject, scopes_text(record.scopes),
+                      rfc3339(record.created).substr(0, 10),
                       record.expires ? rfc3339(*record.expires).substr(0, 10) : "never", state});
       list.push(record_json(record).set("state", state));
     }
   }
-  if (context.json) context.out.json(list);
-  else if (rows.empty()) context.out.line("no tokens; make one: hauberk token create --environment production --subject NAME --scope infer:*");
-  else context.out.table({"ID", "ENVIRONMENT", "SUBJECT", "SCOPES", "CREATED", "EXPIRES", "STATE"}, rows);
+  if (context.json)
+    context.out.json(list);
+  else if (rows.empty())
+    context.out.line(
+        "no tokens; make one: hauberk token create --environment production --subject NAME --scope infer:*");
+  else
+    context.out.table({"ID", "ENVIRONMENT", "SUBJECT", "SCOPES", "CREATED", "EXPIRES", "STATE"}, rows);
   return 0;
 }
 
@@ -90,8 +104,11 @@ Result<int> run_token_revoke(const RevokeTokenArguments& arguments, Context& con
   const auto principal = TRY(workspace->principal(environment));
   const auto record = TRY(registry::revoke_token(workspace->ports(), environment, arguments.id, principal));
   CHECK(record_token_event(*workspace, "token.revoke", record, principal));
-  if (context.json) context.out.json(record_json(record));
-  else context.out.good(fmt::format("token {} of {} is revoked; a running gateway refuses it within a second", record.id, record.subject));
+  if (context.json)
+    context.out.json(record_json(record));
+  else
+    context.out.good(fmt::format("token {} of {} is revoked; a running gateway refuses it within a second", record.id,
+                                 record.subject));
   return 0;
 }
 
@@ -103,8 +120,10 @@ std::vector<Command> token_commands() {
   return {
       {.name = "token create",
        .summary = "make an API token and show it once",
-       .details = "Scopes are ACTION:PATTERN; actions: infer, read, import, approve, promote, rollback, revoke, token, ledger, admin.\n"
-                  "Example: hauberk token create --environment production --subject web --scope 'infer:fraud-*' --expires 30d",
+       .details =
+           "Scopes are ACTION:PATTERN; actions: infer, read, import, approve, promote, rollback, revoke, token, "
+           "ledger, admin.\n"
+           "Example: hauberk token create --environment production --subject web --scope 'infer:fraud-*' --expires 30d",
        .declare = [](Args& args) -> Run {
          auto a = std::make_shared<CreateArguments>();
          args.choice("-e,--environment", a->environment, token_environments, "where it is valid").required();
