@@ -13,6 +13,19 @@ std::unexpected<Error> bad(std::string message) { return fail(Errc::invalid, std
 
 constexpr std::string_view roles[] = {"assistant", "developer", "function", "system", "tool", "user"};
 
+// An upstream that fetches a caller's address is a way into our network. Upstreams differ in where they look for one,
+// so every member called url or something_url counts, whatever type the part says it has.
+bool media_is_inline(const json::Value& value, bool is_address) {
+  if (const auto* text = value.as_string()) return !is_address || text->starts_with("data:");
+  if (const auto* items = value.as_array())
+    return std::ranges::all_of(*items, [&](const json::Value& item) { return media_is_inline(item, is_address); });
+  if (const auto* members = value.as_object())
+    return std::ranges::all_of(*members, [&](const json::Member& member) {
+      return media_is_inline(member.second, member.first == "url" || member.first.ends_with("_url"));
+    });
+  return true;
+}
+
 // The text of a message's content: a string, or the text parts of a list. Other parts (images, audio) are kept in the
 // body.
 Result<std::string> content_text(const json::Value& content) {
@@ -24,14 +37,8 @@ Result<std::string> content_text(const json::Value& content) {
   for (const auto& part : *parts) {
     const auto type = part.text_or("type", "");
     if (type.empty()) return bad("a part of a message has no type");
-    // An upstream that fetches a caller's address is a way into our network.
-    if (type == "image_url" || type == "input_image" || type == "video_url" || type == "audio_url") {
-      const auto* holder = part.find(type);
-      const auto url = holder != nullptr ? (holder->as_string() != nullptr ? std::string_view(*holder->as_string())
-                                                                           : holder->text_or("url", ""))
-                                         : part.text_or("image_url", "");
-      if (!url.starts_with("data:")) return bad("media must be given inline (data:), not by address");
-    }
+    if (!media_is_inline(part, false)) return bad("media must be given inline (data:), not by address");
+    if (type.ends_with("_url") && part.find(type) == nullptr) return bad("a part of a message lacks its media");
     joined += part.text_or("text", part.text_or("refusal", ""));
   }
   return joined;
