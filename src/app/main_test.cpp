@@ -137,7 +137,7 @@ const std::map<std::string_view, Attack> attacks = {
 };
 
 // "…/attack.NAME…": runs it; all else is scanned. The findings' messages say "result errno".
-scan::Report attack(scan::Reader& reader, std::string_view path, const scan::ScanOptions& options) {
+scan::Report hostile_scan(scan::Reader& reader, std::string_view path, const scan::ScanOptions& options) {
   const auto start = path.find("attack.");
   if (start == std::string_view::npos) return scan::scan(reader, path, options);
   auto word = path.substr(start + 7);
@@ -158,12 +158,12 @@ scan::Report attack(scan::Reader& reader, std::string_view path, const scan::Sca
 
 int main(int argc, char** argv) {
   using namespace std::string_view_literals;
-  using hauberk::app::attack;
-  if (argc == 2 && argv[1] == "scan-worker"sv) return hauberk::app::serve_scans(attack, {});
+  using hauberk::app::hostile_scan;
+  if (argc == 2 && argv[1] == "scan-worker"sv) return hauberk::app::serve_scans(hostile_scan, {});
   if (argc == 2 && argv[1] == "scan-worker-without-seccomp"sv)
-    return hauberk::app::serve_scans(attack, {.seccomp = false});
+    return hauberk::app::serve_scans(hostile_scan, {.seccomp = false});
   if (argc == 2 && argv[1] == "scan-worker-in-namespaces-only"sv)
-    return hauberk::app::serve_scans(attack, {.landlock = false, .seccomp = false});
+    return hauberk::app::serve_scans(hostile_scan, {.landlock = false, .seccomp = false});
   if (argc == 2 && argv[1] == "scan-worker-that-dies"sv) return 7;
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
