@@ -64,7 +64,7 @@ def check_include(local: str | None, system: str | None, folder: Folder, own: st
         if "/" not in local:
             return f'"{local}": name the folder too ("folder/{local}")'
         if target == "adapters" and own.startswith("adapters/"):
-            return None if pathlib.PurePath(local).stem == own.removeprefix("adapters/") else f'"{local}": an adapter may not include another adapter'
+            return None if (pathlib.PurePath(local).stem + "_").startswith(own.removeprefix("adapters/") + "_") else f'"{local}": an adapter may not include another adapter'
         if target == own or target in folder.deps:
             return None
         return f'"{local}": {own} may include {", ".join(sorted(folder.deps)) or "nothing"} (its DEPS in CMakeLists.txt), not {target}'
@@ -92,7 +92,9 @@ def problems(root: pathlib.Path) -> list[str]:
         is_test = file.stem.endswith(("_test", "_fuzz"))
         if own == "adapters":
             stem = re.sub(r"_(test|fuzz)$", "", file.stem)
-            own, folder = f"adapters/{stem}", adapters.get(stem)
+            # NAME_part.cpp is a part of the adapter NAME.
+            name_of = max((one for one in adapters if (stem + "_").startswith(one + "_")), key=len, default=stem)
+            own, folder = f"adapters/{name_of}", adapters.get(name_of)
         else:
             folder = folders.get(own)
         if folder is None:

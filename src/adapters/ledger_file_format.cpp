@@ -172,7 +172,7 @@ Result<std::optional<std::string_view>> LineReader::next() {
     }
     if (filled_ - at_ > longest_line) break;
     // Room for more: what was given out already moves away.
-    std::memmove(buffer_.data(), buffer_.data() + at_, filled_ - at_);
+    if (filled_ != at_) std::memmove(buffer_.data(), buffer_.data() + at_, filled_ - at_);
     filled_ -= at_;
     at_ = 0;
     searched = filled_;

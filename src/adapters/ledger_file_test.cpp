@@ -39,7 +39,9 @@ class SwitchedFiles final : public Files {
  private:
   struct SwitchedFile final : File {
     SwitchedFile(std::unique_ptr<File> file, std::atomic<bool>& is_full) : real(std::move(file)), full(is_full) {}
-    Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const override { return real->read_at(offset, out); }
+    Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const override {
+      return real->read_at(offset, out);
+    }
     Status append(ByteView bytes) override {
       if (!full) return real->append(bytes);
       CHECK(real->append(bytes.first(bytes.size() / 2)));  // a full disk takes a part
@@ -71,9 +73,16 @@ class LedgerFile : public testing::Test {
   void TearDown() override { fs::remove_all(root_); }
 
   LedgerPorts ports(Files& files) { return {files, keys_, clock_}; }
-  LedgerOptions options() const { return {.directory = folder_.string(), .sync_interval = std::chrono::milliseconds(1)}; }
+  LedgerOptions options() const {
+    return {.directory = folder_.string(), .sync_interval = std::chrono::milliseconds(1)};
+  }
   Event event(int number) const {
-    return {.time = clock_.now(), .kind = "request", .id = "id-" + std::to_string(number), .principal = "al\"ice", .outcome = "ok", .status = 200};
+    return {.time = clock_.now(),
+            .kind = "request",
+            .id = "id-" + std::to_string(number),
+            .principal = "al\"ice",
+            .outcome = "ok",
+            .status = 200};
   }
   std::unique_ptr<Ledger> open(Files& files, LedgerOptions wanted) {
     auto ledger = open_ledger_file(ports(files), std::move(wanted));
@@ -98,13 +107,15 @@ class LedgerFile : public testing::Test {
   std::vector<std::string> ids() {
     std::vector<std::string> out;
     LedgerReader reader(files_, folder_.string());
-    for (auto record = reader.next(); record && *record; record = reader.next()) out.emplace_back(json::parse((*record)->line)->text_or("id", ""));
+    for (auto record = reader.next(); record && *record; record = reader.next())
+      out.emplace_back(json::parse((*record)->line)->text_or("id", ""));
     return out;
   }
   std::vector<std::string> kinds() {
     std::vector<std::string> out;
     LedgerReader reader(files_, folder_.string());
-    for (auto record = reader.next(); record && *record; record = reader.next()) out.emplace_back(json::parse((*record)->line)->text_or("kind", ""));
+    for (auto record = reader.next(); record && *record; record = reader.next())
+      out.emplace_back(json::parse((*record)->line)->text_or("kind", ""));
     return out;
   }
 
@@ -138,7 +149,9 @@ TEST_F(LedgerFile, a_missing_folder_is_an_empty_ledger) {
   EXPECT_TRUE(tail_ledger(files_, folder_.string(), 5)->empty());
   LedgerReader reader(files_, folder_.string());
   EXPECT_FALSE(*reader.next());
-  { auto ledger = open(files_, options()); }
+  {
+    auto ledger = open(files_, options());
+  }
   EXPECT_EQ(problem(), "") << "opened and closed without an event";
 }
 
@@ -165,7 +178,8 @@ TEST_F(LedgerFile, every_changed_byte_is_found) {
         bad[i] = static_cast<char>(bad[i] ^ flip);
         write_text(path, bad);
         const auto state = verified();
-        // A checkpoint whose newline is gone was, for all one can see, still being written: its record counts as unsealed.
+        // A checkpoint whose newline is gone was, for all one can see, still being written: its record counts as
+        // unsealed.
         const bool last_newline = path == checkpoints() && i + 1 == good.size();
         EXPECT_TRUE(state.problem || (last_newline && state.unsealed == 1)) << path.filename() << " byte " << i;
       }
@@ -187,7 +201,8 @@ TEST_F(LedgerFile, dropped_duplicated_and_reordered_records_are_named_with_their
   make(4);
   const auto good = read_text(segment());
   std::vector<std::string> lines;
-  for (std::size_t at = 0; at < good.size(); at = good.find('\n', at) + 1) lines.push_back(good.substr(at, good.find('\n', at) + 1 - at));
+  for (std::size_t at = 0; at < good.size(); at = good.find('\n', at) + 1)
+    lines.push_back(good.substr(at, good.find('\n', at) + 1 - at));
   ASSERT_EQ(lines.size(), 4u);
   const auto put = [&](std::initializer_list<int> order) {
     std::string text;
@@ -302,7 +317,9 @@ TEST_F(LedgerFile, a_half_written_last_line_is_cut_off_and_recorded) {
     EXPECT_EQ(verified().records, 2u);
     EXPECT_EQ(problem(), "") << "an unfinished line may be one that is being written";
     ASSERT_TRUE(append_to_ledger(ports(files_), options(), event(4)));
-    const auto expected = length == sealed_text.size() ? std::vector<std::string>{"request", "request", "request"} : std::vector<std::string>{"request", "request", "recovered", "request"};
+    const auto expected = length == sealed_text.size()
+                              ? std::vector<std::string>{"request", "request", "request"}
+                              : std::vector<std::string>{"request", "request", "recovered", "request"};
     EXPECT_EQ(kinds(), expected);
     EXPECT_EQ(problem(), "");
   }
@@ -324,7 +341,8 @@ TEST_F(LedgerFile, a_damaged_unsealed_end_is_kept_beside_and_recorded) {
   EXPECT_EQ(kinds().back(), "request");
   EXPECT_EQ(kinds()[kinds().size() - 2], "recovered");
   std::size_t kept = 0;
-  for (const auto& entry : fs::directory_iterator(folder_)) kept += entry.path().filename().string().starts_with("cut-") ? 1 : 0;
+  for (const auto& entry : fs::directory_iterator(folder_))
+    kept += entry.path().filename().string().starts_with("cut-") ? 1 : 0;
   EXPECT_EQ(kept, 1u);
 }
 
@@ -348,12 +366,14 @@ TEST_F(LedgerFile, a_killed_writer_loses_nothing_that_was_flushed) {
     }
     ::close(pipe_ends[1]);
     std::uint64_t promised = 0;
-    for (int i = 0; i < 10 + round; ++i) ASSERT_EQ(::read(pipe_ends[0], &promised, sizeof promised), static_cast<ssize_t>(sizeof promised));
+    for (int i = 0; i < 10 + round; ++i)
+      ASSERT_EQ(::read(pipe_ends[0], &promised, sizeof promised), static_cast<ssize_t>(sizeof promised));
     ::kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status));
-    while (::read(pipe_ends[0], &promised, sizeof promised) > 0) {}
+    while (::read(pipe_ends[0], &promised, sizeof promised) > 0) {
+    }
     ::close(pipe_ends[0]);
     EXPECT_EQ(problem(), "");
     EXPECT_GE(ids().size(), before + promised);
@@ -370,8 +390,10 @@ int commit_three(const LedgerPorts& ports, const LedgerOptions& options, const s
   int committed = 0;
   for (int i = 1; i <= 3; ++i) {
     (*chain)->add(event(i));
-    if (!(*chain)->commit()) (*chain)->discard();
-    else ++committed;
+    if (!(*chain)->commit())
+      (*chain)->discard();
+    else
+      ++committed;
     (void)(*chain)->seal();
   }
   return committed;
@@ -461,8 +483,10 @@ TEST_F(LedgerFile, with_the_policy_drop_the_missing_events_are_counted_in_the_ch
   double missing = 0, requests = 0;
   for (const auto& record : *tail_ledger(files_, folder_.string(), 1000)) {
     const auto value = *json::parse(record.line);
-    if (value.text_or("kind", "") == "gap") missing += value.find("features")->find("dropped")->number();
-    else requests += 1;
+    if (value.text_or("kind", "") == "gap")
+      missing += value.find("features")->find("dropped")->number();
+    else
+      requests += 1;
   }
   EXPECT_GT(missing, 0);
   EXPECT_EQ(missing + requests, 102);
@@ -477,8 +501,10 @@ TEST_F(LedgerFile, a_full_queue_is_told_not_waited_for) {
   Errc code{};
   int accepted = 0;
   for (int i = 0; i < 100; ++i) {
-    if (const auto appended = ledger->append(event(i))) ++accepted;
-    else code = appended.error().code;
+    if (const auto appended = ledger->append(event(i)))
+      ++accepted;
+    else
+      code = appended.error().code;
   }
   EXPECT_EQ(code, Errc::exhausted);
   EXPECT_LT(accepted, 100);
@@ -506,9 +532,11 @@ TEST_F(LedgerFile, a_person_can_verify_it_with_common_tools) {
     ::pclose(pipe);
     return out;
   };
-  const std::string hashes = R"sh(cat ledger-*.jsonl | while IFS= read -r line; do printf %s "${line%,\"hash\":*}" | sha256sum | cut -d' ' -f1; done)sh";
+  const std::string hashes =
+      R"sh(cat ledger-*.jsonl | while IFS= read -r line; do printf %s "${line%,\"hash\":*}" | sha256sum | cut -d' ' -f1; done)sh";
   const std::string said = R"sh(cat ledger-*.jsonl | sed 's/.*"hash":"\([0-9a-f]*\)"}$/\1/')sh";
-  const std::string previous = R"sh(cat ledger-*.jsonl | sed 's/^{"seq":[0-9]*,"prev":"\([0-9a-f]*\)".*/\1/' | tail -n +2)sh";
+  const std::string previous =
+      R"sh(cat ledger-*.jsonl | sed 's/^{"seq":[0-9]*,"prev":"\([0-9a-f]*\)".*/\1/' | tail -n +2)sh";
   EXPECT_EQ(run(hashes).size(), 3u * 65);
   EXPECT_EQ(run(hashes), run(said));
   EXPECT_EQ(run(previous), run(said + " | head -n -1"));

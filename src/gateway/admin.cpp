@@ -22,7 +22,8 @@ struct Admin::Impl {
   metrics::Registry& metrics;
   int listener = -1;
   std::uint16_t port = 0;
-  std::atomic<bool> ready{false};
+  std::atomic<bool> published{false};
+  std::function<bool()> healthy;  // asked at each question: a ledger that cannot write makes us unready
   std::atomic<std::size_t> connections{0};
   std::unordered_set<net::Socket*> sockets;
   Thread thread;
@@ -38,6 +39,7 @@ struct Admin::Impl {
     } else if (path == "/health/live") {
       body = "live\n";
     } else if (path == "/health/ready") {
+      const bool ready = published && healthy();
       status = ready ? 200 : 503;
       body = ready ? "ready\n" : "not ready\n";
     } else {
@@ -91,8 +93,9 @@ struct Admin::Impl {
 Admin::Admin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<Admin>> Admin::start(const std::string& host, std::uint16_t port, const Clock& clock,
-                                            metrics::Registry& metrics) {
-  auto impl = std::unique_ptr<Impl>(new Impl{.loop = TRY(net::Loop::create(clock)), .metrics = metrics});
+                                            metrics::Registry& metrics, std::function<bool()> healthy) {
+  auto impl = std::unique_ptr<Impl>(
+      new Impl{.loop = TRY(net::Loop::create(clock)), .metrics = metrics, .healthy = std::move(healthy)});
   impl->listener = TRY(net::listen_on(host, port));
   impl->port = net::local_port(impl->listener);
   CHECK(impl->loop->listen(impl->listener, [raw = impl.get()] { raw->accept(); }));
@@ -111,7 +114,7 @@ Admin::~Admin() {
   ::close(impl_->listener);
 }
 
-void Admin::set_ready(bool ready) { impl_->ready = ready; }
+void Admin::set_ready(bool ready) { impl_->published = ready; }
 std::uint16_t Admin::port() const { return impl_->port; }
 
 }  // namespace hauberk::gateway

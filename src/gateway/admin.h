@@ -3,6 +3,7 @@
 // answers when the workers are busy.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,7 +16,7 @@ namespace hauberk::gateway {
 class Admin {
  public:
   static Result<std::unique_ptr<Admin>> start(const std::string& host, std::uint16_t port, const Clock& clock,
-                                              metrics::Registry& metrics);
+                                              metrics::Registry& metrics, std::function<bool()> healthy);
   ~Admin();                    // stops and joins
   void set_ready(bool ready);  // any thread
   std::uint16_t port() const;

@@ -42,7 +42,8 @@ Result<GatewayPorts> Gateway::start(std::shared_ptr<const Snapshot> first) {
   auto& impl = *impl_;
   const auto& config = impl.shared.config;
   impl.listener = TRY(net::listen_on(config.host, config.port));
-  auto admin = Admin::start(config.admin_host, config.admin_port, impl.shared.clock, impl.shared.metrics);
+  auto admin = Admin::start(config.admin_host, config.admin_port, impl.shared.clock, impl.shared.metrics,
+                            [&ledger = impl.shared.ledger] { return ledger.healthy(); });
   if (!admin) {
     ::close(std::exchange(impl.listener, -1));
     return std::unexpected(std::move(admin).error());

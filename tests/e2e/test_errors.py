@@ -23,7 +23,7 @@ class Keys(Test):
             self.assertEqual(shown.json()["evidence"], [])
         gateway = Gateway(place, ready=False)
         self.addCleanup(gateway.__exit__)
-        gateway.wait_until(lambda: gateway.process.poll() is not None or ("magika" in gateway.log and "serving" in gateway.log), what="serve to say something")
+        gateway.wait_until(lambda: gateway.process.poll() is not None or ("magika" in gateway.log and gateway.find_ports()), what="serve to say something")
         if gateway.process.poll() is None:
             self.assertNotEqual(gateway.request("POST", "/v2/models/magika/infer", magika_request(PYTHON), place.tokens["client"])[0], 200)
 
@@ -61,7 +61,7 @@ class Stored(Test):
         self.expect(place.hauberk("model", "export", "magika", "out-cut"), 3)
         gateway = Gateway(place, ready=False)
         self.addCleanup(gateway.__exit__)
-        gateway.wait_until(lambda: gateway.process.poll() is not None or ("magika" in gateway.log and "serving" in gateway.log), what="serve to say something")
+        gateway.wait_until(lambda: gateway.process.poll() is not None or ("magika" in gateway.log and gateway.find_ports()), what="serve to say something")
         if gateway.process.poll() is None:
             self.assertNotEqual(gateway.request("POST", "/v2/models/magika/infer", magika_request(PYTHON), place.tokens["client"])[0], 200)
         blob.write_bytes(content)
@@ -146,7 +146,7 @@ class Serve(Test):
         self.expect(place.hauberk("model", "promote", "iris", "--to", "staging"))
         self.expect(place.hauberk("model", "promote", "iris", "--to", "production"))
         gateway = self.serve(place, ready=False)
-        gateway.wait_until(lambda: "iris" in gateway.log, what="serve to speak of iris")
+        gateway.wait_until(lambda: "iris" in gateway.log and gateway.find_ports(), what="serve to speak of iris")
         gateway.wait_until(lambda: gateway.request("POST", "/v2/models/magika/infer", magika_request(PYTHON), place.tokens["client"])[0] == 200,
                            what="the good model to be served all the same")
         status = gateway.request("POST", "/v2/models/iris/infer", {"inputs": [{"name": "float_input", "shape": [3, 2], "datatype": "FP32", "data": [0.5] * 6}]}, place.tokens["client"])[0]

@@ -165,7 +165,7 @@ class Ring(Test):
             self.assertTrue(shown.json()["refused_evidence"])
         gateway = Gateway(place, ready=False)
         self.addCleanup(gateway.__exit__)
-        gateway.wait_until(lambda: gateway.process.poll() is not None or "magika" in gateway.log, what="serve to speak of magika")
+        gateway.wait_until(lambda: gateway.process.poll() is not None or ("magika" in gateway.log and gateway.find_ports()), what="serve to speak of magika")
         if gateway.process.poll() is None:
             status = gateway.request("POST", "/v2/models/magika/infer", magika_request(PYTHON), place.tokens["client"])[0]
             self.assertIn(status, (403, 404, 503))
