@@ -527,7 +527,9 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
     return line.size() <= line_limit && looks_like_real(line) ? push({Kind::number, opcode_at_})
                                                               : end(PickleEnd::bad_operand);
   if (opcode == 'I' && (line == "00" || line == "01")) return push({Kind::boolean, line == "01" ? 1u : 0u});
-  if (line.size() <= line_limit && !looks_like_integer(line)) return end(PickleEnd::bad_operand);
+  // To strtol(), and so to the C unpickler, an INT of nothing is zero.
+  const bool zero = opcode == 'I' && (line.empty() || line[0] == '\0');
+  if (line.size() <= line_limit && !zero && !looks_like_integer(line)) return end(PickleEnd::bad_operand);
   const auto small = line.size() < 16 ? memo_index(line) : std::nullopt;
   return push(small ? PickleValue{Kind::integer, *small} : PickleValue{Kind::number, opcode_at_});
 }
