@@ -22,7 +22,7 @@ RULES = [
     (r"\b(system_clock|steady_clock|high_resolution_clock)::now\b|\bclock_gettime\b|\bgettimeofday\b|\btime\(nullptr\)",
      "time comes from the injected Clock", ("base/",)),
     (r"\b(secure_)?getenv\b|\bsetenv\b|\bputenv\b", "the environment is read in one place",
-     ("base/", "app/output.cpp", "app/isolate", "app/environment")),
+     ("adapters/engine_onnx.cpp", "base/", "app/output.cpp", "app/isolate", "app/environment")),
     (r"\b(std::)?s?rand\(|\bstd::(mt19937(_64)?|random_device|default_random_engine)\b|\bgetrandom\b",
      "randomness comes from the injected Random", ("base/",)),
     (r"\bstd::(jthread|thread\b(?!::id)|async)\b|\bpthread_create\b", "threads are started where docs/threads.md names them",
@@ -33,7 +33,7 @@ RULES = [
     (r"\bstd::(cout|cerr|printf|format)\b|(?<![\w:])f?printf\(", "people are spoken to through app/output, operators through base/log",
      ("app/", "base/log.cpp")),
     (r"\b(TODO|FIXME|XXX|HACK)\b", "finish it, or leave it out", ()),
-    (r"\bconst_cast\b", "say what is mutable instead", ("adapters/", "scan/", "crypto/", "base/")),
+    (r"\bconst_cast\b", "say what is mutable instead", ("adapters/", "scan/", "crypto/", "base/", "net/")),
 ]
 RULES = [(re.compile(pattern), why, places) for pattern, why, places in RULES]
 TEST = re.compile(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)")
@@ -50,7 +50,8 @@ def strip(line: str) -> str:
 def check_words(name: str, lines: list[str], is_test: bool) -> list[str]:
     found = []
     for number, line in enumerate(lines, 1):
-        if len(line) > LINE_LIMIT:
+        # Raw texts of tests stay in one piece.
+        if len(line) > LINE_LIMIT and not (is_test and ("\"" in line)):
             found.append(f"{name}:{number}: {len(line)} columns, at most {LINE_LIMIT}")
         bare = line if "TODO" in line or "FIXME" in line else strip(line)
         for pattern, why, places in RULES:

@@ -13,6 +13,8 @@
 
 #include <algorithm>
 
+#include "app/isolate_confine.h"
+
 namespace hauberk::app {
 namespace {
 
@@ -74,6 +76,9 @@ __attribute__((no_sanitize("address", "thread"))) int become_worker(void* argume
 
 // The pid, or -1 with errno.
 int clone_worker(Start& start, int namespaces) {
+  // Sanitizers keep records in the memory that the child would write to; there the child gets a copy, and an error of
+  // exec shows as exit status 127.
+  constexpr int shared = sanitized ? 0 : CLONE_VM;
   constexpr std::size_t stack_size = 256u << 10;
   void* stack = ::mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) return -1;
@@ -81,7 +86,7 @@ int clone_worker(Start& start, int namespaces) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const int pid = ::clone(become_worker, static_cast<char*>(stack) + stack_size,
-                          CLONE_VM | CLONE_VFORK | SIGCHLD | namespaces, &start);
+                          shared | CLONE_VFORK | SIGCHLD | namespaces, &start);
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::munmap(stack, stack_size);

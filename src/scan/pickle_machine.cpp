@@ -110,7 +110,10 @@ PickleEnd PickleMachine::run() {
       until_check = budget_step;
       if (!budget_.spend_opcodes(budget_step)) return PickleEnd::out_of_budget;
     }
-    if (!cursor_.need(1)) return cursor_.failed() ? PickleEnd::read_error : PickleEnd::truncated;
+    if (!cursor_.need(1)) {
+      end_ = PickleEnd::truncated;
+      break;
+    }
     opcode_at_ = cursor_.position();
     if (frame_end_ != 0 && opcode_at_ >= frame_end_) check_frame();
     const std::uint8_t opcode = *cursor_.data();
@@ -118,15 +121,15 @@ PickleEnd PickleMachine::run() {
     ++opcodes_;
     if (!execute(opcode)) break;
   }
-  if (cursor_.failed()) return PickleEnd::read_error;
-  return end_;
+  // The last opcode may have crossed the end of its frame as well.
+  if (frame_end_ != 0 && cursor_.position() > frame_end_) check_frame();
+  return cursor_.failed() ? PickleEnd::read_error : end_;
 }
 
-bool PickleMachine::check_frame() {
-  const bool straddled = opcode_at_ > frame_end_;
+void PickleMachine::check_frame() {
+  const bool straddled = cursor_.position() > frame_end_;
   frame_end_ = 0;
   if (straddled) listener_.anomaly(*this, PickleAnomaly::frame_straddled, opcode_at_);
-  return straddled;
 }
 
 bool PickleMachine::memory_spent(std::uint64_t bytes) {
@@ -616,8 +619,6 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
   switch (opcode) {
     case '.':
       if (!pop(result_)) return false;
-      if (frame_end_ != 0 && cursor_.position() > frame_end_)
-        listener_.anomaly(*this, PickleAnomaly::frame_straddled, opcode_at_);
       return end(PickleEnd::stopped);
     case 0x80:
       if (!cursor_.need(1)) return end(PickleEnd::truncated);

@@ -162,7 +162,7 @@ class PickleMachine {
   bool execute_line(std::uint8_t opcode);
   bool execute_memo(std::uint8_t opcode);
   bool execute_rare(std::uint8_t opcode);
-  bool check_frame();
+  void check_frame();
   bool frame();
   bool end(PickleEnd reason);
   bool constant(Kind kind, unsigned length_bytes);
