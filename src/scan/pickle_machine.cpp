@@ -22,6 +22,7 @@ constexpr std::uint64_t empty_tuple = PickleValue::payload_mask - 1;
 constexpr std::size_t budget_step = 1u << 16;  // opcodes between two looks at the budget
 
 bool is_constant(Kind kind) { return kind <= Kind::buffer; }
+bool is_changeable(Kind kind) { return !is_constant(kind) || kind == Kind::byte_array || kind == Kind::buffer; }
 
 // The unpicklers take what int() or strtol() take; which of them, and in which version, differs. Only what none takes
 // ends the run. Digits may be grouped by '_', carry a base prefix and stand between blanks.
@@ -425,7 +426,7 @@ bool PickleMachine::set_items(std::size_t from) {
     kept.items.insert(kept.items.end(), items.begin(),
                       items.begin() + static_cast<std::ptrdiff_t>(std::min(room, items.size())));
   } else if (!items.empty()) {
-    if (is_constant(target.kind()) || target.kind() == Kind::tuple || target.kind() == Kind::set)
+    if (!is_changeable(target.kind()) || target.kind() == Kind::tuple || target.kind() == Kind::set)
       return end(PickleEnd::wrong_type);
     if (target.kind() != Kind::list) listener_.changed(*this, target, opcode_at_);
   }
@@ -438,7 +439,7 @@ bool PickleMachine::append_items(std::size_t from, bool to_set) {
   if (from <= fence()) return end(PickleEnd::underflow);
   const PickleValue target = stack_[from - 1];
   if (stack_.size() > from && target.kind() != (to_set ? Kind::set : Kind::list)) {
-    if (is_constant(target.kind()) && target.kind() != Kind::byte_array) return end(PickleEnd::wrong_type);
+    if (!is_changeable(target.kind())) return end(PickleEnd::wrong_type);
     if (target.kind() == Kind::tuple || target.kind() == Kind::dict) return end(PickleEnd::wrong_type);
     listener_.changed(*this, target, opcode_at_);
   }
