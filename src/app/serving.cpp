@@ -56,6 +56,7 @@ Result<std::shared_ptr<const gateway::Upstream>> make_upstream(const json::Value
   upstream->port = url.port;
   upstream->authority = url.authority;
   upstream->base_path = url.path;
+  upstream->model = parsed->model;
   upstream->connect_timeout = parsed->connect_timeout;
   upstream->first_byte_timeout = parsed->first_byte_timeout;
   upstream->idle_timeout = parsed->idle_timeout;

@@ -45,11 +45,13 @@ struct LimitSettings {
   Duration total_timeout = std::chrono::minutes(10);  // one request, streams included
   Duration drain = std::chrono::seconds(30);          // at shutdown
   static const Fields<LimitSettings>& fields();
+  bool operator==(const LimitSettings&) const = default;
 };
 
 struct UpstreamSettings {
   std::string url;                      // http://host:port or https://…, without a path or with a prefix
   std::optional<SecretRef> credential;  // sent as a bearer token
+  std::string model;                    // what the upstream calls it; empty: as in the request
   std::vector<std::string> models;      // names accepted in requests; empty: the deployment's name only
   Duration connect_timeout = std::chrono::seconds(5);
   Duration first_byte_timeout = std::chrono::seconds(120);

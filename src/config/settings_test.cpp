@@ -70,6 +70,7 @@ TEST(Settings, every_key_is_read_and_shown_again) {
   EXPECT_EQ(settings->ledger.when_full, WhenFull::drop);
   ASSERT_NE(settings->deployment("smollm"), nullptr);
   EXPECT_EQ(settings->deployment("smollm")->upstream->credential->text(), "env:UPSTREAM_KEY");
+  EXPECT_EQ(settings->deployment("smollm")->upstream->model, "smollm2-135m-instruct");
   EXPECT_EQ(settings->deployment("fraud")->version, 3u);
   EXPECT_EQ(settings->deployment("other"), nullptr);
   EXPECT_EQ(settings->isolation.require, std::vector{IsolationLayer::seccomp});

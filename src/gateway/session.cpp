@@ -160,6 +160,7 @@ net::Task<void> Session::run() {
   const auto& config = worker_.shared().config;
   while (keep_alive_ && !worker_.shared().draining.load(std::memory_order_relaxed)) {
     idle_ = true;
+    total_until_ = Tick::max();
     net::HttpFault fault;
     const auto read = co_await reader_.request_head(head_, fault, deadline(config.idle_timeout), config.head_timeout);
     idle_ = false;
@@ -198,6 +199,7 @@ void Session::begin_exchange() {
   recorded_ = answered_ = false;
   exchange_ = Exchange{};
   began_ = shared.clock.tick();
+  total_until_ = worker_.loop().now() + shared.config.total_timeout;
   exchange_.started = began_;
   exchange_.received = shared.clock.now();
   exchange_.id = make_id(unix_milliseconds(exchange_.received), worker_.ids());
@@ -492,7 +494,7 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
   UpstreamConnection connection;
   net::HttpHead answer_head;
   for (int attempt = 0;; ++attempt) {
-    auto connected = co_await worker_.connect(upstream, attempt > 0);
+    auto connected = co_await worker_.connect(upstream, attempt > 0, total_until_);
     if (!connected) {
       const bool late = connected.error().code == Errc::deadline;
       log::error("cannot reach an upstream",
@@ -541,7 +543,7 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
   }
   const auto type = answer_head.find("content-type");
   if (input.stream && type.starts_with("text/event-stream")) {
-    co_await relay_stream(connection, upstream, reusable);
+    co_await relay_stream(connection, upstream, input.model, reusable);
   } else {
     std::string storage;
     auto content = co_await connection.reader->whole_body(storage, upstream.max_response_bytes,
@@ -561,7 +563,22 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
       co_await failed(502, "the model's server answered in another format", "upstream_content_type");
       co_return;
     }
-    co_await answer({.body = *content});
+    Result<std::string> renamed = fail(Errc::exhausted, "");
+    const auto rename = [&] { renamed = rewrite_openai_answer(*content, input.model); };
+    if (content->size() > large_body)
+      (void)co_await shared.compute.run(worker_.loop(), rename);
+    else
+      rename();
+    if (!renamed) {
+      const auto code = renamed.error().code;
+      if (code == Errc::exhausted)
+        co_await failed(503, "too much work is waiting; try again later", "compute_queue_full");
+      else
+        co_await failed(502, "the model's server failed",
+                        code == Errc::corrupt ? "upstream_bad_json" : "upstream_failed");
+      co_return;
+    }
+    co_await answer({.body = *renamed});
   }
   if (reusable && connection.reader->body_done() && !connection.socket->watched().hung_up())
     worker_.give_back(upstream, std::move(connection));
@@ -569,7 +586,8 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
 
 // Event by event: whatever line endings and chunks the upstream uses, the caller gets whole events in one form. What
 // the caller has not read yet holds the upstream back, because nothing is read before it is written.
-net::Task<void> Session::relay_stream(UpstreamConnection& connection, const Upstream& upstream, bool& reusable) {
+net::Task<void> Session::relay_stream(UpstreamConnection& connection, const Upstream& upstream, std::string_view model,
+                                      bool& reusable) {
   auto& shared = worker_.shared();
   const Tick started = shared.clock.tick();
   const bool chunked = head_.minor_version == 1;
@@ -590,18 +608,26 @@ net::Task<void> Session::relay_stream(UpstreamConnection& connection, const Upst
     if (chunked && final) out_ += "0\r\n\r\n";
     text.clear();
     bytes_out_ += out_.size();
-    return socket_.write(as_bytes(out_), {}, deadline(shared.config.body_timeout));
+    return socket_.write(as_bytes(out_), {}, final ? answer_deadline() : deadline(shared.config.body_timeout));
   };
   while (!done) {
     auto piece = co_await connection.reader->body_piece(deadline(upstream.idle_timeout));
     if (!piece) cut = true;
     if (!piece || piece->empty()) break;
     auto rest = *piece;
-    while (!done && parser.feed(rest, event)) {
+    while (!done && !cut && parser.feed(rest, event)) {
       done = event.data == "[DONE]";
+      if (!done) {
+        auto renamed = rewrite_openai_answer(event.data, model);
+        if (!renamed) {
+          cut = true;
+          break;
+        }
+        event.data = std::move(*renamed);
+      }
       append_event(text, event);
     }
-    if (parser.broken()) {
+    if (cut || parser.broken()) {
       cut = true;
       break;
     }
@@ -725,8 +751,7 @@ net::Task<void> Session::answer(Answer answer) {
   write_head(answer, false);
   bytes_out_ += out_.size() + answer.body.size();
   answered_ = true;
-  auto sent =
-      co_await socket_.write(as_bytes(out_), as_bytes(answer.body), deadline(worker_.shared().config.body_timeout));
+  auto sent = co_await socket_.write(as_bytes(out_), as_bytes(answer.body), answer_deadline());
   if (!sent) keep_alive_ = false;
 }
 

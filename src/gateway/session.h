@@ -2,6 +2,7 @@
 // docs/life_of_a_request.md. Belongs to its worker's thread.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,7 +39,8 @@ class Session {
   net::Task<void> handle_openai();
   net::Task<void> handle_v2();
   net::Task<void> proxy(const ServedDeployment& served, const TextInput& input);
-  net::Task<void> relay_stream(UpstreamConnection& connection, const Upstream& upstream, bool& reusable);
+  net::Task<void> relay_stream(UpstreamConnection& connection, const Upstream& upstream, std::string_view model,
+                               bool& reusable);
   net::Task<void> infer(const ServedDeployment& served);
 
   void begin_exchange();
@@ -54,7 +56,9 @@ class Session {
   // The event goes to the ledger before the last byte goes out. False: it could not be recorded.
   bool record(int status, std::string_view outcome, std::string_view reason);
 
-  Tick deadline(Duration from_now) const { return worker_.loop().now() + from_now; }
+  // Nothing that a request waits for goes beyond its total. Its answer alone does: it is what tells of the end.
+  Tick deadline(Duration from_now) const { return std::min(worker_.loop().now() + from_now, total_until_); }
+  Tick answer_deadline() const { return worker_.loop().now() + worker_.shared().config.body_timeout; }
 
   Worker& worker_;
   net::Socket& socket_;
@@ -74,6 +78,7 @@ class Session {
   std::string body_storage_;
   std::string out_;
   Tick began_{};
+  Tick total_until_ = Tick::max();
   Duration upstream_time_{};
   std::uint64_t bytes_out_ = 0;
   bool recorded_ = false;

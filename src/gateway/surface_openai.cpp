@@ -142,6 +142,15 @@ std::string write_openai_upstream_body(const TextInput& input, std::string_view 
   return json::write(body);
 }
 
+Result<std::string> rewrite_openai_answer(std::string_view body, std::string_view model) {
+  auto parsed = json::parse(body, {.bytes = body.size() + 1, .depth = 64});
+  if (!parsed || !parsed->is_object()) return fail(Errc::corrupt, "the answer is no JSON object");
+  if (const auto* error = parsed->find("error"); error != nullptr && !error->is_null())
+    return fail(Errc::unavailable, "the answer tells an error");
+  if (auto* name = parsed->find("model")) *name = model;
+  return json::write(*parsed);
+}
+
 std::string write_openai_models(const std::vector<std::string>& names, std::int64_t created) {
   std::string out = "{\"object\":\"list\",\"data\":[";
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -10,8 +10,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 1) return 0;
   constexpr hauberk::Operation operations[] = {hauberk::Operation::chat, hauberk::Operation::completion,
                                                hauberk::Operation::embedding};
+  const std::string_view text{reinterpret_cast<const char*>(data) + 1, size - 1};
+  if (const auto renamed = rewrite_openai_answer(text, "mine"); renamed && !rewrite_openai_answer(*renamed, "mine"))
+    std::abort();
   const auto operation = operations[data[0] % 3];
-  const auto input = parse_openai(operation, {reinterpret_cast<const char*>(data) + 1, size - 1});
+  const auto input = parse_openai(operation, text);
   if (!input) return 0;
   const auto again = parse_openai(operation, write_openai_upstream_body(*input, "theirs"));
   if (!again || again->model != "theirs" || again->texts != input->texts || again->stream != input->stream ||

@@ -114,6 +114,21 @@ TEST(SurfaceOpenai, the_upstream_gets_what_was_checked_under_its_own_name) {
             "{\"temperature\":0.5,\"model\":\"mine\",\"messages\":[{\"role\":\"user\",\"content\":\"café\"}]}");
 }
 
+TEST(SurfaceOpenai, an_answer_goes_out_under_the_name_that_was_asked_for) {
+  EXPECT_EQ(
+      rewrite_openai_answer(R"({"id":"1","model":"/srv/secret.gguf","choices":[{"model":"x"}],"n":1e400000})", "m")
+          .error()
+          .code,
+      Errc::corrupt);
+  EXPECT_EQ(*rewrite_openai_answer(
+                R"( {"id":"1", "model":"/srv/secret.gguf","choices":[{"model":"x"}],"n":0.25,"error":null} )", "m\""),
+            R"({"id":"1","model":"m\"","choices":[{"model":"x"}],"n":0.25,"error":null})");
+  EXPECT_EQ(*rewrite_openai_answer(R"({"id":"1"})", "m"), R"({"id":"1"})");
+  for (const std::string_view text : {"", "[]", "{", "words", R"({"model":"a","model":"b"})"})
+    EXPECT_EQ(rewrite_openai_answer(text, "m").error().code, Errc::corrupt) << text;
+  EXPECT_EQ(rewrite_openai_answer(R"({"error":{"message":"at /srv/x.py"}})", "m").error().code, Errc::unavailable);
+}
+
 TEST(SurfaceOpenai, writes_lists_and_errors_as_clients_know_them) {
   EXPECT_EQ(write_openai_models({}, 5), R"({"object":"list","data":[]})");
   EXPECT_EQ(

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "gateway/session.h"
 
@@ -86,7 +88,7 @@ void Worker::cancel_all() {
   for (auto* session : sessions_) session->cancel();
 }
 
-net::Task<Result<UpstreamConnection>> Worker::connect(const Upstream& upstream, bool fresh) {
+net::Task<Result<UpstreamConnection>> Worker::connect(const Upstream& upstream, bool fresh, Tick limit) {
   auto& pool = idle_[upstream.authority];
   while (!fresh && !pool.empty()) {
     auto connection = std::move(pool.back());
@@ -96,7 +98,7 @@ net::Task<Result<UpstreamConnection>> Worker::connect(const Upstream& upstream, 
     co_return connection;
   }
   Error last{Errc::unavailable, "the upstream's host has no address", {}};
-  const Tick until = loop_->now() + upstream.connect_timeout;
+  const Tick until = std::min(loop_->now() + upstream.connect_timeout, limit);
   for (const auto& address : upstream.addresses) {
     auto socket = co_await net::connect_to(*loop_, address, until);
     if (socket && upstream.tls) {

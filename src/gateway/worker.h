@@ -69,8 +69,8 @@ class Worker {
   void cancel_idle();
   void cancel_all();
 
-  // A connection that is idle in the pool or a new one. `fresh`: never a pooled one.
-  net::Task<Result<UpstreamConnection>> connect(const Upstream& upstream, bool fresh);
+  // A connection that is idle in the pool or a new one, made before `limit`. `fresh`: never a pooled one.
+  net::Task<Result<UpstreamConnection>> connect(const Upstream& upstream, bool fresh, Tick limit);
   void give_back(const Upstream& upstream, UpstreamConnection connection);
 
  private:

@@ -1,4 +1,5 @@
 """The command line: help, exit codes, --json, colours, completion, the scanner as a tool, the configuration's errors."""
+import pathlib
 import json
 import os
 import pickle
@@ -198,6 +199,11 @@ class Config(Test):
         place = self.make(copy_of=prepared())
         self.expect(place.hauberk("config", "check"))
         self.assertTrue(self.expect(place.hauberk("config", "show")).out)
+
+    def test_the_reference_in_the_documents_is_the_programs_own(self):
+        told = self.expect(self.make().hauberk("config", "schema", "--markdown")).out
+        kept = pathlib.Path(__file__).parents[2] / "docs/reference/config.md"
+        self.assertEqual(kept.read_text(), told, "run: build/release/hauberk config schema --markdown > docs/reference/config.md")
 
     def test_the_schema_documents_every_key(self):
         schema = self.expect(self.make().hauberk("config", "schema")).out

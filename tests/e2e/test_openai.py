@@ -2,6 +2,7 @@
 import importlib.metadata
 import json
 import os
+import time
 
 import openai
 
@@ -144,13 +145,45 @@ class OpenAI(Test):
                 self.assertEqual(self.stream(script), "One two three four five.")
 
     def test_a_stream_that_breaks_is_not_passed_off_as_whole(self):
-        for script in ("reset", "cut", "stall"):
+        for script in ("reset", "cut", "stall", "words", "error"):
             with self.subTest(script):
-                with self.assertRaises((openai.APIError, openai.APIConnectionError)):
+                with self.assertRaises((openai.APIError, openai.APIConnectionError)) as caught:
                     self.stream(script)
+                self.assertNotIn("secret", str(caught.exception))
+
+    def test_answers_carry_the_name_that_was_asked_for(self):
+        settings = {"upstream": {"url": f"http://127.0.0.1:{self.scripted.port}", "credential": "env:UPSTREAM_KEY", "model": "theirs"}}
+        place = self.make(copy_of=self.place)
+        deployment(place, "ours", **settings)
+        with self.serve(place, env=os.environ | {"UPSTREAM_KEY": UPSTREAM_KEY}) as gateway:
+            def ask(path: str, **body):
+                return gateway.request("POST", "/v1/" + path, {"model": "ours"} | body, self.token)[2]
+            for path, body in (("chat/completions", {"messages": HELLO}), ("completions", {"prompt": "x"}), ("embeddings", {"input": "x"})):
+                self.assertEqual(json.loads(ask(path, **body))["model"], "ours", path)
+                self.assertEqual(json.loads(self.scripted.requests[-1][3])["model"], "theirs")
+            told = ask("chat/completions", messages=HELLO, stream=True)
+            self.assertIn(b'"model":"ours"', told)
+            self.assertNotIn(b"scripted", told)
+
+    def test_a_request_has_a_total(self):
+        place = self.make(copy_of=self.place)
+        place.config["limits"] = {"total_timeout": "1s"}
+        place.write_config()
+        with self.serve(place, env=os.environ | {"UPSTREAM_KEY": UPSTREAM_KEY}) as gateway:
+            def ask(script: str, stream: bool):
+                began = time.monotonic()
+                answer = gateway.request("POST", "/v1/chat/completions", {"model": "scripted", "messages": say(script), "stream": stream}, self.token)
+                self.assertLess(time.monotonic() - began, 10)
+                return answer
+            self.assertEqual(ask("hang", False)[0], 504)
+            status, _, body = ask("drip", True)
+            self.assertEqual(status, 200)
+            self.assertIn(b"drop", body)
+            self.assertIn(b"upstream_cut", body)
+            self.assertEqual(ask("fine", False)[0], 200)
 
     def test_an_upstream_at_fault_is_a_bad_gateway_without_its_internals(self):
-        for script in ("close", "reset_at_once", "not_http", "both_lengths", "short_body", "huge_head", "not_json", "failure", "refused"):
+        for script in ("close", "reset_at_once", "not_http", "both_lengths", "short_body", "huge_head", "not_json", "half_json", "error_as_success", "failure", "refused"):
             with self.subTest(script):
                 with self.assertRaises(openai.APIStatusError) as caught:
                     self.client.chat.completions.create(model="scripted", messages=say(script))

@@ -146,6 +146,8 @@ class ScriptedUpstream:
         events = [chunk(word) for word in ("One ", "two ", "three ", "four ", "five.")] + [chunk("", "stop")]
         if script == "comments":
             events = [piece for event in events for piece in (": keep-alive", event)]
+        if script == "drip":
+            events = [chunk("drop ")] * 300
         if script != "no_done":
             events.append("data: [DONE]")
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -156,6 +158,11 @@ class ScriptedUpstream:
                 return False
             if script == "cut" and number == 2:
                 return False  # closed without the last chunk
+            if script in ("words", "error") and number == 2:
+                event = "data: " + ("no json" if script == "words" else '{"error": {"message": "Traceback: /srv/secret/path.py"}}')
+                payload = (event + end * 2).encode()
+            if script == "drip" and self.stopping.wait(0.2):
+                return False
             if script == "stall" and number == 2:
                 self.stopping.wait(60)
                 return False
@@ -188,6 +195,12 @@ class ScriptedUpstream:
 
     def _play_not_json(self, connection: socket.socket) -> bool:
         return send(connection, 200, b"<html>it works</html>", "text/html")
+
+    def _play_half_json(self, connection: socket.socket) -> bool:
+        return send(connection, 200, b'{"id": "secret",', "application/json")
+
+    def _play_error_as_success(self, connection: socket.socket) -> bool:
+        return send_json(connection, 200, {"error": {"message": "Traceback: /srv/secret/path.py line 7"}})
 
     def _play_both_lengths(self, connection: socket.socket) -> bool:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")

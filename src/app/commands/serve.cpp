@@ -119,8 +119,9 @@ class Control {
     auto settings = std::move(loaded->settings);
     apply(arguments_, settings);
     if (settings.listen != settings_.listen || settings.admin.listen != settings_.admin.listen ||
-        settings.environment != settings_.environment || settings.workers != settings_.workers)
-      log::warning("listen, admin.listen, environment and workers take effect at the next start");
+        settings.environment != settings_.environment || settings.workers != settings_.workers ||
+        settings.limits != settings_.limits)
+      log::warning("listen, admin.listen, environment, workers and limits take effect at the next start");
     settings.environment = settings_.environment;
     if (auto applied = builder_.apply_configuration(settings, settings.environment, principal_); !applied) {
       log::error("the new configuration cannot be applied; the old one stays", {{"error", applied.error().text()}});
