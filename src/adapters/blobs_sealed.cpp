@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <utility>
 
+#include "base/sync.h"
 #include "crypto/floe.h"
 
 namespace hauberk::adapters {
@@ -16,12 +18,16 @@ namespace {
 constexpr std::string_view associated = "hauberk-blob-v1";
 constexpr crypto::FloeParameters floe{};
 constexpr std::size_t batch_segments = 32;  // 2 MiB: large enough for the disk, small enough for the cache
+constexpr std::size_t batch_size = batch_segments * floe.plaintext_segment();
+constexpr std::size_t batches = 3;  // of one writer: one is filled, one is sealed, one waits
 
 std::string blob_path(const std::string& folder, const Digest& digest) {
   const auto hex = digest.hex();
   return fmt::format("{}/{}/{}.floe", folder, hex.substr(0, 2), hex);
 }
 
+// Hashes where it is called; what is more than a batch is sealed and written by a thread of its own beside it, because
+// either takes a core. A failure of that thread is told by the next call.
 class SealedWriter final : public BlobWriter {
  public:
   SealedWriter(Files& files, Random& random, std::string folder, std::string temporary, std::unique_ptr<File> file,
@@ -33,10 +39,11 @@ class SealedWriter final : public BlobWriter {
         max_size_(max_size),
         key_(random.bytes(32)),
         sealer_(key_, as_bytes(associated), random, floe) {
-    plain_.reserve(batch_segments * floe.plaintext_segment());
+    plain_.reserve(batch_size);
     sealed_.assign(sealer_.header().begin(), sealer_.header().end());
   }
   ~SealedWriter() override {
+    stop();
     file_.reset();
     if (!finished_) (void)files_.remove(temporary_);
   }
@@ -48,8 +55,8 @@ class SealedWriter final : public BlobWriter {
     hash_.update(plaintext);
     while (!plaintext.empty()) {
       // One byte more than a batch is needed before a batch may go: the last segment, even a full one, is marked.
-      if (plain_.size() == plain_.capacity()) CHECK(seal_full_segments());
-      const auto part = plaintext.first(std::min(plaintext.size(), plain_.capacity() - plain_.size()));
+      if (plain_.size() == batch_size) CHECK(hand_over());
+      const auto part = plaintext.first(std::min(plaintext.size(), batch_size - plain_.size()));
       plain_.insert(plain_.end(), part.begin(), part.end());
       plaintext = plaintext.subspan(part.size());
     }
@@ -57,6 +64,8 @@ class SealedWriter final : public BlobWriter {
   }
 
   Result<StoredBlob> finish() override {
+    stop();
+    CHECK(std::exchange(outcome_, {}));
     const std::size_t segment = floe.plaintext_segment();
     ByteView rest = plain_;
     while (rest.size() > segment) {
@@ -89,14 +98,40 @@ class SealedWriter final : public BlobWriter {
     else
       sealer_.inner(plaintext, sealed_.data() + at);
   }
-  Status seal_full_segments() {
-    const ByteView plain = plain_;
-    for (std::size_t at = 0; at < plain.size(); at += floe.plaintext_segment())
-      seal(plain.subspan(at, floe.plaintext_segment()), false);
-    plain_.clear();
-    CHECK(file_->append(sealed_));
-    sealed_.clear();
+  // Gives the full batch to the thread and takes an empty one. The thread is started by the first.
+  Status hand_over() {
+    if (!thread_.joinable()) {
+      CHECK(outcome_);
+      for (std::size_t i = 1; i < batches; ++i) {
+        Bytes empty;
+        empty.reserve(batch_size);
+        (void)empty_.try_push(std::move(empty));
+      }
+      thread_ = Thread([this] { work(); });
+    }
+    auto next = empty_.pop();
+    if (!next) {  // closed by the thread: it failed
+      stop();
+      return outcome_;
+    }
+    (void)full_.try_push(std::exchange(plain_, std::move(*next)));
     return {};
+  }
+  void work() {
+    while (auto batch = full_.pop()) {
+      for (std::size_t at = 0; at < batch->size(); at += floe.plaintext_segment())
+        seal(ByteView(*batch).subspan(at, floe.plaintext_segment()), false);
+      batch->clear();
+      outcome_ = file_->append(sealed_);
+      sealed_.clear();
+      if (!outcome_) return empty_.close();
+      (void)empty_.try_push(std::move(*batch));
+    }
+  }
+  // Waits for what was handed over. Afterwards everything belongs to the caller's thread again.
+  void stop() {
+    full_.close();
+    if (thread_.joinable()) thread_.join();
   }
 
   Files& files_;
@@ -109,8 +144,14 @@ class SealedWriter final : public BlobWriter {
   crypto::FloeSealer sealer_;
   crypto::Sha256 hash_;
   Bytes plain_;
-  Bytes sealed_;
   bool finished_ = false;
+
+  // Of the thread while it runs: sealer_, file_, and
+  Bytes sealed_;
+  Status outcome_;
+  BoundedQueue<Bytes> full_{batches};
+  BoundedQueue<Bytes> empty_{batches};
+  Thread thread_;
 };
 
 class SealedReader final : public BlobReader {

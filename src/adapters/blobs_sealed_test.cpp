@@ -54,9 +54,9 @@ class BlobsSealed : public ::testing::Test {
 TEST_F(BlobsSealed, keeps_content_of_every_size_around_its_boundaries) {
   auto blobs = store(files_);
   SeededRandom random(1);
-  const std::size_t segment = 65'536, batch = 32 * segment;
+  const std::size_t segment = 65'536 - 32, batch = 32 * segment;
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, segment - 1, segment, segment + 1, batch - 1, batch,
-                                 batch + 1, 2 * batch, 2 * batch + 7}) {
+                                 batch + 1, 2 * batch, 2 * batch + 7, 5 * batch, 5 * batch + 9}) {
     const auto content = random.bytes(size);
     auto blob = put(*blobs, content);
     ASSERT_TRUE(blob) << size << blob.error().text();

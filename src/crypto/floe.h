@@ -18,7 +18,7 @@ struct FloeParameters {
   std::uint32_t encrypted_segment = 65'568;  // 64 KiB of plaintext and 32 bytes of its own
   std::uint32_t segments_per_key_log2 =
       20;  // a new AES key each 2^n segments; other values only for known-answer tests
-  std::uint32_t plaintext_segment() const { return encrypted_segment - 32; }
+  constexpr std::uint32_t plaintext_segment() const { return encrypted_segment - 32; }
 };
 
 inline constexpr std::size_t floe_header_size = 74;
