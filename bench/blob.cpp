@@ -1,5 +1,5 @@
-// What encrypted storage costs: a gigabyte through the blob store, each figure in GB/s of plaintext, as the best of three
-// rounds. bench/blob.sh prints them beside `openssl speed`. Takes the folder to write to.
+// What encrypted storage costs: a gigabyte through the blob store, each figure in GB/s of plaintext, as the best of
+// three rounds. bench/blob.sh prints them beside `openssl speed`. Takes the folder to write to.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -162,11 +162,16 @@ class Bench:
                 raise SystemExit(f"{answer.status}: {body[:300]!r}")
         connection.close()
 
-    def load(self, server: Server, seconds: int) -> tuple[float, float, str]:
-        """(CPU microseconds per request, requests per second, the 99th percentile) under wrk."""
+    def load(self, server: Server, seconds: int, pause: int = 0) -> tuple[float, float, str]:
+        """(CPU microseconds per request, requests per second, the 99th percentile) under wrk; each of the 32 connections rests
+        for `pause` milliseconds after an answer."""
         self.ask(server.port, 50)
         before = server.cpu()
-        out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", self.script, f"http://127.0.0.1:{server.port}"],
+        script = self.script
+        if pause:
+            script = self.folder / "paused.lua"
+            script.write_text(self.script.read_text() + f"function delay() return {pause} end\n")
+        out = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "--latency", "-s", script, f"http://127.0.0.1:{server.port}"],
                              capture_output=True, text=True, check=True).stdout
         used = server.cpu() - before
         if "Non-2xx" in out or "Socket errors" in out:

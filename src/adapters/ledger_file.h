@@ -23,11 +23,11 @@ namespace hauberk::adapters {
 struct LedgerOptions {
   std::string directory;  // made if missing
   WhenFull when_full = WhenFull::refuse;
-  Duration sync_interval = std::chrono::milliseconds(5);  // at most this long from append to disk
-  std::uint64_t segment_bytes = 64u << 20;                // a new file is begun after so much
-  std::uint64_t checkpoint_every = 10'000;                // records between two signed checkpoints
-  std::size_t queue_bytes = 32u << 20;                    // of encoded events; full is back-pressure, then the policy
-  Duration lock_wait{};                                   // how long to wait for another writer to finish
+  Duration sync_interval = std::chrono::milliseconds(10);  // at most this long from append to disk
+  std::uint64_t segment_bytes = 64u << 20;                 // a new file is begun after so much
+  std::uint64_t checkpoint_every = 10'000;                 // records between two signed checkpoints
+  std::size_t queue_bytes = 32u << 20;                     // of encoded events; full is back-pressure, then the policy
+  Duration lock_wait{};                                    // how long to wait for another writer to finish
 };
 
 struct LedgerPorts {

@@ -80,11 +80,11 @@ constexpr std::array<std::uint32_t, 256> crc_table = [] {
 }  // namespace
 
 std::string hex(ByteView bytes) {
-  std::string out;
-  out.reserve(bytes.size() * 2);
+  std::string out(bytes.size() * 2, '\0');
+  auto* at = out.data();
   for (const auto b : bytes) {
-    out += hex_digits[b >> 4];
-    out += hex_digits[b & 15];
+    *at++ = hex_digits[b >> 4];
+    *at++ = hex_digits[b & 15];
   }
   return out;
 }

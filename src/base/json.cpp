@@ -3,13 +3,43 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <array>
 #include <cmath>
+#include <cstring>
 #include <unordered_set>
+
+#include "base/text.h"
 
 namespace hauberk::json {
 namespace {
 
 namespace dom = simdjson::dom;
+
+// The keys of one object. Above a size where looking through them would be quadratic they are hashed.
+class Keys {
+ public:
+  // False if it is there already. The text must outlive this.
+  bool add(std::string_view key) {
+    if (count_ < few_.size()) {
+      for (std::size_t i = 0; i < count_; ++i)
+        if (few_[i] == key) return false;
+      few_[count_++] = key;
+      return true;
+    }
+    if (many_.empty()) many_.insert(few_.begin(), few_.end());
+    return many_.insert(key).second;
+  }
+
+ private:
+  std::array<std::string_view, 16> few_;
+  std::size_t count_ = 0;
+  std::unordered_set<std::string_view> many_;
+};
+
+std::unexpected<Error> twice(std::string_view key) {
+  return fail(Errc::invalid, fmt::format("the key '{:.64}' occurs twice in one JSON object", key));
+}
+std::unexpected<Error> too_deep() { return fail(Errc::invalid, "JSON is nested too deeply"); }
 
 // `depth` is how many more levels may open: recursion is bounded by it.
 Result<Value> convert(const dom::element& element, std::size_t depth);
@@ -17,29 +47,16 @@ Result<Value> convert(const dom::element& element, std::size_t depth);
 Result<Value> convert_object(const dom::object& object, std::size_t depth) {
   Object out;
   out.reserve(object.size());
-  std::unordered_set<std::string_view> seen;  // used only above a size where scanning would be quadratic
-  constexpr std::size_t small = 16;
+  Keys keys;
   for (const auto member : object) {
-    bool duplicate = false;
-    if (out.size() < small) {
-      for (const auto& [key, unused] : out) duplicate = duplicate || key == member.key;
-    } else {
-      if (seen.empty())
-        for (const auto& [key, unused] : out) seen.insert(key);
-      duplicate = seen.contains(member.key);
-    }
-    if (duplicate)
-      return fail(Errc::invalid, fmt::format("the key '{:.64}' occurs twice in one JSON object", member.key));
-    const bool rehash = out.size() >= small;
+    if (!keys.add(member.key)) return twice(member.key);
     out.emplace_back(std::string(member.key), TRY(convert(member.value, depth)));
-    if (rehash) seen.insert(member.key);  // the parser's own copy of the key, which outlives this loop
   }
   return Value(std::move(out));
 }
 
 Result<Value> convert(const dom::element& element, std::size_t depth) {
-  if (depth == 0 && (element.is_array() || element.is_object()))
-    return fail(Errc::invalid, "JSON is nested too deeply");
+  if (depth == 0 && (element.is_array() || element.is_object())) return too_deep();
   switch (element.type()) {
     case dom::element_type::NULL_VALUE:
       return Value();
@@ -66,6 +83,110 @@ Result<Value> convert(const dom::element& element, std::size_t depth) {
   return fail(Errc::internal, "JSON value of an unknown kind");
 }
 
+// What convert() refuses, without the values.
+Status check(const dom::element& element, std::size_t depth) {
+  if (element.is_array()) {
+    if (depth == 0) return too_deep();
+    for (const auto item : element.get_array().value_unsafe()) CHECK(check(item, depth - 1));
+  } else if (element.is_object()) {
+    if (depth == 0) return too_deep();
+    Keys keys;
+    for (const auto member : element.get_object().value_unsafe()) {
+      if (!keys.add(member.key)) return twice(member.key);
+      CHECK(check(member.value, depth - 1));
+    }
+  }
+  return {};
+}
+
+// One parser a thread: its buffers are reused. What it gives is good until the thread's next parse.
+dom::parser& parser() {
+  thread_local dom::parser one;
+  return one;
+}
+Result<dom::element> parse_dom(std::string_view text, const Limits& limits) {
+  if (text.size() > limits.bytes)
+    return fail(Errc::invalid, fmt::format("JSON of {} bytes exceeds the limit of {}", text.size(), limits.bytes));
+  if (parser().max_depth() != limits.depth + 1 &&
+      parser().allocate(std::max<std::size_t>(parser().capacity(), 4096), limits.depth + 1) != simdjson::SUCCESS)
+    return fail(Errc::exhausted, "no memory to parse JSON");
+  dom::element root;
+  if (const auto error = parser().parse(text.data(), text.size()).get(root); error != simdjson::SUCCESS)
+    return fail(Errc::invalid, fmt::format("not valid JSON: {}", simdjson::error_message(error)));
+  return root;
+}
+// Gives the buffers back after an unusually large text.
+void let_go() {
+  constexpr std::size_t kept = 4u << 20;
+  if (parser().capacity() > kept) parser() = dom::parser();
+}
+
+// How many bytes from `at` on stand for themselves: ASCII without quotes, backslashes and control characters.
+std::size_t plain_run(std::string_view text, std::size_t at) {
+  constexpr std::uint64_t ones = 0x0101010101010101, tops = ones * 0x80;
+  const auto has_zero = [](std::uint64_t word) { return (word - ones) & ~word & tops; };
+  const std::size_t begin = at;
+  for (; at + 8 <= text.size(); at += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data() + at, 8);
+    const auto below_space = (word - ones * 0x20) & ~word & tops;
+    if ((word & tops) | below_space | has_zero(word ^ (ones * '"')) | has_zero(word ^ (ones * '\\')) |
+        has_zero(word ^ (ones * 0x7f)))
+      break;
+  }
+  for (; at < text.size(); ++at) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x20 || c == '"' || c == '\\' || c >= 0x7f) break;
+  }
+  return at - begin;
+}
+
+// These walk over text that is known to be valid JSON.
+std::size_t skip_space(std::string_view text, std::size_t at) { return text.find_first_not_of(" \t\r\n", at); }
+std::size_t skip_string(std::string_view text, std::size_t at) {
+  for (++at;;) {
+    at += plain_run(text, at);
+    if (text[at] == '"') return at + 1;
+    at += text[at] == '\\' ? 2 : 1;
+  }
+}
+std::size_t skip_value(std::string_view text, std::size_t at) {
+  if (text[at] == '"') return skip_string(text, at);
+  if (text[at] != '{' && text[at] != '[') return text.find_first_of(",]} \t\r\n", at);
+  for (std::size_t open = 0;;) {
+    const char c = text[at];
+    if (c == '"') {
+      at = skip_string(text, at);
+      continue;
+    }
+    ++at;
+    if (c == '{' || c == '[') ++open;
+    if ((c == '}' || c == ']') && --open == 0) return at;
+  }
+}
+
+void append_escaped(std::string& out, unsigned char c) {
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+  }
+}
+
 void append(std::string& out, const Value& value, int indent, int depth) {
   const auto line = [&](int level) {
     if (indent < 0) return;
@@ -77,9 +198,9 @@ void append(std::string& out, const Value& value, int indent, int depth) {
   } else if (const auto* b = value.as_bool()) {
     out += *b ? "true" : "false";
   } else if (const auto* i = value.as_int()) {
-    fmt::format_to(std::back_inserter(out), "{}", *i);
+    append_part(out, *i);
   } else if (const auto* u = value.as_large()) {
-    fmt::format_to(std::back_inserter(out), "{}", *u);
+    append_part(out, *u);
   } else if (const auto* s = value.as_string()) {
     append_quoted(out, *s);
   } else if (const auto* a = value.as_array()) {
@@ -168,24 +289,32 @@ bool Value::erase(std::string_view key) {
 }
 
 Result<Value> parse(std::string_view text, const Limits& limits) {
-  if (text.size() > limits.bytes)
-    return fail(Errc::invalid, fmt::format("JSON of {} bytes exceeds the limit of {}", text.size(), limits.bytes));
-  // One parser a thread: its buffers are reused, and given back after an unusually large text.
-  thread_local dom::parser parser;
-  if (parser.max_depth() != limits.depth + 1 &&
-      parser.allocate(std::max<std::size_t>(parser.capacity(), 4096), limits.depth + 1) != simdjson::SUCCESS)
-    return fail(Errc::exhausted, "no memory to parse JSON");
-  dom::element root;
-  if (const auto error = parser.parse(text.data(), text.size()).get(root); error != simdjson::SUCCESS)
-    return fail(Errc::invalid, fmt::format("not valid JSON: {}", simdjson::error_message(error)));
-  auto value = convert(root, limits.depth);
-  constexpr std::size_t kept = 4u << 20;
-  if (parser.capacity() > kept) parser = dom::parser();
+  auto value = convert(TRY(parse_dom(text, limits)), limits.depth);
+  let_go();
   return value;
+}
+
+Result<std::vector<RawMember>> members(std::string_view text, const Limits& limits) {
+  const auto root = TRY(parse_dom(text, limits));
+  if (!root.is_object()) return fail(Errc::invalid, "not a JSON object");
+  CHECK(check(root, limits.depth));
+  std::vector<RawMember> out;
+  out.reserve(root.get_object().value_unsafe().size());
+  std::size_t at = skip_space(text, 0);
+  for (const auto member : root.get_object().value_unsafe()) {
+    at = skip_string(text, skip_space(text, at + 1));  // behind { or ,
+    const auto begin = skip_space(text, text.find(':', at) + 1);
+    const auto end = skip_value(text, begin);
+    out.push_back({std::string(member.key), text.substr(begin, end - begin)});
+    at = skip_space(text, end);
+  }
+  let_go();
+  return out;
 }
 
 std::string write(const Value& value) {
   std::string out;
+  out.reserve(256);
   append(out, value, -1, 0);
   return out;
 }
@@ -198,47 +327,36 @@ std::string write_pretty(const Value& value, int indent) {
 
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';
-  if (simdjson::validate_utf8(text.data(), text.size())) {
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const auto c = static_cast<unsigned char>(text[i]);
-      if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) continue;
-      out.append(text, begin, i - begin);
-      begin = i + 1;
-      switch (c) {
-        case '"':
-          out += "\\\"";
-          break;
-        case '\\':
-          out += "\\\\";
-          break;
-        case '\n':
-          out += "\\n";
-          break;
-        case '\r':
-          out += "\\r";
-          break;
-        case '\t':
-          out += "\\t";
-          break;
-        default:
-          fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+  bool checked = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto run = plain_run(text, at);
+    out.append(text, at, run);
+    at += run;
+    if (at == text.size()) break;
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x80) {
+      append_escaped(out, c);
+      ++at;
+      continue;
+    }
+    if (!checked && !simdjson::validate_utf8(text.data() + at, text.size() - at)) {
+      // Rare: every byte of the rest that is not ASCII is replaced, so that output stays valid whatever came in.
+      std::string cleaned;
+      for (const char byte : text.substr(at)) {
+        if (static_cast<unsigned char>(byte) < 0x80)
+          cleaned += byte;
+        else if (!cleaned.ends_with("\xEF\xBF\xBD"))
+          cleaned += "\xEF\xBF\xBD";
       }
+      std::string quoted;
+      append_quoted(quoted, cleaned);
+      out.append(quoted, 1);
+      return;
     }
-    out.append(text, begin, text.size() - begin);
-  } else {
-    // Rare: byte by byte, each byte that is not ASCII replaced, so that output stays valid whatever came in.
-    std::string cleaned;
-    for (const char c : text) {
-      if (static_cast<unsigned char>(c) < 0x80)
-        cleaned += c;
-      else if (!cleaned.ends_with("\xEF\xBF\xBD"))
-        cleaned += "\xEF\xBF\xBD";
-    }
-    std::string quoted;
-    append_quoted(quoted, cleaned);
-    out.append(quoted, 1, quoted.size() - 1);
-    return;
+    checked = true;
+    const std::size_t begin = at;
+    while (at < text.size() && static_cast<unsigned char>(text[at]) >= 0x80) ++at;
+    out.append(text, begin, at - begin);
   }
   out += '"';
 }

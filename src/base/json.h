@@ -91,6 +91,14 @@ struct Limits {
 // The whole text must be one JSON value. Errc::invalid with the reason and, where known, the place.
 Result<Value> parse(std::string_view text, const Limits& limits = {});
 
+// A member of a text that is one JSON object; `value` is its spelling, within the text.
+struct RawMember {
+  std::string key;
+  std::string_view value;
+};
+// The members of the outermost object, in order. Checks all of the text as parse() does and builds nothing of it.
+Result<std::vector<RawMember>> members(std::string_view text, const Limits& limits = {});
+
 std::string write(const Value& value);  // one line
 std::string write_pretty(const Value& value, int indent = 2);
 // Appends the text as a JSON string with its quotes. Invalid UTF-8 becomes U+FFFD, so that output is always valid JSON.

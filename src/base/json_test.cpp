@@ -58,6 +58,40 @@ TEST(Json, output_is_valid_whatever_the_text) {
   EXPECT_TRUE(parse(out));
 }
 
+TEST(Json, quoting_leaves_what_needs_no_escape_and_escapes_the_rest_at_every_place) {
+  for (std::size_t length = 0; length < 20; ++length)
+    for (std::size_t at = 0; at <= length; ++at)
+      for (const auto& [raw, quoted] : {std::pair<std::string, std::string>{"\"", "\\\""},
+                                        {"\\", "\\\\"},
+                                        {"\n", "\\n"},
+                                        {std::string(1, '\0'), "\\u0000"},
+                                        {"\x1f", "\\u001f"},
+                                        {"\x7f", "\\u007f"},
+                                        {"é", "é"},
+                                        {" ", " "},
+                                        {"\x80", "\xEF\xBF\xBD"}}) {
+        std::string text(length, '~'), expected = text, out;
+        text.insert(at, raw);
+        expected.insert(at, quoted);
+        append_quoted(out, text);
+        EXPECT_EQ(out, '"' + expected + '"');
+      }
+}
+
+TEST(Json, members_are_found_as_they_are_spelled) {
+  const std::string_view text =
+      " { \"a\" : 1e2 ,\"b\\u0063\\\"}\":[ {\"x\":\"]\\\\\"} ] , \"d\":\"\\\"\", \"\":null,\"e\":{},\"f\":-0.0 } ";
+  const auto found = members(text);
+  ASSERT_TRUE(found) << found.error().text();
+  std::string told;
+  for (const auto& [key, value] : *found) told += key + "=" + std::string(value) + ";";
+  EXPECT_EQ(told, "a=1e2;bc\"}=[ {\"x\":\"]\\\\\"} ];d=\"\\\"\";=null;e={};f=-0.0;");
+  EXPECT_TRUE(members("{}")->empty());
+  for (const std::string_view bad :
+       {"", "[]", "1", "{\"a\":1", R"({"a":1,"a":2})", R"({"a":{"b":1,"\u0062":2}})", R"({"a":[[]]})"})
+    EXPECT_FALSE(members(bad, {.depth = 2})) << bad;
+}
+
 TEST(Json, members_are_set_replaced_and_erased_in_order) {
   Value value;
   value.set("b", 1).set("a", 2).set("b", 3);

@@ -32,15 +32,26 @@ constexpr Unit units[] = {{"ms", milliseconds(1)}, {"us", microseconds(1)}, {"ns
 Instant SystemClock::now() const { return time_point_cast<Duration>(system_clock::now()); }
 Tick SystemClock::tick() const { return time_point_cast<Duration>(steady_clock::now()); }
 
+// Digit by digit: each event of the ledger has one.
 std::string rfc3339(Instant when) {
   const auto day = floor<days>(when);
   const year_month_day date(day);
   const hh_mm_ss<Duration> time(when - day);
-  std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                                time.hours().count(), time.minutes().count(), time.seconds().count());
-  if (const auto ms = duration_cast<milliseconds>(time.subseconds()).count(); ms != 0) out += fmt::format(".{:03}", ms);
-  return out + "Z";
+  std::string out = "0000-00-00T00:00:00";
+  const auto put = [&out](std::size_t end, std::int64_t number) {
+    for (; number != 0; number /= 10) out[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, static_cast<int>(date.year()));
+  put(7, static_cast<unsigned>(date.month()));
+  put(10, static_cast<unsigned>(date.day()));
+  put(13, time.hours().count());
+  put(16, time.minutes().count());
+  put(19, time.seconds().count());
+  if (const auto ms = duration_cast<milliseconds>(time.subseconds()).count(); ms != 0) {
+    out += ".000";
+    put(23, ms);
+  }
+  return out += 'Z';
 }
 
 Result<Instant> parse_rfc3339(std::string_view text) {

@@ -70,7 +70,7 @@ struct DeploymentSettings {
 
 struct LedgerSettings {
   WhenFull when_full = WhenFull::refuse;
-  Duration sync_interval = std::chrono::milliseconds(5);
+  Duration sync_interval = std::chrono::milliseconds(10);
   std::uint64_t segment_bytes = 64u << 20;
   std::uint64_t checkpoint_every = 10'000;  // records
   static const Fields<LedgerSettings>& fields();

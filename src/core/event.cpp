@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "base/text.h"
+
 namespace hauberk {
 namespace {
 
@@ -11,12 +13,12 @@ constexpr std::size_t longest_text = 256;
 
 void member(std::string& out, std::string_view key, std::string_view text) {
   if (text.empty()) return;
-  fmt::format_to(std::back_inserter(out), ",\"{}\":", key);
+  append_all(out, ",\"", key, "\":");
   json::append_quoted(out, text.substr(0, longest_text));
 }
 
 void member(std::string& out, std::string_view key, std::uint64_t number) {
-  if (number != 0) fmt::format_to(std::back_inserter(out), ",\"{}\":{}", key, number);
+  if (number != 0) append_all(out, ",\"", key, "\":", number);
 }
 
 // Microseconds are fine enough for latencies and short enough for a line.
@@ -49,9 +51,8 @@ void append_json(std::string& out, const Event& event) {
     out += ",\"verdicts\":[";
     for (std::size_t i = 0; i < event.verdicts.size(); ++i) {
       const auto& verdict = event.verdicts[i];
-      fmt::format_to(std::back_inserter(out), "{}{{\"guard\":\"{}\",\"action\":\"{}\",\"reason\":\"{}\"{}}}",
-                     i == 0 ? "" : ",", verdict.guard, name(verdict.action), verdict.reason,
-                     verdict.enforced ? "" : ",\"shadow\":true");
+      append_all(out, i == 0 ? "" : ",", "{\"guard\":\"", verdict.guard, "\",\"action\":\"", name(verdict.action),
+                 "\",\"reason\":\"", verdict.reason, verdict.enforced ? "\"}" : "\",\"shadow\":true}");
     }
     out += ']';
   }

@@ -86,7 +86,8 @@ struct TextInput {
   std::vector<std::string> texts;  // prompts of completions, inputs of embeddings
   bool stream = false;
   std::optional<std::int64_t> max_tokens;
-  json::Value body;  // the whole validated request; what the upstream gets is written from it
+  json::Value body;           // the whole validated request; what the upstream gets is written from it, or from
+  std::string_view spelling;  // the text that says the same, while it lives; whoever changes `body` empties it
 };
 
 struct Exchange {

@@ -31,13 +31,21 @@ EVP_MAC_CTX* hmac_context(const char* digest) {
   return std::string_view(digest) == "SHA256" ? sha256.context : sha384.context;
 }
 
+// Tokens are checked with one key, request after request: what OpenSSL derived from a thread's last key is used again.
+bool same_as_last(ByteView key) {
+  thread_local Secret last;
+  const auto known = KeyMaterial::of(last);
+  if (!known.empty() && equal_constant_time(known, key)) return true;
+  last = Secret(to_bytes(key));
+  return false;
+}
+
+// Without a key: with the one of the thread's last call for this digest.
 Bytes hmac(const char* digest, ByteView key, std::initializer_list<ByteView> parts, std::size_t length) {
-  // OpenSSL takes a null key for "the key of last time".
-  static constexpr std::uint8_t empty = 0;
   auto* context = hmac_context(digest);
   Bytes out(length);
   std::size_t written = 0;
-  bool good = EVP_MAC_init(context, key.empty() ? &empty : key.data(), key.size(), nullptr) == 1;
+  bool good = EVP_MAC_init(context, key.data(), key.size(), nullptr) == 1;
   for (const auto& part : parts) good = good && EVP_MAC_update(context, part.data(), part.size()) == 1;
   if (!good || EVP_MAC_final(context, out.data(), &written, out.size()) != 1 || written != length) std::abort();
   return out;
@@ -45,7 +53,10 @@ Bytes hmac(const char* digest, ByteView key, std::initializer_list<ByteView> par
 
 }  // namespace
 
-Bytes hmac_sha256(const Secret& key, ByteView message) { return hmac("SHA256", KeyMaterial::of(key), {message}, 32); }
+Bytes hmac_sha256(const Secret& key, ByteView message) {
+  const auto material = KeyMaterial::of(key);
+  return hmac("SHA256", same_as_last(material) ? ByteView() : material, {message}, 32);
+}
 
 bool verify_hmac_sha256(const Secret& key, ByteView message, ByteView mac) {
   return equal_constant_time(hmac_sha256(key, message), mac);

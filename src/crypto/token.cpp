@@ -46,7 +46,9 @@ std::optional<TokenParts> parse_token(std::string_view text) {
   if (!std::ranges::all_of(id, [](char c) { return id_alphabet.find(c) != std::string_view::npos; }))
     return std::nullopt;
   if (!std::ranges::all_of(secret, is_base64url)) return std::nullopt;
-  if (text.substr(token_size - crc_size) != fmt::format("{:08x}", crc32(as_bytes(body)))) return std::nullopt;
+  std::uint8_t sum[4];
+  store_be<std::uint32_t>(sum, crc32(as_bytes(body)));
+  if (text.substr(token_size - crc_size) != hex(sum)) return std::nullopt;
   return TokenParts{environment, id};
 }
 

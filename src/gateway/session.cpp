@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "gateway/surface_openai.h"
 #include "gateway/surface_v2.h"
 #include "gateway/upstream_credential.h"
@@ -207,8 +209,11 @@ void Session::begin_exchange() {
   exchange_.bearer = bearer_of(head_);
   const auto incoming = head_.find("traceparent");
   const auto trace = trace_id_of(incoming);
-  exchange_.trace_parent = fmt::format("00-{}-{}-{}", trace.empty() ? hex(worker_.ids().bytes(16)) : std::string(trace),
-                                       hex(worker_.ids().bytes(8)), trace.empty() ? "01" : incoming.substr(53, 2));
+  std::array<std::uint8_t, 24> fresh;
+  worker_.ids().fill(fresh);
+  const auto digits = hex(fresh);
+  append_all(exchange_.trace_parent, "00-", trace.empty() ? std::string_view(digits).substr(16) : trace, "-",
+             std::string_view(digits).substr(0, 16), "-", trace.empty() ? "01" : incoming.substr(53, 2));
 }
 
 net::Task<void> Session::handle() {
@@ -473,12 +478,14 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
   auto& shared = worker_.shared();
   const auto& upstream = *served.upstream;
   const std::string body = write_openai_upstream_body(input, upstream.model);
-  std::string head = fmt::format(
-      "POST {}/v1/{} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nAccept: "
-      "{}\r\ntraceparent: {}\r\nx-request-id: {}\r\n",
-      upstream.base_path, route_.operation == Operation::chat ? "chat/completions" : name(route_.operation),
-      upstream.authority, body.size(), input.stream ? "text/event-stream" : "application/json", exchange_.trace_parent,
-      exchange_.id);
+  std::string head;
+  head.reserve(512);
+  append_all(head, "POST ", upstream.base_path, "/v1/",
+             route_.operation == Operation::chat ? "chat/completions" : name(route_.operation),
+             " HTTP/1.1\r\nHost: ", upstream.authority,
+             "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
+             "\r\nAccept: ", input.stream ? "text/event-stream" : "application/json",
+             "\r\ntraceparent: ", exchange_.trace_parent, "\r\nx-request-id: ", exchange_.id, "\r\n");
   UpstreamCredential::append_header(head, upstream.credential);
   head += "\r\n";
   const Tick started = shared.clock.tick();
@@ -707,26 +714,23 @@ net::Task<void> Session::refuse_by_verdict() {
 
 void Session::write_head(const Answer& answer, bool chunked) {
   out_.clear();
-  const auto to = std::back_inserter(out_);
   if (!reader_.body_done() || worker_.shared().draining.load(std::memory_order_relaxed)) keep_alive_ = false;
-  fmt::format_to(
-      to,
-      "HTTP/1.1 {} {}\r\nDate: {}\r\nServer: hauberk\r\nContent-Type: {}\r\nx-request-id: {}\r\ntraceparent: {}\r\n",
-      answer.status, status_text(answer.status), worker_.http_date(), answer.content_type, exchange_.id,
-      exchange_.trace_parent);
+  append_all(out_, "HTTP/1.1 ", answer.status, " ", status_text(answer.status), "\r\nDate: ", worker_.http_date(),
+             "\r\nServer: hauberk\r\nContent-Type: ", answer.content_type, "\r\nx-request-id: ", exchange_.id,
+             "\r\ntraceparent: ", exchange_.trace_parent, "\r\n");
   if (answer.content_type == "text/event-stream")
     out_ += chunked ? "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n" : "Cache-Control: no-cache\r\n";
   else
-    fmt::format_to(to, "Content-Length: {}\r\n", answer.body.size());
-  if (answer.v2_json_size) fmt::format_to(to, "Inference-Header-Content-Length: {}\r\n", *answer.v2_json_size);
+    append_all(out_, "Content-Length: ", answer.body.size(), "\r\n");
+  if (answer.v2_json_size) append_all(out_, "Inference-Header-Content-Length: ", *answer.v2_json_size, "\r\n");
   if (answer.status == 401) out_ += "WWW-Authenticate: Bearer\r\n";
-  if (!answer.allow.empty()) fmt::format_to(to, "Allow: {}\r\n", answer.allow);
+  if (!answer.allow.empty()) append_all(out_, "Allow: ", answer.allow, "\r\n");
   if (answer.retry_after) {
     const auto nanoseconds = std::max<std::int64_t>(0, answer.retry_after->count());
-    fmt::format_to(to, "Retry-After: {}\r\nretry-after-ms: {}\r\n", (nanoseconds + 999'999'999) / 1'000'000'000,
-                   (nanoseconds + 999'999) / 1'000'000);
+    append_all(out_, "Retry-After: ", (nanoseconds + 999'999'999) / 1'000'000'000,
+               "\r\nretry-after-ms: ", (nanoseconds + 999'999) / 1'000'000, "\r\n");
   }
-  for (const auto& [name, value] : exchange_.limit_headers) fmt::format_to(to, "{}: {}\r\n", name, value);
+  for (const auto& [name, value] : exchange_.limit_headers) append_all(out_, name, ": ", value, "\r\n");
   if (!keep_alive_)
     out_ += "Connection: close\r\n";
   else if (head_.minor_version == 0)

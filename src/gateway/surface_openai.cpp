@@ -100,6 +100,22 @@ void append_model(std::string& out, std::string_view name, std::int64_t created)
   fmt::format_to(std::back_inserter(out), ",\"object\":\"model\",\"created\":{},\"owned_by\":\"hauberk\"}}", created);
 }
 
+// All but the name goes through as it is spelled: numbers keep their digits, and nothing is built to be torn down
+// again.
+std::string with_model(std::string_view text, const std::vector<json::RawMember>& members, std::string_view model) {
+  std::string out;
+  out.reserve(text.size() + model.size() + 2);
+  std::size_t copied = 0;
+  for (const auto& [key, value] : members) {
+    if (key != "model") continue;
+    const auto at = static_cast<std::size_t>(value.data() - text.data());
+    out.append(text, copied, at - copied);
+    json::append_quoted(out, model);
+    copied = at + value.size();
+  }
+  return out.append(text, copied);
+}
+
 }  // namespace
 
 Result<TextInput> parse_openai(Operation operation, std::string_view body) {
@@ -132,23 +148,29 @@ Result<TextInput> parse_openai(Operation operation, std::string_view body) {
       return fail(Errc::internal, "not an operation of this surface");
   }
   input.body = std::move(*parsed);
+  input.spelling = body;
   return input;
 }
 
 std::string write_openai_upstream_body(const TextInput& input, std::string_view model) {
-  if (model.empty() || model == input.model) return json::write(input.body);
+  const bool renamed = !model.empty() && model != input.model;
+  if (!input.spelling.empty()) {
+    if (!renamed) return std::string(input.spelling);
+    if (const auto members = json::members(input.spelling, {.bytes = input.spelling.size() + 1, .depth = 64}))
+      return with_model(input.spelling, *members, model);
+  }
+  if (!renamed) return json::write(input.body);
   auto body = input.body;
   body.set("model", model);
   return json::write(body);
 }
 
 Result<std::string> rewrite_openai_answer(std::string_view body, std::string_view model) {
-  auto parsed = json::parse(body, {.bytes = body.size() + 1, .depth = 64});
-  if (!parsed || !parsed->is_object()) return fail(Errc::corrupt, "the answer is no JSON object");
-  if (const auto* error = parsed->find("error"); error != nullptr && !error->is_null())
-    return fail(Errc::unavailable, "the answer tells an error");
-  if (auto* name = parsed->find("model")) *name = model;
-  return json::write(*parsed);
+  const auto members = json::members(body, {.bytes = body.size() + 1, .depth = 64});
+  if (!members) return fail(Errc::corrupt, "the answer is no JSON object");
+  for (const auto& [key, value] : *members)
+    if (key == "error" && value != "null") return fail(Errc::unavailable, "the answer tells an error");
+  return with_model(body, *members, model);
 }
 
 std::string write_openai_models(const std::vector<std::string>& names, std::int64_t created) {

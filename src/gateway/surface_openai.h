@@ -1,6 +1,6 @@
 // Surface of the OpenAI API: chat completions, completions, embeddings, models. Pure: bytes in, values out. The
-// upstream gets a body written anew from the validated value, with the model's name replaced by the one the upstream
-// knows. Errors are Errc::invalid with a text for the caller.
+// upstream gets what was validated (no two parsers can read it differently), with the model's name replaced by the one
+// the upstream knows. Errors are Errc::invalid with a text for the caller.
 #pragma once
 
 #include <string>
@@ -11,6 +11,7 @@
 
 namespace hauberk::gateway {
 
+// The input refers to `body` (TextInput::spelling).
 Result<TextInput> parse_openai(Operation operation, std::string_view body);
 
 // `model`: the upstream's name for it; empty keeps the caller's.

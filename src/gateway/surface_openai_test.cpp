@@ -104,10 +104,15 @@ TEST(SurfaceOpenai, an_address_under_another_type_is_refused_too) {
 }
 
 TEST(SurfaceOpenai, the_upstream_gets_what_was_checked_under_its_own_name) {
-  const auto input = parse_openai(Operation::chat,
-                                  " { \"temperature\" : 0.5, \"model\" : \"mine\" , \"messages\" : [ "
-                                  "{\"role\":\"user\",\"content\":\"caf\\u00e9\"} ] } ");
+  const std::string text =
+      R"({"temperature" : 5e-1, "model":"mine" , "messages":[{"role":"user","content":"caf\u00e9"}]})";
+  auto input = parse_openai(Operation::chat, text);
   ASSERT_TRUE(input);
+  EXPECT_EQ(write_openai_upstream_body(*input, ""), text);
+  EXPECT_EQ(write_openai_upstream_body(*input, "mine"), text);
+  EXPECT_EQ(write_openai_upstream_body(*input, "theirs"),
+            R"({"temperature" : 5e-1, "model":"theirs" , "messages":[{"role":"user","content":"caf\u00e9"}]})");
+  input->spelling = {};  // as if a guard had changed it
   EXPECT_EQ(write_openai_upstream_body(*input, "theirs"),
             "{\"temperature\":0.5,\"model\":\"theirs\",\"messages\":[{\"role\":\"user\",\"content\":\"café\"}]}");
   EXPECT_EQ(write_openai_upstream_body(*input, ""),
@@ -122,7 +127,7 @@ TEST(SurfaceOpenai, an_answer_goes_out_under_the_name_that_was_asked_for) {
       Errc::corrupt);
   EXPECT_EQ(*rewrite_openai_answer(
                 R"( {"id":"1", "model":"/srv/secret.gguf","choices":[{"model":"x"}],"n":0.25,"error":null} )", "m\""),
-            R"({"id":"1","model":"m\"","choices":[{"model":"x"}],"n":0.25,"error":null})");
+            R"( {"id":"1", "model":"m\"","choices":[{"model":"x"}],"n":0.25,"error":null} )");
   EXPECT_EQ(*rewrite_openai_answer(R"({"id":"1"})", "m"), R"({"id":"1"})");
   for (const std::string_view text : {"", "[]", "{", "words", R"({"model":"a","model":"b"})"})
     EXPECT_EQ(rewrite_openai_answer(text, "m").error().code, Errc::corrupt) << text;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "guard/guards.h"
 
 namespace hauberk::guard {
@@ -10,6 +11,13 @@ namespace {
 constexpr std::string_view rate_limit_name = "rate_limit";
 
 std::int64_t whole_seconds(Duration d) { return (d.count() + 999'999'999) / 1'000'000'000; }
+
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::string out;
+  append_all(out, parts...);
+  return out;
+}
 
 class RateLimit final : public Guard {
  public:
@@ -33,10 +41,10 @@ class RateLimit final : public Guard {
     answer.headers.reserve(5);
     answer.headers.emplace_back("RateLimit-Policy", policy_);
     answer.headers.emplace_back(
-        "RateLimit", fmt::format("\"default\";r={};t={}", admission.remaining, whole_seconds(admission.reset_after)));
+        "RateLimit", text("\"default\";r=", admission.remaining, ";t=", whole_seconds(admission.reset_after)));
     answer.headers.emplace_back("x-ratelimit-limit-requests", limit_text_);
-    answer.headers.emplace_back("x-ratelimit-remaining-requests", std::to_string(admission.remaining));
-    answer.headers.emplace_back("x-ratelimit-reset-requests", fmt::format("{}s", whole_seconds(admission.reset_after)));
+    answer.headers.emplace_back("x-ratelimit-remaining-requests", text(admission.remaining));
+    answer.headers.emplace_back("x-ratelimit-reset-requests", text(whole_seconds(admission.reset_after), "s"));
     return answer;
   }
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace hauberk::net {
 
@@ -20,6 +21,7 @@ IoNeed Socket::try_read(MutableBytes out, std::size_t& count) {
   const auto n = ::recv(watched_.fd(), out.data(), out.size(), 0);
   if (n > 0) {
     count = static_cast<std::size_t>(n);
+    drained_ = count < out.size();
     return IoNeed::done;
   }
   if (n == 0) return IoNeed::closed;
@@ -55,7 +57,10 @@ Task<Status> Socket::wait(IoNeed need, Tick deadline) {
 Task<Result<std::size_t>> Socket::read(MutableBytes out, Tick deadline) {
   while (true) {
     std::size_t count = 0;
-    const auto need = try_read(out, count);
+    // After a read that did not fill its buffer there is nothing to read until the next event, unless the end was told
+    // together with the last bytes.
+    const bool empty = std::exchange(drained_, false) && !watched_.hung_up();
+    const auto need = empty ? IoNeed::read : try_read(out, count);
     if (need == IoNeed::done) co_return count;
     if (need == IoNeed::closed) co_return std::size_t{0};
     auto waited = co_await wait(need, deadline);

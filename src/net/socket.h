@@ -35,6 +35,7 @@ class Socket {
   Task<Status> wait(IoNeed need, Tick deadline);
   Watched watched_;
   std::unique_ptr<TlsSession> tls_;
+  bool drained_ = false;  // the last read left nothing behind
 };
 
 // A listening socket that does not block. `port` 0: any; see local_port(). Errors say which address and why.

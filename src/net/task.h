@@ -3,8 +3,11 @@
 // One thread: a task never leaves the worker that made it.
 #pragma once
 
+#include <array>
 #include <coroutine>
+#include <cstdint>
 #include <cstdlib>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -15,6 +18,56 @@ class Task;
 
 namespace task_detail {
 
+// Frames of coroutines, kept by size for the next ones of their thread: a request has a dozen of them.
+class FramePool {
+ public:
+  static void* take(std::size_t size) {
+    const auto shelf = shelf_of(size);
+    if (shelf >= shelves || pool().free_[shelf] == nullptr) return ::operator new(rounded(size));
+    auto* frame = pool().free_[shelf];
+    pool().free_[shelf] = frame->next;
+    --pool().count_[shelf];
+    return frame;
+  }
+  static void give(void* memory, std::size_t size) {
+    const auto shelf = shelf_of(size);
+    if (shelf >= shelves || pool().count_[shelf] == most) return ::operator delete(memory, rounded(size));
+    pool().free_[shelf] = new (memory) Free{pool().free_[shelf]};
+    ++pool().count_[shelf];
+  }
+
+ private:
+  struct Free {
+    Free* next;
+  };
+  static constexpr std::size_t step = 128, shelves = 16, most = 256;
+  static std::size_t shelf_of(std::size_t size) { return (size - 1) / step; }
+  static std::size_t rounded(std::size_t size) { return (shelf_of(size) + 1) * step; }
+  static FramePool& pool() {
+    thread_local FramePool one;
+    return one;
+  }
+  ~FramePool() {
+    for (std::size_t shelf = 0; shelf < shelves; ++shelf)
+      while (auto* frame = free_[shelf]) {
+        free_[shelf] = frame->next;
+        ::operator delete(static_cast<void*>(frame), (shelf + 1) * step);
+      }
+  }
+
+  std::array<Free*, shelves> free_{};
+  std::array<std::uint16_t, shelves> count_{};
+};
+
+#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
+struct PooledFrame {};  // so that a frame that is used after its end is found
+#else
+struct PooledFrame {
+  static void* operator new(std::size_t size) { return FramePool::take(size); }
+  static void operator delete(void* memory, std::size_t size) { FramePool::give(memory, size); }
+};
+#endif
+
 struct FinalAwaiter {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
@@ -24,7 +77,7 @@ struct FinalAwaiter {
   void await_resume() const noexcept {}
 };
 
-struct PromiseBase {
+struct PromiseBase : PooledFrame {
   std::coroutine_handle<> continuation;
   std::suspend_always initial_suspend() const noexcept { return {}; }
   FinalAwaiter final_suspend() const noexcept { return {}; }
