@@ -19,6 +19,7 @@ constexpr std::string_view associated = "hauberk-blob-v1";
 constexpr crypto::FloeParameters floe{};
 constexpr std::size_t batch_segments = 32;  // 2 MiB: large enough for the disk, small enough for the cache
 constexpr std::size_t batch_size = batch_segments * floe.plaintext_segment();
+constexpr std::size_t read_ahead_from = 2 * batch_size;
 constexpr std::size_t batches = 3;  // of one writer: one is filled, one is sealed, one waits
 
 std::string blob_path(const std::string& folder, const Digest& digest) {
@@ -161,40 +162,88 @@ class SealedReader final : public BlobReader {
 
   std::uint64_t size() const override { return opener_.plaintext_size(); }
 
+  ~SealedReader() override {
+    wanted_.close();
+    if (thread_.joinable()) thread_.join();
+  }
+
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override {
     if (offset >= size()) return 0;
     out = out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size() - offset)));
     const std::uint64_t segment_size = floe.plaintext_segment();
+    const std::uint64_t end = out.empty() ? 0 : (offset + out.size() - 1) / segment_size + 1;
+    const bool ahead = out.size() >= read_ahead_from;
     std::size_t done = 0;
-    while (done < out.size()) {
-      const std::uint64_t first = (offset + done) / segment_size;
-      const std::uint64_t wanted_last = (offset + out.size() - 1) / segment_size;
-      const std::uint64_t count = std::min<std::uint64_t>(batch_segments, wanted_last - first + 1);
-      CHECK(load(first, count));
+    for (std::uint64_t first = offset / segment_size, count = 0; first < end; first += count) {
+      count = std::min<std::uint64_t>(batch_segments, end - first);
+      CHECK(ahead ? load_ahead(first, count, end) : load(first, count));
       for (std::uint64_t i = first; i < first + count; ++i) done += TRY(open_into(i, offset + done, out.subspan(done)));
     }
     return done;
   }
 
  private:
+  struct Batch {
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+    Bytes bytes;
+    Status outcome;
+  };
+
+  std::size_t size_of(std::uint64_t first, std::uint64_t count) const {
+    return static_cast<std::size_t>(opener_.offset_of(first + count - 1) + opener_.size_of(first + count - 1) -
+                                    opener_.offset_of(first));
+  }
+  Status fetch(Batch& batch) const {
+    batch.bytes.resize(size_of(batch.first, batch.count));
+    if (TRY(file_->read_at(opener_.offset_of(batch.first), batch.bytes)) != batch.bytes.size())
+      return corrupt("the encrypted file is shorter than when it was opened");
+    return {};
+  }
   // Reads the bytes of `count` segments, unless they are those that were read last.
   Status load(std::uint64_t first, std::uint64_t count) {
-    std::size_t bytes = 0;
-    for (std::uint64_t i = first; i < first + count; ++i) bytes += opener_.size_of(i);
-    if (loaded_first_ == first && sealed_.size() == bytes && loaded_) return {};
-    loaded_ = false;
-    sealed_.resize(bytes);
-    if (TRY(file_->read_at(opener_.offset_of(first), sealed_)) != bytes)
-      return corrupt("the encrypted file is shorter than when it was opened");
-    loaded_first_ = first;
-    loaded_ = true;
+    if (loaded_.count == count && loaded_.first == first) return {};
+    loaded_.first = first;
+    loaded_.count = count;
+    auto fetched = fetch(loaded_);
+    if (!fetched) loaded_.count = 0;
+    return fetched;
+  }
+  // The same, while the thread reads what comes after it. Reading and opening take about as long as each other.
+  Status load_ahead(std::uint64_t first, std::uint64_t count, std::uint64_t end) {
+    if (!thread_.joinable())
+      thread_ = Thread([this] {
+        while (auto batch = wanted_.pop()) {
+          batch->outcome = fetch(*batch);
+          (void)fetched_.try_push(std::move(*batch));
+        }
+      });
+    if (coming_first_ != first) {
+      if (coming_first_ != nothing) (void)fetched_.pop();  // of a read that ended early
+      Batch batch{.first = first, .count = count, .bytes = std::move(spare_)};
+      (void)wanted_.try_push(std::move(batch));
+    }
+    coming_first_ = nothing;
+    auto batch = fetched_.pop();
+    spare_ = std::exchange(loaded_, std::move(*batch)).bytes;
+    if (!loaded_.outcome) {
+      loaded_.count = 0;
+      return loaded_.outcome;
+    }
+    if (const auto next = first + count; next < end) {
+      Batch after{
+          .first = next, .count = std::min<std::uint64_t>(batch_segments, end - next), .bytes = std::move(spare_)};
+      if (wanted_.try_push(std::move(after))) coming_first_ = next;
+    }
     return {};
   }
   // Opens segment i and copies what of it lies at `offset` of the plaintext; straight into `out` where it fits whole.
   Result<std::size_t> open_into(std::uint64_t i, std::uint64_t offset, MutableBytes out) {
     const std::uint64_t begin = i * floe.plaintext_segment();
-    const auto encrypted = ByteView(sealed_).subspan(
-        static_cast<std::size_t>(opener_.offset_of(i) - opener_.offset_of(loaded_first_)), opener_.size_of(i));
+    const auto encrypted =
+        ByteView(loaded_.bytes)
+            .subspan(static_cast<std::size_t>(opener_.offset_of(i) - opener_.offset_of(loaded_.first)),
+                     opener_.size_of(i));
     const std::size_t plain_size = encrypted.size() - crypto::floe_segment_overhead;
     if (offset == begin && out.size() >= plain_size) {
       if (auto opened = opener_.segment(i, encrypted, out.data()); !opened) return corrupt(opened.error().message);
@@ -218,11 +267,17 @@ class SealedReader final : public BlobReader {
   std::unique_ptr<File> file_;
   crypto::FloeOpener opener_;
   const std::string path_;
-  Bytes sealed_;
-  std::uint64_t loaded_first_ = 0;
-  bool loaded_ = false;
+  Batch loaded_;
   Bytes plain_;
   std::uint64_t plain_of_ = UINT64_MAX;
+
+  // Of large reads. The thread owns a batch between the two queues, and only then.
+  Bytes spare_;
+  static constexpr std::uint64_t nothing = UINT64_MAX;
+  std::uint64_t coming_first_ = nothing;
+  BoundedQueue<Batch> wanted_{1};
+  BoundedQueue<Batch> fetched_{1};
+  Thread thread_;
 };
 
 class SealedBlobs final : public BlobStore {

@@ -54,7 +54,7 @@ class BlobsSealed : public ::testing::Test {
 TEST_F(BlobsSealed, keeps_content_of_every_size_around_its_boundaries) {
   auto blobs = store(files_);
   SeededRandom random(1);
-  const std::size_t segment = 65'536 - 32, batch = 32 * segment;
+  const std::size_t segment = 65'536, batch = 32 * segment;
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, segment - 1, segment, segment + 1, batch - 1, batch,
                                  batch + 1, 2 * batch, 2 * batch + 7, 5 * batch, 5 * batch + 9}) {
     const auto content = random.bytes(size);
@@ -83,6 +83,32 @@ TEST_F(BlobsSealed, reads_any_range) {
     ASSERT_EQ(*count, expected);
     EXPECT_TRUE(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(expected),
                            content.begin() + static_cast<std::ptrdiff_t>(std::min(offset, content.size()))));
+  }
+}
+
+TEST_F(BlobsSealed, a_large_read_that_fails_leaves_the_reader_good) {
+  auto blobs = store(files_);
+  SeededRandom random(3);
+  const auto content = random.bytes(12 << 20);
+  auto blob = put(*blobs, content);
+  auto reader = std::move(*blobs->open(blob->digest, key_of(*blob)));
+  const auto change = [&, path = files_below().front()](std::uint64_t at) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(at));
+    const auto byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(byte);
+  };
+  Bytes out(content.size());
+  for (const std::uint64_t at : {100u, 3u << 20, 11u << 20}) {
+    change(at);
+    EXPECT_EQ(reader->read_at(0, out).error().code, Errc::corrupt) << at;
+    change(at);
+    ASSERT_TRUE(reader->read_at(0, out)) << at;
+    EXPECT_EQ(out, content);
+    Bytes part(5 << 20);
+    ASSERT_TRUE(reader->read_at(6 << 20, part));
+    EXPECT_TRUE(std::equal(part.begin(), part.end(), content.begin() + (6 << 20)));
   }
 }
 
