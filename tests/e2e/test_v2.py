@@ -1,5 +1,7 @@
 """The Open Inference Protocol V2 surface, with curl and with the official tritonclient."""
 import json
+import os
+import pathlib
 import subprocess
 import importlib.metadata
 
@@ -10,6 +12,13 @@ from tritonclient.utils import InferenceServerException
 from harness import ROOT, Gateway, Test, magika_label, magika_request, make_token, prepared, used, version_of, Place
 
 PYTHON = (ROOT / "demo/example.py").read_bytes()
+
+
+def readable_link(path: pathlib.Path) -> str:
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:  # closed meanwhile
+        return ""
 
 
 class V2(Test):
@@ -40,6 +49,20 @@ class V2(Test):
         self.assertEqual(status, 200, body)
         scores = json.loads(body)["outputs"][0]["data"]
         self.assertEqual((magika_label(scores), round(max(scores), 2)), ("python", 0.98))
+
+    def test_the_process_has_no_sockets_but_its_listeners_and_its_clients(self):
+        """Neither the gateway nor the engine in it talks to anybody else."""
+        self.assertEqual(self.gateway.request("POST", "/v2/models/magika/infer", magika_request(PYTHON), self.token)[0], 200)
+        process = pathlib.Path(f"/proc/{self.gateway.process.pid}")
+        own = {link.removeprefix("socket:[").removesuffix("]") for link in map(readable_link, (process / "fd").iterdir()) if link.startswith("socket:[")}
+        allowed = set()
+        for table in ("tcp", "tcp6"):
+            for line in (process / "net" / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if int(fields[1].rpartition(":")[2], 16) in (self.gateway.port, self.gateway.admin_port):
+                    allowed.add(fields[9])
+        self.assertTrue(own & allowed, "the listeners were not found")
+        self.assertFalse(own - allowed)
 
     def test_curl_without_a_token_is_refused_in_the_words_of_v2(self):
         for options in ([], ["-H", "Authorization: Bearer hbk_prd_aaaaaaaaaaaa_bbbb_cccc"], ["-H", "Authorization: Basic Zm9vOmJhcg=="]):
