@@ -13,6 +13,42 @@ std::unexpected<Error> bad(std::string message) { return fail(Errc::invalid, std
 
 constexpr std::string_view roles[] = {"assistant", "developer", "function", "system", "tool", "user"};
 
+// Members that decide something here. Some upstreams (all that are written with Go's encoding/json) take "Model" for
+// "model", whichever comes last: what was checked would not be what they read.
+constexpr std::string_view meaningful[] = {
+    "best_of",    "content",  "echo",         "input", "logit_bias", "logprobs", "max_completion_tokens",
+    "max_tokens", "messages", "model",        "n",     "prompt",     "refusal",  "role",
+    "stream",     "text",     "top_logprobs", "type"};
+
+// Lower case as such parsers compare it: ASCII, and the two letters outside of it that fold into it.
+std::string folded(std::string_view key) {
+  std::string out;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (key.substr(i).starts_with("\u017F")) {
+      out += 's';
+      i += 1;
+    } else if (key.substr(i).starts_with("\u212A")) {
+      out += 'k';
+      i += 2;
+    } else {
+      out += key[i] >= 'A' && key[i] <= 'Z' ? static_cast<char>(key[i] | 0x20) : key[i];
+    }
+  }
+  return out;
+}
+
+Status check_spelling(const json::Value& object) {
+  const auto* members = object.as_object();
+  if (members == nullptr) return {};
+  for (const auto& [key, unused] : *members) {
+    const bool plain = std::ranges::all_of(key, [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+    if (plain) continue;
+    if (const auto low = folded(key); low != key && std::ranges::binary_search(meaningful, low))
+      return bad(fmt::format("the key '{:.64}' must be written '{}'", key, low));
+  }
+  return {};
+}
+
 // An upstream that fetches a caller's address is a way into our network. Upstreams differ in where they look for one,
 // so every member called url or something_url counts, whatever type the part says it has.
 bool media_is_inline(const json::Value& value, bool is_address) {
@@ -35,6 +71,7 @@ Result<std::string> content_text(const json::Value& content) {
   if (parts == nullptr) return bad("the content of a message must be a string or a list of parts");
   std::string joined;
   for (const auto& part : *parts) {
+    CHECK(check_spelling(part));
     const auto type = part.text_or("type", "");
     if (type.empty()) return bad("a part of a message has no type");
     if (!media_is_inline(part, false)) return bad("media must be given inline (data:), not by address");
@@ -49,6 +86,7 @@ Status parse_messages(const json::Value& body, TextInput& input) {
   if (messages == nullptr || messages->as_array() == nullptr || messages->as_array()->empty())
     return bad("messages must be a list with at least one message");
   for (const auto& message : *messages->as_array()) {
+    CHECK(check_spelling(message));
     const auto role = message.text_or("role", "");
     if (!std::ranges::binary_search(roles, role))
       return bad(fmt::format("a message has the role '{:.32}', which is not known", role));
@@ -122,6 +160,7 @@ Result<TextInput> parse_openai(Operation operation, std::string_view body) {
   auto parsed = json::parse(body, {.bytes = body.size() + 1, .depth = 64});
   if (!parsed) return bad(parsed.error().message);
   if (!parsed->is_object()) return bad("the body must be a JSON object");
+  CHECK(check_spelling(*parsed));
   TextInput input;
   input.model = parsed->text_or("model", "");
   if (input.model.empty()) return bad("model is missing");

@@ -119,6 +119,23 @@ TEST(SurfaceOpenai, the_upstream_gets_what_was_checked_under_its_own_name) {
             "{\"temperature\":0.5,\"model\":\"mine\",\"messages\":[{\"role\":\"user\",\"content\":\"café\"}]}");
 }
 
+TEST(SurfaceOpenai, keys_that_some_parsers_take_for_ours_are_refused) {
+  const auto chat = [](const std::string& more, const std::string& message = "", const std::string& part = "") {
+    return parse_openai(Operation::chat, R"({"model":"m",)" + more + R"("messages":[{"role":"user",)" + message +
+                                             R"("content":[{"type":"text","text":"x")" + part + "}]}]}")
+        .has_value();
+  };
+  EXPECT_TRUE(chat(R"("topK":1,"Top_K":1,"metadata":{"Model":"x"},)", R"("Name":"y",)", R"(,"Cache":1)"));
+  EXPECT_FALSE(chat(R"("Model":"other",)"));
+  EXPECT_FALSE(chat(R"("MAX_TOKENS":1000000,)"));
+  EXPECT_FALSE(chat("\"me\u017F\u017Fages\":[],"));
+  EXPECT_FALSE(chat(R"("max_to\u212Aens":1000000,)"));
+  EXPECT_FALSE(chat(R"("\u004dodel":"other",)"));
+  EXPECT_FALSE(chat("", R"("Content":"hidden",)"));
+  EXPECT_FALSE(chat("", R"("ROLE":"system",)"));
+  EXPECT_FALSE(chat("", "", R"(,"Text":"hidden")"));
+}
+
 TEST(SurfaceOpenai, an_answer_goes_out_under_the_name_that_was_asked_for) {
   EXPECT_EQ(
       rewrite_openai_answer(R"({"id":"1","model":"/srv/secret.gguf","choices":[{"model":"x"}],"n":1e400000})", "m")
