@@ -18,6 +18,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "build/release/hauberk"
+SERVE_BINARY = pathlib.Path(os.environ.get("SERVE_BINARY", BINARY))  # another build of the gateway, such as build/tsan/hauberk
 MAGIKA = ROOT / ".deps/magika/model.onnx"
 DATASETS = ROOT / ".deps/onnxruntime/datasets"
 # A pickle that calls posix.system when loaded; it is never loaded here.
@@ -85,7 +86,7 @@ class Gateway:
         number = len(list(place.folder.glob("serve-*.log")))
         self.out_path, self.log_path = place.folder / f"serve-{number}.out", place.folder / f"serve-{number}.log"
         with self.out_path.open("wb") as out, self.log_path.open("wb") as log:
-            self.process = subprocess.Popen(place.command("serve", "--json"), stdout=out, stderr=log, stdin=subprocess.DEVNULL, cwd=place.folder, **options)
+            self.process = subprocess.Popen([str(SERVE_BINARY), *place.command("serve", "--json")[1:]], stdout=out, stderr=log, stdin=subprocess.DEVNULL, cwd=place.folder, **options)
         if ready:
             self.wait_ready()
 
