@@ -87,11 +87,13 @@ Result<Value> convert(const dom::element& element, std::size_t depth) {
 Status check(const dom::element& element, std::size_t depth) {
   if (element.is_array()) {
     if (depth == 0) return too_deep();
-    for (const auto item : element.get_array().value_unsafe()) CHECK(check(item, depth - 1));
+    const dom::array array = element.get_array().value_unsafe();
+    for (const auto item : array) CHECK(check(item, depth - 1));
   } else if (element.is_object()) {
     if (depth == 0) return too_deep();
     Keys keys;
-    for (const auto member : element.get_object().value_unsafe()) {
+    const dom::object object = element.get_object().value_unsafe();
+    for (const auto member : object) {
       if (!keys.add(member.key)) return twice(member.key);
       CHECK(check(member.value, depth - 1));
     }
@@ -298,10 +300,11 @@ Result<std::vector<RawMember>> members(std::string_view text, const Limits& limi
   const auto root = TRY(parse_dom(text, limits));
   if (!root.is_object()) return fail(Errc::invalid, "not a JSON object");
   CHECK(check(root, limits.depth));
+  const dom::object object = root.get_object().value_unsafe();
   std::vector<RawMember> out;
-  out.reserve(root.get_object().value_unsafe().size());
+  out.reserve(object.size());
   std::size_t at = skip_space(text, 0);
-  for (const auto member : root.get_object().value_unsafe()) {
+  for (const auto member : object) {
     at = skip_string(text, skip_space(text, at + 1));  // behind { or ,
     const auto begin = skip_space(text, text.find(':', at) + 1);
     const auto end = skip_value(text, begin);

@@ -59,14 +59,20 @@ class FramePool {
   std::array<std::uint16_t, shelves> count_{};
 };
 
-#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
-struct PooledFrame {};  // so that a frame that is used after its end is found
-#else
+// Not under the address sanitizer, so that a frame that is used after its end is found.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAUBERK_PLAIN_FRAMES 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAUBERK_PLAIN_FRAMES 1
+#endif
 struct PooledFrame {
+#ifndef HAUBERK_PLAIN_FRAMES
   static void* operator new(std::size_t size) { return FramePool::take(size); }
   static void operator delete(void* memory, std::size_t size) { FramePool::give(memory, size); }
-};
 #endif
+};
 
 struct FinalAwaiter {
   bool await_ready() const noexcept { return false; }
