@@ -61,7 +61,7 @@ format: ## format every C++ file in place
 tidy: ## the short list of clang-tidy checks, over the dev build
 	@tools/setup --tests
 	@tools/build dev
-	@printf '%s\n' $(filter src/%.cpp,$(FORMATTED)) | xargs -P $(JOBS) -n 4 clang-tidy-19 -p build/dev --quiet
+	@printf '%s\n' $(filter-out %_test.cpp %_fuzz.cpp,$(filter src/%.cpp,$(FORMATTED))) | xargs -P $(JOBS) -n 4 clang-tidy-19 -p build/dev --quiet
 
 .PHONY: clean
 clean: ## remove what was built (not .deps, not hauberk-data)

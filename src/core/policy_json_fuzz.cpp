@@ -3,8 +3,6 @@
 
 #include "core/policy.h"
 
-using hauberk::Policy;
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto value = hauberk::json::parse(hauberk::as_text({data, size}), {.bytes = 1 << 16, .depth = 50});
   if (!value) return 0;

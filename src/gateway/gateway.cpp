@@ -18,11 +18,11 @@ struct Gateway::Impl {
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<Thread> threads;
   std::unique_ptr<Admin> admin;
-  std::shared_ptr<const Snapshot> snapshot;
   int listener = -1;
 };
 
-Gateway::Gateway(GatewayConfig config, Ledger& ledger, const Clock& clock, Random& random, metrics::Registry& metrics)
+Gateway::Gateway(const GatewayConfig& config, Ledger& ledger, const Clock& clock, Random& random,
+                 metrics::Registry& metrics)
     : impl_(
           new Impl{.shared = {.config = config,
                               .ledger = ledger,
@@ -38,7 +38,7 @@ Gateway::~Gateway() {
   if (!impl_->threads.empty()) (void)drain(Duration(0));
 }
 
-Result<GatewayPorts> Gateway::start(std::shared_ptr<const Snapshot> first) {
+Result<GatewayPorts> Gateway::start(const std::shared_ptr<const Snapshot>& first) {
   auto& impl = *impl_;
   const auto& config = impl.shared.config;
   impl.listener = TRY(net::listen_on(config.host, config.port));
@@ -49,7 +49,6 @@ Result<GatewayPorts> Gateway::start(std::shared_ptr<const Snapshot> first) {
     return std::unexpected(std::move(admin).error());
   }
   impl.admin = std::move(*admin);
-  impl.snapshot = first;
   impl.admin->set_ready(first->ready);
   for (unsigned i = 0; i < std::max(1u, config.workers); ++i) {
     auto& worker =
@@ -61,8 +60,7 @@ Result<GatewayPorts> Gateway::start(std::shared_ptr<const Snapshot> first) {
   return GatewayPorts{net::local_port(impl.listener), impl.admin->port()};
 }
 
-void Gateway::publish(std::shared_ptr<const Snapshot> snapshot) {
-  impl_->snapshot = snapshot;
+void Gateway::publish(const std::shared_ptr<const Snapshot>& snapshot) {
   impl_->admin->set_ready(snapshot->ready);
   for (auto& worker : impl_->workers)
     worker->loop().post([worker = worker.get(), snapshot] { worker->set_snapshot(snapshot); });

@@ -40,13 +40,13 @@ struct GatewayPorts {
 class Gateway {
  public:
   // The references must outlive the gateway.
-  Gateway(GatewayConfig config, Ledger& ledger, const Clock& clock, Random& random, metrics::Registry& metrics);
+  Gateway(const GatewayConfig& config, Ledger& ledger, const Clock& clock, Random& random, metrics::Registry& metrics);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  Result<GatewayPorts> start(std::shared_ptr<const Snapshot> first);
-  void publish(std::shared_ptr<const Snapshot> snapshot);
+  Result<GatewayPorts> start(const std::shared_ptr<const Snapshot>& first);
+  void publish(const std::shared_ptr<const Snapshot>& snapshot);
   // Requests in flight that were cut at the deadline.
   std::size_t drain(Duration deadline);
 

@@ -55,7 +55,7 @@ class GgufWalk {
   }
 
  private:
-  void bad(std::string what, std::string name = {}) {
+  void bad(std::string what, const std::string& name = {}) {
     if (at_.failed()) return inspection_.inconclusive("scan.not-scanned", "the data cannot be read");
     inspection_.malformed(gguf_rule, at_.position(), std::move(what), printable(name));
   }

@@ -24,7 +24,7 @@ class OpenAI(Test):
         cls.place = Place(copy_of=prepared())
         cls.llama = LlamaServer(cls.place.folder / "llama.log")
         for name, port in (("scripted", cls.scripted.port), ("smollm2", cls.llama.port), ("down", 1)):
-            deployment(cls.place, name, upstream={"url": f"http://127.0.0.1:{port}", "credential": "env:UPSTREAM_KEY", "idle_timeout": "2s", "first_byte_timeout": "30s"})
+            deployment(cls.place, name, upstream={"url": f"http://127.0.0.1:{port}", "credential": "env:UPSTREAM_KEY", "idle_timeout": "2s", "first_byte_timeout": "120s"})
         cls.gateway = Gateway(cls.place, env=os.environ | {"UPSTREAM_KEY": UPSTREAM_KEY})
         cls.token = cls.place.tokens["client"]
         cls.client = cls.client_with(cls.token)
@@ -33,7 +33,7 @@ class OpenAI(Test):
 
     @classmethod
     def client_with(cls, token: str) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"http://127.0.0.1:{cls.gateway.port}/v1", api_key=token, max_retries=0, timeout=30)
+        return openai.OpenAI(base_url=f"http://127.0.0.1:{cls.gateway.port}/v1", api_key=token, max_retries=0, timeout=120)
 
     @classmethod
     def tearDownClass(cls):
