@@ -74,6 +74,12 @@ Args& Args::optional_positional(std::string_view value, std::string& target, std
 }
 
 Args& Args::positional(std::string_view value, std::vector<std::string>& target, std::string_view help, Hint hint) {
+  optional_positional(value, target, help, hint);
+  return required();
+}
+
+Args& Args::optional_positional(std::string_view value, std::vector<std::string>& target, std::string_view help,
+                                Hint hint) {
   impl_.specs.push_back({.names = std::string(value),
                          .help = std::string(help),
                          .value = std::string(value),
@@ -81,7 +87,7 @@ Args& Args::positional(std::string_view value, std::vector<std::string>& target,
                          .positional = true});
   if (impl_.app != nullptr)
     impl_.last = impl_.app->add_option(std::string(value), target, std::string(help))->type_name("");
-  return required();
+  return *this;
 }
 
 Args& Args::required() {

@@ -38,7 +38,9 @@ class Args {
   Args& optional_positional(std::string_view value, std::string& target, std::string_view help, Hint hint = Hint::none);
   Args& positional(std::string_view value, std::vector<std::string>& target, std::string_view help,
                    Hint hint = Hint::none);  // one or more
-  Args& required();                          // the option declared last must be given
+  Args& optional_positional(std::string_view value, std::vector<std::string>& target, std::string_view help,
+                            Hint hint = Hint::none);  // none or more
+  Args& required();                                   // the option declared last must be given
 
  private:
   Impl& impl_;

@@ -42,7 +42,7 @@ struct Command {
 std::vector<Command> all_commands();
 
 Command init_command();
-Command scan_command();
+std::vector<Command> scan_commands();
 std::vector<Command> model_commands();
 Command serve_command();
 std::vector<Command> token_commands();

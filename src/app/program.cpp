@@ -39,7 +39,8 @@ void declare_globals(Args& args, Globals& globals) {
   args.flag("-q,--quiet", globals.quiet, "no progress and no hints");
 }
 
-// "model import" hangs under the group "model"; what has one word hangs under the root.
+// "model import" hangs under the group "model", "scan explain" under the verb "scan"; what has one word hangs under
+// the root.
 struct Tree {
   CLI::App root{std::string(description), "hauberk"};
   std::map<std::string, CLI::App*> groups;
@@ -49,6 +50,8 @@ struct Tree {
     const auto space = verb.find(' ');
     if (space == std::string_view::npos) return &root;
     const std::string group(verb.substr(0, space));
+    for (const auto& [known, run] : verbs)
+      if (known->get_name() == group && known->get_parent() == &root) return known;
     auto& app = groups[group];
     if (app == nullptr) {
       static const std::map<std::string, std::string> summaries = {
@@ -91,7 +94,7 @@ std::vector<Command> all_commands() {
   std::vector<Command> all;
   const auto add = [&](std::vector<Command> some) { std::ranges::move(some, std::back_inserter(all)); };
   all.push_back(init_command());
-  all.push_back(scan_command());
+  add(scan_commands());
   add(model_commands());
   all.push_back(serve_command());
   add(token_commands());
@@ -145,7 +148,8 @@ int run_program(int argc, char** argv) {
   SystemFiles files;
   Output out(globals.json, globals.quiet);
   Context context{out, clock, random, files, globals.config, globals.data, globals.json, globals.quiet};
-  for (const auto& [app, run] : tree.verbs) {
+  for (auto verb = tree.verbs.rbegin(); verb != tree.verbs.rend(); ++verb) {  // "scan explain" before "scan"
+    const auto& [app, run] = *verb;
     if (!app->parsed()) continue;
     const auto result = run(context);
     return result ? *result : print_error(context, result.error());

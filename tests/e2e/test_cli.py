@@ -6,11 +6,12 @@ import pickle
 import pty
 import shutil
 import subprocess
+import xml.etree.ElementTree
 import zipfile
 
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, prepared
 
-VERBS = ["init", "scan", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export",
+VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export",
          "serve", "token create", "token list", "token revoke", "ledger tail", "ledger verify", "ledger export",
          "config check", "config schema", "config show", "version", "completion"]
 
@@ -32,6 +33,38 @@ def on_a_terminal(command: list[str], env: dict | None = None) -> str:
     process.wait()
     os.close(master)
     return out.decode(errors="replace")
+
+
+class ScanInAndOut(Test):
+    def test_standard_input_is_scanned_like_a_file(self):
+        place = self.make()
+        done = subprocess.run([BINARY, "scan", "--json", "-"], input=MALICIOUS, capture_output=True, cwd=place.folder)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        report = json.loads(done.stdout)["files"][0]
+        self.assertEqual((report["path"], report["verdict"]), ("stdin", "malicious"))
+        self.assertEqual({finding["where"]["file"] for finding in report["findings"]}, {"stdin"})
+        self.assertNotIn("/proc/", done.stdout.decode())
+
+    def test_junit_has_a_case_for_each_file(self):
+        place = self.make()
+        (place.folder / "bad<1>.pkl").write_bytes(MALICIOUS)
+        (place.folder / "good.pkl").write_bytes(pickle.dumps({"a": 1}))
+        self.expect(place.hauberk("scan", "--junit", "scan.xml", "bad<1>.pkl", "good.pkl"), 1)
+        suite = xml.etree.ElementTree.parse(place.folder / "scan.xml").getroot().find("testsuite")
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors")), ("2", "1", "0"))
+        cases = {case.get("name"): case for case in suite}
+        self.assertIn("pickle.dangerous-call", cases["bad<1>.pkl"].find("failure").text)
+        self.assertEqual(len(cases["good.pkl"]), 0)
+
+    def test_a_rule_is_explained(self):
+        place = self.make()
+        told = self.expect(place.hauberk("scan", "explain", "pickle.dangerous-call"))
+        self.assertIn("CWE-502", told.out)
+        self.assertEqual(json.loads(self.expect(place.hauberk("scan", "explain", "--json", "zip.encrypted")).out)["id"], "zip.encrypted")
+        self.assertIn("pickle.dangerous-call", self.expect(place.hauberk("scan", "explain", "pickle.dangerous-cal"), 2).err)
+        # A file of that name is still a file.
+        (place.folder / "explain").write_bytes(MALICIOUS)
+        self.expect(place.hauberk("scan", "./explain"), 1)
 
 
 class Help(Test):

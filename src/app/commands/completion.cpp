@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -63,6 +64,7 @@ std::string bash_script(const std::vector<VerbSpec>& specs) {
       "    case \"$word\" in -*) ;; *) case \"$verb\" in '') verb=\"$word\" ;;";
   for (const auto& group : {"model", "token", "ledger", "config"})
     out += fmt::format(" {}) verb=\"{} $word\" ;;", group, group);
+  out += " scan) [ \"$word\" != explain ] || verb=\"scan explain\" ;;";
   out += " esac ;; esac\n  done\n  case \"$verb/$previous\" in\n";
   for (const auto& spec : specs)
     for (const auto& argument : spec.arguments) {
@@ -85,7 +87,10 @@ std::string bash_script(const std::vector<VerbSpec>& specs) {
   for (const auto& group : {"model", "token", "ledger", "config"})
     out += fmt::format("    '{}') COMPREPLY=($(compgen -W \"{}\" -- \"$current\")) ;;\n", group,
                        joined(words_after(specs, group)));
-  for (const auto& spec : specs)
+  // The longer names first: 'scan explain'* would never be reached after 'scan'*.
+  std::vector<VerbSpec> longest_first(specs.begin(), specs.end());
+  std::ranges::sort(longest_first, std::ranges::greater(), [](const VerbSpec& spec) { return spec.name.size(); });
+  for (const auto& spec : longest_first)
     if (!spec.name.empty()) {
       bool files = false;
       std::vector<std::string> choices;

@@ -2,15 +2,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 
 #include "app/command.h"
 #include "app/isolate.h"
+#include "app/junit.h"
 #include "app/output.h"
 #include "app/scan_paths.h"
 #include "app/wiring.h"
 #include "app/workspace.h"
+#include "base/nearest.h"
+#include "core/rule_catalog.h"
 #include "core/version.h"
 #include "scan/scanner.h"
 
@@ -22,6 +26,7 @@ constexpr std::int64_t most_jobs = 16;
 struct ScanArguments {
   std::vector<std::string> paths;
   std::string sarif;
+  std::string junit;
   std::int64_t jobs = 0;
   bool hash = false;
 };
@@ -47,6 +52,13 @@ Status write_sarif(Context& context, const std::string& where, std::span<const s
   return write_file_atomically(context.files, where, as_bytes(json::write_pretty(sarif) + "\n"));
 }
 
+Status write_junit(Context& context, const std::string& where, std::span<const scan::Report> reports, Duration took) {
+  const auto xml = to_junit(reports, std::chrono::duration<double>(took).count());
+  if (where != "-") return write_file_atomically(context.files, where, as_bytes(xml));
+  context.out.line(xml.substr(0, xml.size() - 1));
+  return {};
+}
+
 void print_reports(Context& context, std::span<const scan::Report> reports, const IsolationReport& isolation,
                    Duration took) {
   std::vector<scan::Report> shown;
@@ -60,7 +72,35 @@ void print_reports(Context& context, std::span<const scan::Report> reports, cons
     if (!layer.active) context.out.warn(fmt::format("scanned without {}: {}", layer.name, layer.detail));
 }
 
+// Standard input as a file without a name, because the scanner jumps about in what it reads.
+Result<scan::Report> scan_standard_input(IsolatedScanner& scanner) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
+  if (!file) return fail(Errc::unavailable, "standard input cannot be kept: no temporary file can be made");
+  Bytes chunk(1u << 20);
+  std::uint64_t size = 0;
+  for (;;) {
+    const auto count = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(Errc::unavailable, "standard input cannot be read");
+    if (count == 0) break;
+    size += static_cast<std::uint64_t>(count);
+    if (std::fwrite(chunk.data(), 1, static_cast<std::size_t>(count), file.get()) != static_cast<std::size_t>(count))
+      return fail(Errc::unavailable, "standard input cannot be kept: the temporary folder is full");
+  }
+  if (std::fflush(file.get()) != 0)
+    return fail(Errc::unavailable, "standard input cannot be kept: the temporary folder is full");
+  const auto reader = TRY(scan::FileReader::from_descriptor(::fileno(file.get())));
+  return scanner.scan_reader("stdin", size,
+                             [&](std::uint64_t offset, MutableBytes out) { return reader->read_at(offset, out); });
+}
+
 Result<int> run_scan(const ScanArguments& arguments, Context& context) {
+  if (arguments.paths.empty())
+    return fail(Errc::invalid, "nothing to scan: name files or folders, or - for standard input");
+  if (context.json && arguments.junit == "-")
+    return fail(Errc::invalid, "--json and --junit - both want stdout: name a file for one of them");
+  if (arguments.sarif == "-" && arguments.junit == "-")
+    return fail(Errc::invalid, "--sarif - and --junit - both want stdout: name a file for one of them");
   if (context.json && arguments.sarif == "-")
     return fail(Errc::invalid, "--json and --sarif - both want stdout: name a file for one of them");
   if (arguments.jobs < 0 || arguments.jobs > most_jobs)
@@ -70,7 +110,9 @@ Result<int> run_scan(const ScanArguments& arguments, Context& context) {
   options.jobs = static_cast<unsigned>(arguments.jobs > 0 ? arguments.jobs
                                                           : std::clamp(::sysconf(_SC_NPROCESSORS_ONLN), 1L, most_jobs));
   const auto start = context.clock.tick();
-  auto targets = TRY(collect_targets(context.files, arguments.paths));
+  auto paths = arguments.paths;
+  const bool from_stdin = std::erase(paths, "-") != 0;
+  auto targets = TRY(collect_targets(context.files, paths));
   std::vector<scan::Report> reports(targets.files.size());
   IsolatedScanner scanner(std::move(options));
   auto progress = context.out.progress("scanning", targets.bytes);
@@ -79,35 +121,75 @@ Result<int> run_scan(const ScanArguments& arguments, Context& context) {
     reports[index] = std::move(report);
   }));
   progress.finish();
+  if (from_stdin) reports.push_back(TRY(scan_standard_input(scanner)));
   std::ranges::move(targets.unread, std::back_inserter(reports));
   if (!arguments.sarif.empty()) CHECK(write_sarif(context, arguments.sarif, reports));
+  const auto took = context.clock.tick() - start;
+  if (!arguments.junit.empty()) CHECK(write_junit(context, arguments.junit, reports, took));
   if (context.json)
     context.out.json(summary_json(reports, scanner.layers()));
-  else if (arguments.sarif != "-")
-    print_reports(context, reports, scanner.layers(), context.clock.tick() - start);
+  else if (arguments.sarif != "-" && arguments.junit != "-")
+    print_reports(context, reports, scanner.layers(), took);
   return scan_exit_code(reports);
+}
+
+Result<int> run_explain(const std::string& id, Context& context) {
+  const auto* rule = find_rule(id);
+  if (rule == nullptr) {
+    std::vector<std::string_view> ids;
+    for (const auto& known : rule_catalog()) ids.push_back(known.id);
+    const auto near = nearest(id, ids);
+    return fail(Errc::invalid, fmt::format("there is no rule {}{}", id,
+                                           near ? fmt::format("; did you mean {}?", *near)
+                                                : "; docs/reference/rules.md lists all of them"));
+  }
+  if (context.json) {
+    json::Value value;
+    value.set("id", rule->id).set("title", rule->title).set("severity", name(rule->severity)).set("fix", rule->fix);
+    value.set("owasp", rule->owasp).set("atlas", rule->atlas).set("cwe", rule->cwe);
+    context.out.json(value);
+    return 0;
+  }
+  context.out.title(fmt::format("{}  ({})", rule->id, name(rule->severity)));
+  context.out.line(fmt::format("what   {}", rule->title));
+  context.out.line(fmt::format("do     {}", rule->fix));
+  for (const auto& [label, text] : {std::pair("OWASP", rule->owasp), {"ATLAS", rule->atlas}, {"CWE", rule->cwe}})
+    if (!text.empty()) context.out.line(fmt::format("{:6} {}", label, text));
+  return 0;
 }
 
 }  // namespace
 
-Command scan_command() {
-  return {.name = "scan",
-          .summary = "say what would happen if a model file were loaded, without loading it",
-          .details =
-              "Folders are scanned whole; links are not followed. Each file is read in a child process without "
-              "network, files or exec.\n"
-              "Exit code: 0 all clean, 1 something malicious or for a person to review, 3 malformed or not looked at "
-              "to the end.\n"
-              "Example: hauberk scan model.pt weights/   hauberk scan --sarif scan.sarif .",
-          .declare = [](Args& args) -> Run {
-            auto arguments = std::make_shared<ScanArguments>();
-            args.positional("PATH", arguments->paths, "files and folders", Hint::file);
-            args.option("--sarif", arguments->sarif, "FILE",
-                        "also write the findings as SARIF 2.1.0; - instead of the table", Hint::file);
-            args.flag("--hash", arguments->hash, "also compute the SHA-256 of each file, which reads all of it");
-            args.option("-j,--jobs", arguments->jobs, "N", "scan this many files at a time; 0: one for each processor");
-            return [arguments](Context& context) { return run_scan(*arguments, context); };
-          }};
+std::vector<Command> scan_commands() {
+  Command explain{.name = "scan explain",
+                  .summary = "say what a rule means and what to do about it",
+                  .details = "Example: hauberk scan explain pickle.dangerous-call",
+                  .declare = [](Args& args) -> Run {
+                    auto id = std::make_shared<std::string>();
+                    args.positional("RULE", *id, "the rule's name, as in a finding");
+                    return [id](Context& context) { return run_explain(*id, context); };
+                  }};
+  Command scan{
+      .name = "scan",
+      .summary = "say what would happen if a model file were loaded, without loading it",
+      .details =
+          "Folders are scanned whole; links are not followed. Each file is read in a child process without "
+          "network, files or exec.\n"
+          "Exit code: 0 all clean, 1 something malicious or for a person to review, 3 malformed or not looked at "
+          "to the end.\n"
+          "Example: hauberk scan model.pt weights/   hauberk scan --sarif scan.sarif .",
+      .declare = [](Args& args) -> Run {
+        auto arguments = std::make_shared<ScanArguments>();
+        args.optional_positional("PATH", arguments->paths, "files and folders; - for standard input", Hint::file);
+        args.option("--sarif", arguments->sarif, "FILE",
+                    "also write the findings as SARIF 2.1.0; - instead of the table", Hint::file);
+        args.option("--junit", arguments->junit, "FILE",
+                    "also write a test case for each file as JUnit's XML; - instead of the table", Hint::file);
+        args.flag("--hash", arguments->hash, "also compute the SHA-256 of each file, which reads all of it");
+        args.option("-j,--jobs", arguments->jobs, "N", "scan this many files at a time; 0: one for each processor");
+        return [arguments](Context& context) { return run_scan(*arguments, context); };
+      }};
+  return {std::move(scan), std::move(explain)};
 }
 
 }  // namespace hauberk::app
