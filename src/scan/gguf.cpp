@@ -4,6 +4,7 @@
 #include <set>
 
 #include "scan/formats.h"
+#include "scan/jinja.h"
 
 namespace hauberk::scan {
 namespace {
@@ -72,7 +73,8 @@ class GgufWalk {
     std::uint64_t size = 0;
     out.clear();
     if (!length(size) || size > at_.remaining()) return false;
-    if (size <= limit) {
+    text_cut_ = size > limit;
+    if (!text_cut_) {
       const auto bytes = read_part(data_, at_.position(), size, limit);
       if (!bytes) return false;
       out.assign(as_text(*bytes));
@@ -89,8 +91,12 @@ class GgufWalk {
     if (!keys_.insert(key).second) return bad("a key occurs twice", key), false;
     if (type == 8) {
       std::string value;
+      const bool is_template = key == "tokenizer.chat_template" || key.starts_with("tokenizer.chat_template.");
       if (!text(value, text_kept)) return bad("a text is cut off", key), false;
-      if (key == "tokenizer.chat_template" || key.starts_with("tokenizer.chat_template.")) check_template(key, value);
+      if (is_template && text_cut_)
+        inspection_.inconclusive("scan.budget-exhausted", "a chat template is larger than the scan reads");
+      else if (is_template)
+        check_template(key, value, at_.position() - value.size());
       return true;
     }
     if (type == 9) return array(key, 0);
@@ -126,27 +132,10 @@ class GgufWalk {
     return true;
   }
 
-  // Chat templates are programs of Jinja. These names lead from a template to the interpreter that runs it.
-  void check_template(const std::string& key, const std::string& text) {
+  void check_template(const std::string& key, const std::string& text, std::uint64_t offset) {
     inspection_.note(inspection_.path() + ": holds a chat template (" + printable(key) +
                      "), a program that the server runs for each conversation");
-    // Jinja knows the escapes of Python's texts: "\x5f" and "\u005f" are underscores as well.
-    std::string plain;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const auto rest = std::string_view(text).substr(i);
-      const std::size_t escape = rest.starts_with("\\x5f") || rest.starts_with("\\x5F") || rest.starts_with("\\137") ? 4
-                                 : rest.starts_with("\\u005f") || rest.starts_with("\\u005F")                        ? 6
-                                                                                              : 0;
-      plain += escape != 0 ? '_' : text[i];
-      if (escape != 0) i += escape - 1;
-    }
-    for (const std::string_view name : {"__class__", "__globals__", "__builtins__", "__subclasses__", "__import__",
-                                        "__mro__", "__init__", "__base__", "__getattribute__", "__dict__"})
-      if (plain.find(name) != std::string::npos)
-        return inspection_.find(
-            "gguf.template-escape", Severity::critical, at_.position(),
-            "the chat template reaches for " + std::string(name) + ": it would run code on the server", {},
-            printable(key));
+    inspect_jinja(text, inspection_, TemplateTrust::certain, key, offset);
   }
 
   bool tensor() {
@@ -206,6 +195,7 @@ class GgufWalk {
   std::uint64_t version_ = 0;
   std::uint64_t alignment_ = 32;
   bool swapped_ = false;
+  bool text_cut_ = false;  // the last text was longer than was asked for and is not here
   std::set<std::string> keys_, names_;
   std::vector<Tensor> tensors_;
 };

@@ -1,0 +1,204 @@
+#include "scan/jinja_findings.h"
+
+#include <algorithm>
+#include <array>
+
+namespace hauberk::scan {
+namespace {
+
+using namespace std::string_view_literals;
+
+// Names that lead from any object to the interpreter.
+constexpr std::string_view jinja_escapes =
+    " func_globals func_code gi_frame gi_code cr_frame cr_code ag_frame ag_code f_back f_globals f_locals"
+    " f_builtins tb_frame tb_next _module _TemplateReference__context im_func im_self co_consts ";
+// The same where the object is one of Jinja's or Flask's; plain words elsewhere.
+constexpr std::string_view jinja_escape_words = " environment globals builtins mro ";
+constexpr std::string_view jinja_internals =
+    " __class__ __globals__ __builtins__ __subclasses__ __import__ __mro__ __base__ __bases__ __init__"
+    " __getattribute__ __dict__ __code__ __closure__ __loader__ __spec__ __self__ __reduce__ __getattr__ ";
+
+}  // namespace
+
+bool is_jinja_escape(std::string_view word) { return jinja_in(jinja_internals, word) || jinja_in(jinja_escapes, word); }
+
+void JinjaFindings::find(std::string_view rule, Severity severity, const Node& at, std::string message,
+                         std::string_view name) {
+  if (!judging_) return;
+  if (trust_ == TemplateTrust::possible && severity != Severity::critical) return;
+  if (!said_.emplace(rule, std::string(name)).second || said_.size() > 40) return;
+  inspection_.find(rule, severity, offset_ + at.offset, std::move(message), printable(name), printable(pointer_));
+}
+
+void JinjaFindings::check_name(std::string_view raw, const Node& at) {
+  const auto name = jinja_trim(raw);
+  if (name.starts_with("__") || jinja_in(jinja_escapes, name)) {
+    find("jinja.escape", Severity::critical, at,
+         "the template reaches for " + printable(name, 60) + ": it would run code on the server", name);
+  }
+}
+
+void JinjaFindings::check_path(std::string_view path, const Node& at) {
+  while (true) {
+    const auto dot = path.find('.');
+    check_name(path.substr(0, dot), at);
+    if (dot == std::string_view::npos) return;
+    path.remove_prefix(dot + 1);
+  }
+}
+
+void JinjaFindings::check_key(const JinjaValues& keys, const Node& at) {
+  for (const auto& key : keys) {
+    if (key.kind == JinjaValue::known || key.kind == JinjaValue::opened) check_name(key.text, at);
+    if (key.kind == JinjaValue::computed || key.kind == JinjaValue::object)
+      find("jinja.hidden-name", Severity::high, at,
+           "the template reaches for something under a name that it puts together in a way the scan cannot follow");
+  }
+}
+
+void JinjaFindings::check_attribute_argument(const JinjaValues& names, const Node& at) {
+  for (const auto& name : names) {
+    if (name.kind == JinjaValue::known || name.kind == JinjaValue::opened) check_path(name.text, at);
+    if (name.kind == JinjaValue::list)
+      for (const auto& item : name.items) check_attribute_argument({item}, at);
+    if (name.kind == JinjaValue::computed || name.kind == JinjaValue::object || name.kind == JinjaValue::opened)
+      find("jinja.hidden-name", Severity::high, at,
+           "the template fetches attributes under a name that it puts together");
+  }
+}
+
+void JinjaFindings::check_base(const JinjaValues& bases, std::string_view name, const Node& at) {
+  for (const auto& base : bases) {
+    const bool own = base.kind == JinjaValue::root;
+    if (jinja_in(jinja_escape_words, name) && base.kind != JinjaValue::data && base.kind != JinjaValue::dict)
+      find("jinja.escape", Severity::high, at, "the template reaches for " + std::string(name), name);
+    if (own)
+      find("jinja.internal-object", Severity::high, at,
+           "the template reaches into the server's object '" + base.text + "'", base.text);
+  }
+}
+
+void JinjaFindings::check_text(std::string_view text, const Node& at) {
+  for (auto at_word = text.find("__"); at_word != std::string_view::npos; at_word = text.find("__", at_word + 1)) {
+    const auto word = text.substr(at_word, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", at_word) - at_word);
+    if (jinja_in(jinja_internals, word))
+      find("jinja.internal-name", Severity::high, at,
+           "the template's code holds " + std::string(word) + ", which only attacks have a use for", word);
+  }
+}
+
+void JinjaFindings::check_format(std::string_view text, const Node& at) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '{') continue;
+    if (i + 1 < text.size() && text[i + 1] == '{') {
+      ++i;
+      continue;
+    }
+    const auto field = text.substr(
+        i + 1, text.find('}', i) == std::string_view::npos ? std::string_view::npos : text.find('}', i) - i - 1);
+    for (std::size_t from = field.find_first_of(".["); from != std::string_view::npos;
+         from = field.find_first_of(".[", from + 1))
+      check_name(field.substr(from + 1, field.find_first_of(".[]:!", from + 1) - from - 1), at);
+  }
+}
+
+std::string JinjaFindings::target_name(const Node* target) {
+  if (!target) return {};
+  if (target->kind == Node::variable) return target->text;
+  if (target->kind == Node::attribute && target->children[0] && target->children[0]->kind == Node::variable)
+    return target->children[0]->text + "." + target->text;
+  return {};
+}
+
+bool JinjaFindings::natural(std::string_view text) {
+  int letters = 0;
+  for (const char c : text) {
+    if (std::string_view("<>[]|{}#/_").find(c) != std::string_view::npos) return false;
+    letters += (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+  }
+  return letters >= 3;
+}
+
+bool JinjaFindings::is_content(const Node* node) const {
+  if (!node) return false;
+  if (node->kind == Node::attribute && node->text == "content") return true;
+  if (node->kind == Node::subscript && node->children[1] && node->children[1]->kind == Node::text_literal &&
+      node->children[1]->text == "content")
+    return true;
+  if (node->kind == Node::variable && (node->text.ends_with("content") || content_names_.contains(node->text)))
+    return true;
+  if (node->kind == Node::attribute || node->kind == Node::subscript) {
+    const auto* key = node->kind == Node::subscript ? node->children[1] : nullptr;
+    const std::string_view word = node->kind == Node::attribute            ? std::string_view(node->text)
+                                  : key && key->kind == Node::text_literal ? std::string_view(key->text)
+                                                                           : ""sv;
+    for (const auto field : {"type"sv, "role"sv, "name"sv, "id"sv, "image"sv, "image_url"sv})
+      if (word == field) return false;
+  }
+  if (node->kind == Node::attribute && content_names_.contains(target_name(node))) return true;
+  if (node->kind == Node::attribute || node->kind == Node::subscript || node->kind == Node::call ||
+      node->kind == Node::filter)
+    return is_content(node->children[0]);
+  return false;
+}
+
+bool JinjaFindings::tests_content(const Node* node, bool against_text) const {
+  if (!node) return false;
+  if (!against_text) return is_content(node);
+  const auto literal = [](const Node* n) { return n && n->kind == Node::text_literal && natural(n->text); };
+  const auto any_literal = [&](const Node* n) {
+    return literal(n) || (n && n->kind == Node::list && std::any_of(n->children.begin(), n->children.end(), literal));
+  };
+  if (node->kind == Node::logic && node->children.size() > 1 && node->words[0] != "and" && node->words[0] != "or") {
+    const bool content =
+        std::any_of(node->children.begin(), node->children.end(), [&](const Node* n) { return is_content(n); });
+    if (content && std::any_of(node->children.begin(), node->children.end(), any_literal)) return true;
+  }
+  if ((node->kind == Node::call || node->kind == Node::test) && is_content(node->children[0]) &&
+      std::any_of(node->children.begin() + 1, node->children.end(), any_literal))
+    return true;
+  return std::any_of(node->children.begin(), node->children.end(),
+                     [&](const Node* n) { return n && n->kind != Node::text_literal && tests_content(n, true); });
+}
+
+void JinjaFindings::gather_text(const Node* node, std::string& out) const {
+  if (!node || out.size() > jinja_text_limit) return;
+  if (node->kind == Node::data || node->kind == Node::text_literal) out += node->text + " ";
+  // Conditions are compared, not said.
+  if (node->kind == Node::choose) {
+    for (std::size_t i = 0; i < node->children.size(); ++i)
+      if (i % 2 == 1 || i + 1 == node->children.size()) gather_text(node->children[i], out);
+    return;
+  }
+  for (const auto* child : node->children) gather_text(child, out);
+}
+
+void JinjaFindings::check_poison(const Node* inner, const Node& at) {
+  std::string text;
+  gather_text(inner, text);
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  bool suspicious = false;
+  for (const auto place : {"http://"sv, "https://"sv, "www."sv}) suspicious = suspicious || text.contains(place);
+  static constexpr std::string_view imperatives =
+      " ignore always never must include insert append reply respond tell recommend instead"
+      " secretly pretend disregard follow visit download execute say answer add omit do avoid"
+      " suggest provide use write redirect ";
+  std::size_t words = 0;
+  bool orders = false;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t begin = i;
+    while (i < text.size() && text[i] >= 'a' && text[i] <= 'z') ++i;
+    if (i > begin) {
+      ++words;
+      orders = orders || jinja_in(imperatives, std::string_view(text).substr(begin, i - begin));
+    } else {
+      ++i;
+    }
+  }
+  if (suspicious || (orders && words >= 5))
+    find("jinja.conditional-text", Severity::medium, at,
+         "the template adds text of its own to conversations that hold certain words");
+}
+
+}  // namespace hauberk::scan

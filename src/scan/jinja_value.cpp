@@ -1,0 +1,428 @@
+#include "scan/jinja_value.h"
+
+#include <algorithm>
+
+namespace hauberk::scan {
+
+std::string_view jinja_trim(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r\n\f\v";
+  const auto begin = text.find_first_not_of(blanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+}
+
+bool jinja_in(std::string_view list, std::string_view word) {
+  if (word.empty() || word.find(' ') != std::string_view::npos) return false;
+  return list.find(" " + std::string(word) + " ") != std::string_view::npos;
+}
+
+JinjaValue jinja_text(std::string text) {
+  if (text.size() > jinja_text_kept) return {JinjaValue::computed};
+  return {JinjaValue::known, std::move(text)};
+}
+JinjaValue jinja_number(std::int64_t n) { return {JinjaValue::number, {}, n}; }
+
+bool jinja_authored(const JinjaValue& value) {
+  if (value.kind == JinjaValue::list || value.kind == JinjaValue::dict)
+    return std::any_of(value.items.begin(), value.items.end(), jinja_authored);
+  return value.kind != JinjaValue::data && value.kind != JinjaValue::number;
+}
+
+std::size_t jinja_weight(const JinjaValue& value, int depth) {
+  if (depth > 24) return jinja_text_kept;
+  std::size_t weight = 1 + value.text.size() / 16;
+  for (const auto& item : value.items) weight += jinja_weight(item, depth + 1);
+  return weight;
+}
+JinjaValue jinja_bounded(JinjaValue value) {
+  return jinja_weight(value) >= jinja_text_kept ? JinjaValue{JinjaValue::computed} : std::move(value);
+}
+
+std::vector<std::string> jinja_characters(std::string_view text) {
+  std::vector<std::string> out;
+  for (const char c : text) {
+    if (out.empty() || (static_cast<unsigned char>(c) & 0xc0) != 0x80) out.emplace_back();
+    out.back() += c;
+  }
+  return out;
+}
+
+JinjaValue JinjaFold::combine(const std::string& op, const JinjaValue& a, const JinjaValue& b) {
+  const bool a_flat = a.kind == JinjaValue::known || a.kind == JinjaValue::number;
+  const bool b_flat = b.kind == JinjaValue::known || b.kind == JinjaValue::number;
+  if (op == "~" ||
+      (op == "+" && (a.kind == JinjaValue::known || b.kind == JinjaValue::known || a.kind == JinjaValue::opened))) {
+    if (a_flat && b_flat) return jinja_text(as_text(a) + as_text(b));
+    if (a.kind == JinjaValue::computed || b.kind == JinjaValue::computed || a.kind == JinjaValue::object ||
+        b.kind == JinjaValue::object)
+      return {JinjaValue::computed};
+    // What comes from the conversation may be empty: what is left without it counts.
+    JinjaValue out = jinja_text(flat_text(a) + flat_text(b));
+    if (out.kind == JinjaValue::known) out.kind = JinjaValue::opened;
+    return out;
+  }
+  if (op == "+" && a.kind == JinjaValue::list && b.kind == JinjaValue::list && a.items.size() + b.items.size() <= 256) {
+    JinjaValue out = a;
+    out.items.insert(out.items.end(), b.items.begin(), b.items.end());
+    return jinja_bounded(std::move(out));
+  }
+  if (op == "*") {
+    const auto& count = a.kind == JinjaValue::number ? a : b;
+    const auto& other = a.kind == JinjaValue::number ? b : a;
+    if (count.kind == JinjaValue::number && other.kind == JinjaValue::known) {
+      std::string out;
+      for (std::int64_t i = 0; i < count.number_value && out.size() <= jinja_text_kept; ++i) out += other.text;
+      return jinja_text(std::move(out));
+    }
+    if (a.kind == JinjaValue::number && b.kind == JinjaValue::number) {
+      std::int64_t product = 0;
+      return __builtin_mul_overflow(a.number_value, b.number_value, &product) ? jinja_number(INT64_MAX)
+                                                                              : jinja_number(product);
+    }
+  }
+  if (op == "**" && b.kind == JinjaValue::number) {
+    std::int64_t power = 1;
+    if (a.kind == JinjaValue::number)
+      for (std::int64_t i = 0; i < std::min<std::int64_t>(b.number_value, 64); ++i)
+        if (__builtin_mul_overflow(power, a.number_value, &power)) return jinja_number(INT64_MAX);
+    return a.kind == JinjaValue::number ? jinja_number(power) : JinjaValue{};
+  }
+  if (op == "%" && a.kind == JinjaValue::known)
+    return percent(a.text, b.kind == JinjaValue::list ? b.items : JinjaValues{b});
+  if (a.kind == JinjaValue::number && b.kind == JinjaValue::number) {
+    std::int64_t out = 0;
+    if (op == "+" && !__builtin_add_overflow(a.number_value, b.number_value, &out)) return jinja_number(out);
+    if (op == "-" && !__builtin_sub_overflow(a.number_value, b.number_value, &out)) return jinja_number(out);
+    if ((op == "//" || op == "/") && b.number_value > 0) return jinja_number(a.number_value / b.number_value);
+    if (op == "%" && b.number_value > 0) return jinja_number(a.number_value % b.number_value);
+    return {JinjaValue::data};
+  }
+  return {jinja_authored(a) || jinja_authored(b) ? JinjaValue::computed : JinjaValue::data};
+}
+
+JinjaValues JinjaFold::limited(JinjaValues values) {
+  JinjaValues out;
+  for (auto& value : values) {
+    if (std::find(out.begin(), out.end(), value) != out.end()) continue;
+    if (out.size() == jinja_alternatives) {
+      const bool authored = std::any_of(values.begin(), values.end(), jinja_authored);
+      out.push_back({authored ? JinjaValue::computed : JinjaValue::data});
+      break;
+    }
+    out.push_back(std::move(value));
+  }
+  if (out.empty()) out.push_back({});
+  return out;
+}
+
+std::string JinjaFold::as_text(const JinjaValue& value) {
+  return value.kind == JinjaValue::number ? std::to_string(value.number_value) : value.text;
+}
+
+std::string JinjaFold::flat_text(const JinjaValue& value) {
+  return value.kind == JinjaValue::known || value.kind == JinjaValue::number || value.kind == JinjaValue::opened
+             ? as_text(value)
+             : "";
+}
+
+JinjaValue JinjaFold::percent(std::string_view format, const JinjaValues& arguments) {
+  std::string out;
+  std::size_t next = 0;
+  bool open = false;
+  for (std::size_t i = 0; i < format.size(); ++i) {
+    if (format[i] != '%' || i + 1 == format.size()) {
+      out += format[i];
+      continue;
+    }
+    const char kind = format[++i];
+    if (kind == '%') {
+      out += '%';
+      continue;
+    }
+    if (next >= arguments.size()) return {JinjaValue::computed};
+    const auto& argument = arguments[next++];
+    if (kind == 's' && (argument.kind == JinjaValue::known || argument.kind == JinjaValue::number))
+      out += as_text(argument);
+    else if (kind == 'c' && argument.kind == JinjaValue::number && argument.number_value > 0 &&
+             argument.number_value < 128)
+      out += static_cast<char>(argument.number_value);
+    else if (kind == 'c' && argument.kind == JinjaValue::known)
+      out += argument.text;
+    else if (kind == 'd' && argument.kind == JinjaValue::number)
+      out += as_text(argument);
+    else if ((kind == 's' || kind == 'd') && argument.kind == JinjaValue::data)
+      open = true;
+    else
+      return {JinjaValue::computed};
+  }
+  return opened_or_text(std::move(out), open);
+}
+
+JinjaValue JinjaFold::opened_or_text(std::string text, bool open) {
+  JinjaValue out = jinja_text(std::move(text));
+  if (open && out.kind == JinjaValue::known) out.kind = JinjaValue::opened;
+  return out;
+}
+
+JinjaValue JinjaFold::braces(std::string_view format, const JinjaValues& arguments) {
+  std::string out;
+  std::size_t next = 0;
+  bool open = false;
+  for (std::size_t i = 0; i < format.size(); ++i) {
+    if (format[i] == '{' || format[i] == '}') {
+      if (i + 1 < format.size() && format[i + 1] == format[i]) {
+        out += format[i++];
+        continue;
+      }
+      const auto close = format.find('}', i);
+      if (format[i] == '}' || close == std::string_view::npos) return {JinjaValue::computed};
+      const auto field = format.substr(i + 1, close - i - 1);
+      std::size_t index = next;
+      if (field.empty())
+        ++next;
+      else if (field.size() == 1 && field[0] >= '0' && field[0] <= '9')
+        index = static_cast<std::size_t>(field[0] - '0');
+      else
+        return {JinjaValue::computed};
+      if (index >= arguments.size()) return {JinjaValue::computed};
+      const auto& argument = arguments[index];
+      if (argument.kind == JinjaValue::data)
+        open = true;
+      else if (argument.kind != JinjaValue::known && argument.kind != JinjaValue::number)
+        return {JinjaValue::computed};
+      else
+        out += as_text(argument);
+      i = close;
+      continue;
+    }
+    out += format[i];
+  }
+  return opened_or_text(std::move(out), open);
+}
+
+bool JinjaFold::has_object(const JinjaValues& values) {
+  return std::any_of(values.begin(), values.end(), [](const JinjaValue& v) { return v.kind == JinjaValue::object; });
+}
+
+JinjaValue JinjaFold::item_of(const JinjaValue& base, const JinjaValue& key) {
+  switch (base.kind) {
+    case JinjaValue::dict:
+      for (std::size_t i = 0; i + 1 < base.items.size(); i += 2)
+        if (base.items[i] == key) return base.items[i + 1];
+      return {std::any_of(base.items.begin(), base.items.end(),
+                          [](const JinjaValue& v) { return v.kind == JinjaValue::computed; }) ||
+                      key.kind != JinjaValue::known
+                  ? worst_of(base)
+                  : JinjaValue::data};
+    case JinjaValue::list:
+      if (key.kind == JinjaValue::number) {
+        const auto size = static_cast<std::int64_t>(base.items.size());
+        const auto index = key.number_value < 0 ? size + key.number_value : key.number_value;
+        if (index >= 0 && index < size) return base.items[static_cast<std::size_t>(index)];
+        return {};
+      }
+      return {key.kind == JinjaValue::known ? JinjaValue::data : worst_of(base)};
+    case JinjaValue::known:
+      if (key.kind == JinjaValue::number) {
+        const auto characters = jinja_characters(base.text);
+        const auto size = static_cast<std::int64_t>(characters.size());
+        const auto index = key.number_value < 0 ? size + key.number_value : key.number_value;
+        if (index >= 0 && index < size) return jinja_text(characters[static_cast<std::size_t>(index)]);
+        return {};
+      }
+      return {JinjaValue::computed};
+    case JinjaValue::data:
+    case JinjaValue::number:
+      return {};
+    case JinjaValue::opened:
+    case JinjaValue::computed:
+      return {JinjaValue::computed};
+    default:
+      return {JinjaValue::object};
+  }
+}
+
+JinjaValue::Kind JinjaFold::worst_of(const JinjaValue& base) {
+  const bool odd = std::any_of(base.items.begin(), base.items.end(), [](const JinjaValue& v) {
+    return v.kind == JinjaValue::known ? v.text.find('_') != std::string::npos && jinja_trim(v.text).size() < 3
+                                       : v.kind != JinjaValue::data && v.kind != JinjaValue::number;
+  });
+  const bool name = std::any_of(base.items.begin(), base.items.end(), [](const JinjaValue& v) {
+    return v.kind == JinjaValue::known && jinja_trim(v.text).starts_with("__");
+  });
+  return odd || name ? JinjaValue::computed : JinjaValue::data;
+}
+
+JinjaValues JinjaFold::first(const JinjaArguments& given, std::size_t i) {
+  return i < given.positional.size() ? given.positional[i] : JinjaValues{};
+}
+
+JinjaValue JinjaFold::single(const JinjaArguments& given, std::size_t i) {
+  const auto values = first(given, i);
+  return values.size() == 1 ? values[0] : JinjaValue{values.empty() ? JinjaValue::data : JinjaValue::computed};
+}
+
+JinjaValue JinjaFold::method_of(const JinjaValue& base, const std::string& name, const JinjaArguments& given) {
+  const bool result_is_number = name == "find" || name == "rfind" || name == "index" || name == "count" ||
+                                name.starts_with("is") || name == "startswith" || name == "endswith" ||
+                                name == "rindex";
+  if (result_is_number || base.kind == JinjaValue::number) return {};
+  if (name == "join") {
+    const auto items = single(given, 0);
+    if (base.kind == JinjaValue::known) return joined_list(items, base.text);
+    return {jinja_authored(items) ? JinjaValue::computed : JinjaValue::data};
+  }
+  if (base.kind == JinjaValue::known) {
+    if (name == "format") {
+      JinjaValues arguments;
+      for (std::size_t i = 0; i < given.positional.size(); ++i) arguments.push_back(single(given, i));
+      return given.named.empty() ? braces(base.text, arguments) : JinjaValue{JinjaValue::computed};
+    }
+    if (name == "replace") {
+      const auto from = single(given, 0), to = single(given, 1);
+      if (from.kind == JinjaValue::known && to.kind == JinjaValue::known)
+        return replaced(base.text, from.text, to.text);
+    }
+    if (name == "split" || name == "rsplit") {
+      const auto by = single(given, 0);
+      if (given.positional.size() == 1 && by.kind == JinjaValue::known && !by.text.empty()) {
+        JinjaValue out{JinjaValue::list};
+        std::string_view rest = base.text;
+        while (out.items.size() < 256) {
+          const auto at = rest.find(by.text);
+          out.items.push_back(jinja_text(std::string(rest.substr(0, at))));
+          if (at == std::string_view::npos) return out;
+          rest.remove_prefix(at + by.text.size());
+        }
+      }
+    }
+    if (const auto changed = changed_text(base.text, name); changed && given.positional.empty()) return *changed;
+    return {JinjaValue::computed};
+  }
+  if (base.kind == JinjaValue::dict) {
+    if (name == "get" || name == "pop" || name == "setdefault") {
+      auto found = item_of(base, single(given, 0));
+      if (found.kind == JinjaValue::data && given.positional.size() > 1) found = single(given, 1);
+      return found;
+    }
+    JinjaValue out{JinjaValue::list};
+    if (name == "keys" || name == "values") {
+      for (std::size_t i = name == "keys" ? 0 : 1; i < base.items.size(); i += 2) out.items.push_back(base.items[i]);
+      return out;
+    }
+    if (name == "items") return pairs_of(base);
+    return {JinjaValue::data};
+  }
+  if (base.kind == JinjaValue::list) {
+    if (name == "append" || name == "insert" || name == "extend") return {};
+    return {jinja_authored(base) ? JinjaValue::computed : JinjaValue::data};
+  }
+  if (base.kind == JinjaValue::data) {
+    // d.get(key, 'default'): the author's word may come out.
+    if (name == "get" && given.positional.size() > 1) return single(given, 1);
+    if (name == "replace" && given.positional.size() > 1 && jinja_authored(single(given, 1)) &&
+        single(given, 1).kind == JinjaValue::known && single(given, 1).text.find('_') != std::string::npos)
+      return {JinjaValue::computed};
+    return {};
+  }
+  if (base.kind == JinjaValue::root || base.kind == JinjaValue::object) return {JinjaValue::object};
+  return {JinjaValue::computed};
+}
+
+JinjaValue JinjaFold::pairs_of(const JinjaValue& base) {
+  JinjaValue out{JinjaValue::list};
+  for (std::size_t i = 0; i + 1 < base.items.size(); i += 2)
+    out.items.push_back({JinjaValue::list, {}, 0, {base.items[i], base.items[i + 1]}});
+  return out;
+}
+
+JinjaValue JinjaFold::joined_list(const JinjaValue& items, std::string_view between) {
+  if (items.kind == JinjaValue::known) {
+    JinjaValue list{JinjaValue::list};
+    for (auto& c : jinja_characters(items.text)) list.items.push_back(jinja_text(std::move(c)));
+    return joined_list(list, between);
+  }
+  if (items.kind == JinjaValue::list || items.kind == JinjaValue::dict) {
+    std::string out;
+    bool open = false;
+    for (std::size_t i = 0; i < items.items.size(); i += items.kind == JinjaValue::dict ? 2 : 1) {
+      const auto& item = items.items[i];
+      if (item.kind != JinjaValue::known && item.kind != JinjaValue::number && item.kind != JinjaValue::data &&
+          item.kind != JinjaValue::opened)
+        return {JinjaValue::computed};
+      open = open || item.kind == JinjaValue::data || item.kind == JinjaValue::opened;
+      if (i != 0) out += between;
+      out += flat_text(item);
+      if (out.size() > jinja_text_kept) return {JinjaValue::computed};
+    }
+    return opened_or_text(std::move(out), open);
+  }
+  return {items.kind == JinjaValue::data ? JinjaValue::data : JinjaValue::computed};
+}
+
+JinjaValue JinjaFold::replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  if (from.empty()) return {JinjaValue::computed};
+  while (true) {
+    const auto at = text.find(from);
+    out += text.substr(0, at);
+    if (at == std::string_view::npos) return jinja_text(std::move(out));
+    out += to;
+    if (out.size() > jinja_text_kept) return {JinjaValue::computed};
+    text.remove_prefix(at + from.size());
+  }
+}
+
+std::optional<JinjaValue> JinjaFold::changed_text(std::string_view text, std::string_view how) {
+  std::string out(text);
+  const auto each = [&](auto&& change) { std::transform(out.begin(), out.end(), out.begin(), change); };
+  const auto small = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  const auto large = [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c & ~0x20) : c; };
+  if (how == "lower" || how == "casefold")
+    each(small);
+  else if (how == "upper")
+    each(large);
+  else if (how == "swapcase")
+    each([&](char c) { return small(c) != c ? small(c) : large(c); });
+  else if (how == "capitalize" || how == "title")
+    each(small);
+  else if (how == "trim" || how == "strip" || how == "lstrip" || how == "rstrip")
+    out = jinja_trim(text);
+  else if (how == "reverse") {
+    out.clear();
+    for (auto& c : jinja_characters(text)) out.insert(0, c);
+  } else if (how != "string" && how != "safe" && how != "e" && how != "escape" && how != "forceescape") {
+    return std::nullopt;
+  }
+  return jinja_text(std::move(out));
+}
+
+JinjaValues JinjaFold::untouched(const JinjaValues& bases) {
+  JinjaValues out;
+  for (const auto& base : bases) out.push_back({jinja_authored(base) ? JinjaValue::computed : JinjaValue::data});
+  return limited(std::move(out));
+}
+
+JinjaValue JinjaFold::sequence_value(const JinjaValue& base, const std::string& name) {
+  JinjaValue list{JinjaValue::list};
+  if (base.kind == JinjaValue::list)
+    list = base;
+  else if (base.kind == JinjaValue::dict && (name == "items" || name == "dictsort"))
+    return pairs_of(base);
+  else if (base.kind == JinjaValue::dict)
+    for (std::size_t i = 0; i < base.items.size(); i += 2) list.items.push_back(base.items[i]);
+  else if (base.kind == JinjaValue::known)
+    for (auto& c : jinja_characters(base.text)) list.items.push_back(jinja_text(std::move(c)));
+  else
+    return {jinja_authored(base) ? JinjaValue::computed : JinjaValue::data};
+  if (name == "first") return list.items.empty() ? JinjaValue{} : list.items.front();
+  if (name == "last") return list.items.empty() ? JinjaValue{} : list.items.back();
+  if (name == "reverse") {
+    std::reverse(list.items.begin(), list.items.end());
+    return list;
+  }
+  if (name == "sort" || name == "unique" || name == "random") return {worst_of(list)};
+  return list;
+}
+
+}  // namespace hauberk::scan
