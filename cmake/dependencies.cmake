@@ -8,8 +8,10 @@ find_package(OpenSSL 3.0 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(BZip2 REQUIRED)
 find_package(LibLZMA REQUIRED)
+find_package(EXPAT 2.4 REQUIRED)
 find_package(SQLite3 REQUIRED)
 pkg_check_modules(fyaml REQUIRED IMPORTED_TARGET libfyaml)
+pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(cli11 REQUIRED IMPORTED_TARGET CLI11)
 
 # ONNX Runtime lies where tools/setup puts it: the library out of the PyPI wheel, the C headers out of Debian.

@@ -104,10 +104,12 @@ class ZipInspector {
       if (is_torch(kind_) && member.method == 0 && is_storage(inner_name(member))) continue;
       inspect_member(member);
     }
-    if (kind_ == ZipKind::keras || kind_ == ZipKind::skops || kind_ == ZipKind::archive_of_torchserve)
+    if (kind_ == ZipKind::skops && !skops_tree_)
+      inspection_.malformed("skops.malformed", 0, "schema.json does not describe a tree of objects");
+    if (kind_ == ZipKind::keras)
       inspection_.inconclusive("scan.unsupported",
                                "archives of the kind " + std::string(name_of(kind_)) + " are not understood yet");
-    else if (unknown_ != 0 && kind_ == ZipKind::plain)
+    else if (unknown_ != 0 && !is_torch(kind_))
       inspection_.inconclusive("scan.unsupported",
                                std::to_string(unknown_) +
                                    " members are of formats that are not understood, first of them " +
@@ -162,10 +164,14 @@ class ZipInspector {
     }
     const bool passive =
         format == Format::empty || format == Format::unknown || format == Format::text || format == Format::json;
+    const bool text = (format == Format::text || format == Format::json) && kind_ != ZipKind::keras;
     if (!passive) {
       inspect_any(content, inside);
     } else if (is_torch(kind_) && (inner == "data.pkl" || inner == "constants.pkl")) {
       inside.malformed("pickle.malformed", 0, "this must be a pickle and is none");
+    } else if (text) {
+      const std::string found = inspect_any(content, inside);
+      skops_tree_ = skops_tree_ || (member.name == "schema.json" && found == "skops-schema");
     } else if (format != Format::empty) {
       if (unknown_++ == 0) first_unknown_ = member.name;
     }
@@ -207,6 +213,7 @@ class ZipInspector {
   Reader& data_;
   Inspection& inspection_;
   ZipKind kind_ = ZipKind::plain;
+  bool skops_tree_ = false;
   std::uint64_t unknown_ = 0;
   std::string first_unknown_;
 };
@@ -240,7 +247,7 @@ std::string inspect_zip(Reader& data, Inspection& inspection) { return ZipInspec
 
 std::string inspect_tar(Reader& data, Inspection& inspection) {
   std::uint64_t at = 0, unknown = 0;
-  bool sys_info = false, pickle = false, storages = false;
+  bool sys_info = false, pickle = false, storages = false, nemo_config = false;
   std::string long_name;
   while (at + 512 <= data.size()) {
     if (!inspection.budget().spend_entries()) {
@@ -280,12 +287,13 @@ std::string inspect_tar(Reader& data, Inspection& inspection) {
       sys_info = sys_info || name == "sys_info";
       pickle = pickle || name == "pickle";
       storages = storages || name == "storages";
+      nemo_config = nemo_config || name == "model_config.yaml" || name == "./model_config.yaml";
       Inspection inside = inspection.child(name);
       const auto format = identify(content, inspection.budget());
       const bool raw_storage = name == "storages" || name == "tensors";
       if (format == Format::pickle && raw_storage)
         inspect_pickle_file(content, inside);
-      else if (format == Format::unknown || format == Format::text || format == Format::json || format == Format::xml)
+      else if (format == Format::unknown)
         ++unknown;
       else if (format != Format::empty)
         inspect_any(content, inside);
@@ -303,7 +311,7 @@ std::string inspect_tar(Reader& data, Inspection& inspection) {
   if (unknown != 0)
     inspection.inconclusive("scan.unsupported", std::to_string(unknown) +
                                                     " members of the tar file are of formats that are not understood");
-  return "tar";
+  return nemo_config ? "nemo" : "tar";
 }
 
 std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name) {

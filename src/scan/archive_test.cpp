@@ -197,11 +197,53 @@ TEST(Zip, what_is_cut_off_is_malformed_and_still_looked_at) {
   EXPECT_EQ(scanned(fine.substr(0, fine.size() - 30)).verdict, ScanVerdict::malformed);
 }
 
-TEST(Zip, archives_of_other_kinds_are_named_and_inconclusive) {
+TEST(Zip, archives_of_keras_are_named_and_inconclusive) {
   EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").format, "keras");
   EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").verdict,
             ScanVerdict::inconclusive);
-  EXPECT_EQ(scanned(zip({{"schema.json", "{}"}})).verdict, ScanVerdict::inconclusive);
+}
+
+TEST(Zip, texts_within_are_inspected_as_what_they_are) {
+  EXPECT_EQ(scanned(zip({{"README.md", "words"}, {"config.json", "{\"model_type\": \"x\"}"}})).verdict,
+            ScanVerdict::clean);
+  EXPECT_EQ(scanned(zip({{"tokenizer_config.json", "{\"chat_template\": \"{{ x.__class__ }}\"}"}})).verdict,
+            ScanVerdict::malicious);
+  EXPECT_EQ(scanned(zip({{"README.md", "words"}, {"weights", std::string("\0\1\2\3", 4)}})).verdict,
+            ScanVerdict::inconclusive);
+}
+
+TEST(Skops, the_tree_decides) {
+  const std::string node = R"({"__class__": "%", "__module__": "#", "__loader__": "ObjectNode", "content": null})";
+  const auto schema = [&](std::string module, std::string name) {
+    std::string text = node;
+    text.replace(text.find('%'), 1, name).replace(text.find('#'), 1, module);
+    return scanned(zip({{"schema.json", text}}));
+  };
+  EXPECT_EQ(schema("sklearn.linear_model._base", "LinearRegression").verdict, ScanVerdict::clean);
+  EXPECT_EQ(schema("sklearn.linear_model._base", "LinearRegression").format, "skops");
+  EXPECT_EQ(schema("my.module", "Thing").verdict, ScanVerdict::review);
+  EXPECT_EQ(schema("os", "system").verdict, ScanVerdict::malicious);
+  EXPECT_EQ(scanned(zip({{"schema.json", "{}"}})).verdict, ScanVerdict::malformed);
+  EXPECT_EQ(scanned(zip({{"schema.json", R"({"__class__": "call", "__module__": "builtins",
+                                             "__loader__": "OperatorFuncNode", "attrs": {}})"}}))
+                .verdict,
+            ScanVerdict::malicious);
+}
+
+TEST(TorchServe, handlers_of_its_own_are_for_review) {
+  const std::string manifest = R"({"model": {"modelName": "m", "handler": "%", "serializedFile": "m.pt"}})";
+  const auto archive = [&](std::string handler, std::string code) {
+    std::string text = manifest;
+    text.replace(text.find('%'), 1, handler);
+    std::vector<Member> members{{"MAR-INF/MANIFEST.json", text}};
+    if (!code.empty()) members.push_back({handler, code});
+    return scanned(zip(members));
+  };
+  EXPECT_EQ(archive("image_classifier", "").verdict, ScanVerdict::clean);
+  EXPECT_EQ(archive("image_classifier", "").format, "torchserve-mar");
+  EXPECT_EQ(archive("h.py", "def handle(data, context):\n    return data\n").verdict, ScanVerdict::review);
+  const auto found = archive("h.py", "import subprocess as s\ns.run(['x'])\n").findings;
+  EXPECT_TRUE(std::any_of(found.begin(), found.end(), [](const Finding& f) { return f.rule == "text.python-call"; }));
 }
 
 TEST(TorchScript, types_of_its_own_are_fine_and_file_access_is_not) {

@@ -79,11 +79,17 @@ bool is_windows_program(Reader& data, ByteView head) {
 }
 
 Format text_kind(ByteView head) {
+  const std::string_view text = as_text(head);
+  if (text.starts_with("\xff\xfe<\0"sv) || text.starts_with("\xfe\xff\0<"sv)) return Format::xml;
+  if (text.starts_with("\xef\xbb\xbf")) head = head.subspan(3);
   const auto first = std::find_if(head.begin(), head.end(),
                                   [](std::uint8_t b) { return b != ' ' && b != '\t' && b != '\r' && b != '\n'; });
   const bool printable = std::all_of(head.begin(), head.end(),
                                      [](std::uint8_t b) { return b >= 0x20 || (b >= 9 && b <= 13) || b == 0x1b; });
   if (!printable || first == head.end()) return Format::unknown;
+  // A template begins with braces as well, and is no JSON.
+  const auto second = first + 1 == head.end() ? std::uint8_t{0} : *(first + 1);
+  if (*first == '{' && (second == '{' || second == '%' || second == '#')) return Format::text;
   if (*first == '{' || *first == '[') return Format::json;
   return *first == '<' ? Format::xml : Format::text;
 }

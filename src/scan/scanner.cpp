@@ -3,7 +3,10 @@
 #include "scan/formats.h"
 #include "scan/identify.h"
 #include "scan/inspection.h"
+#include "scan/json_model.h"
 #include "scan/pickle.h"
+#include "scan/text_model.h"
+#include "scan/xml_model.h"
 #include "scan/zip.h"
 
 namespace hauberk::scan {
@@ -52,6 +55,12 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
     case Format::empty:
       inspection.malformed("scan.unsupported", 0, "the file is empty");
       break;
+    case Format::json:
+      return inspect_json_model(data, inspection);
+    case Format::xml:
+      return inspect_xml(data, inspection);
+    case Format::text:
+      return inspect_text(data, inspection);
     default:
       inspection.inconclusive("scan.unsupported",
                               format == Format::unknown
@@ -61,7 +70,18 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
   return std::string(name(format));
 }
 
+// Names of formats that are never text: whoever loads such a file gets nothing out of text, or an attack that hides.
+bool is_binary_name(std::string_view name) {
+  for (const std::string_view ending :
+       {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pb", ".engine", ".plan", ".trt", ".rknn",
+        ".pdmodel", ".msgpack", ".rds", ".t7", ".ptl", ".pte"})
+    if (name.ends_with(ending)) return true;
+  return false;
+}
+
 void check_name(const Inspection& at, Inspection& inspection, Format format) {
+  if ((format == Format::text || format == Format::json || format == Format::xml) && is_binary_name(at.name()))
+    inspection.malformed("scan.name-mismatch", 0, "the name promises a binary model, the content is text");
   const Format promised = format_of_name(at.name());
   if (promised == Format::unknown || promised == format) return;
   inspection.find("scan.name-mismatch", Severity::medium, 0,

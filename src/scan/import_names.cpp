@@ -1,0 +1,118 @@
+#include "scan/import_names.h"
+
+#include <algorithm>
+
+#include "scan/callables.h"
+
+namespace hauberk::scan {
+namespace {
+
+// Packages that configurations of models name.
+constexpr std::string_view import_libraries =
+    " accelerate anemoi bert_score catboost datasets deepspeed detectron2 diffusers einops espnet espnet2 evaluate "
+    "fairseq"
+    " fairseq2 flair flax gluonts hydra jax keras kornia ldm lightgbm lightning lightning_fabric lightning_utilities"
+    " megatron mlflow monai nemo nemo_text_processing numpy omegaconf onnxruntime open_clip optax optimum peft"
+    " pytorch_lightning pytorch_metric_learning safetensors scipy segmentation_models_pytorch sentence_transformers sgm"
+    " sklearn skops speechbrain spacy stable_baselines3 tensorflow tokenizers torch torch_geometric torchaudio"
+    " torchmetrics torchtext torchtune torchvision timm transformer_engine transformers trl uni2ts xformers xgboost ";
+// Modules through which one reaches the rest of Python, wherever another module imported them.
+constexpr std::string_view import_carriers =
+    " os sys subprocess builtins importlib ctypes shutil socket runpy pty posix nt _os _sys pickle _pickle dill"
+    " cloudpickle marshal inspect pkgutil tempfile webbrowser __builtins__ ";
+
+bool import_word(std::string_view list, std::string_view word) {
+  return !word.empty() && word.find(' ') == std::string_view::npos &&
+         list.find(" " + std::string(word) + " ") != std::string_view::npos;
+}
+
+bool identifier(std::string_view part) {
+  if (part.empty() || (part[0] >= '0' && part[0] <= '9')) return false;
+  return std::all_of(part.begin(), part.end(), [](char c) {
+    return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           static_cast<unsigned char>(c) >= 0x80;
+  });
+}
+
+template <class Visit>
+void each_part(std::string_view dotted, Visit visit) {
+  for (bool first = true;; first = false) {
+    const auto dot = dotted.find('.');
+    visit(dotted.substr(0, dot), first);
+    if (dot == std::string_view::npos) return;
+    dotted.remove_prefix(dot + 1);
+  }
+}
+
+// Through another module or a dunder out of the library that is named first.
+bool leaves_library(std::string_view dotted) {
+  bool leaves = false;
+  each_part(dotted, [&](std::string_view part, bool first) {
+    leaves = leaves || (!first && import_word(import_carriers, part)) ||
+             (part.size() > 4 && part.starts_with("__") && part.ends_with("__"));
+  });
+  return leaves;
+}
+
+bool class_like(std::string_view name) {
+  const auto first = name.find_first_not_of('_');
+  return first != std::string_view::npos && name[first] >= 'A' && name[first] <= 'Z';
+}
+
+ImportJudgement refused(const Judgement& judgement) {
+  const bool acts = judgement.risk == Risk::execution || judgement.risk == Risk::access;
+  return {acts ? Severity::critical : Severity::high,
+          judgement.effect.empty() ? std::string("run what the author chose") : std::string(judgement.effect)};
+}
+
+}  // namespace
+
+bool is_dotted_name(std::string_view text) {
+  bool valid = text.size() <= 300 && text.find('.') != std::string_view::npos;
+  if (valid) each_part(text, [&](std::string_view part, bool) { valid = valid && identifier(part); });
+  return valid;
+}
+
+ImportJudgement judge_import_call(std::string_view dotted) {
+  // Two points or a colon before the name are other spellings of the same import.
+  std::string plain(dotted);
+  std::replace(plain.begin(), plain.end(), ':', '.');
+  const std::string_view name = plain;
+  if (name.find("${") != std::string_view::npos)
+    return {Severity::medium, "call something whose name is put together when the configuration is read"};
+  if (name.starts_with("__builtin__.")) return judge_import_call("builtins." + plain.substr(12));
+  if (!is_dotted_name(name)) return {Severity::medium, "call something under a name that is no import"};
+  if (leaves_library(name)) return {Severity::critical, "reach Python's own modules through another one"};
+  const auto dot = name.rfind('.');
+  const auto module = name.substr(0, dot), last = name.substr(dot + 1);
+  const auto judgement = judge(module, last);
+  if (judgement.risk >= Risk::code) return refused(judgement);
+  const std::string_view top = name.substr(0, name.find('.'));
+  if (judgement.risk == Risk::harmless || judgement.risk == Risk::class_only) return {};
+  if (judgement.risk == Risk::by_arguments)
+    return {Severity::low, "call a function that is harmless or not, depending on its arguments"};
+  if (!import_word(import_libraries, top))
+    return {Severity::medium, "import and call code that is not of a known library"};
+  const bool in_class = class_like(module.substr(module.rfind('.') + 1));
+  if (class_like(last) && !in_class) return {};
+  // Functions are known by their modules only; those of neural networks make data and layers.
+  for (const std::string_view fine :
+       {"torch.nn.", "torch.optim.", "torch.manual_seed", "torch.cuda.manual_seed", "torchvision.models.",
+        "torchvision.transforms.", "timm.create_model", "timm.models.", "numpy.random.", "torchmetrics."})
+    if (name.starts_with(fine) && !in_class) return {};
+  return {Severity::low, "call a function or method of a known library with arguments of the author's choice"};
+}
+
+ImportJudgement judge_import_type(std::string_view module, std::string_view name) {
+  const std::string dotted = std::string(module) + "." + std::string(name);
+  if (!is_dotted_name(dotted)) return {Severity::medium, "import something under a name that is no import"};
+  if (leaves_library(dotted)) return {Severity::critical, "reach Python's own modules through another one"};
+  const auto judgement = judge(module, name);
+  if (judgement.risk >= Risk::code) return refused(judgement);
+  if (judgement.risk != Risk::unknown || judgement.in_known_library) return {};
+  const std::string_view top = module.substr(0, module.find('.'));
+  if (top == "sklearn" || top == "numpy" || top == "scipy") return {};
+  return {Severity::medium, "import code that is not of a known library"};
+}
+
+}  // namespace hauberk::scan

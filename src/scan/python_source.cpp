@@ -1,0 +1,167 @@
+// Source: Python's language reference, lexical analysis and the import statement. The source is read as tokens only:
+// which imported functions are called by name. What it would take to hide a call from this is plenty; the finding that
+// there is code at all does not depend on it.
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "scan/callables.h"
+#include "scan/text_model.h"
+
+namespace hauberk::scan {
+namespace {
+
+struct PythonToken {
+  std::string_view text;  // a name, or one character; empty for the end of a statement
+  std::size_t offset = 0;
+};
+
+bool python_name_char(char c) {
+  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+std::size_t skip_python_string(std::string_view source, std::size_t at) {
+  const char quote = source[at];
+  const bool three = source.substr(at, 3) == std::string(3, quote);
+  for (at += three ? 3 : 1; at < source.size(); ++at) {
+    if (source[at] == '\\') {
+      ++at;
+    } else if (source[at] == quote) {
+      if (!three) return at + 1;
+      if (source.substr(at, 3) == std::string(3, quote)) return at + 3;
+    } else if (source[at] == '\n' && !three) {
+      return at;
+    }
+  }
+  return source.size();
+}
+
+std::vector<PythonToken> python_tokens(std::string_view source) {
+  std::vector<PythonToken> tokens;
+  int open = 0;
+  for (std::size_t at = 0; at < source.size() && tokens.size() < 2'000'000;) {
+    const char c = source[at];
+    if (c == '#') {
+      at = std::min(source.find('\n', at), source.size());
+    } else if (c == '\'' || c == '"') {
+      at = skip_python_string(source, at);
+      tokens.push_back({"\"", at});
+    } else if (python_name_char(c)) {
+      const auto begin = at;
+      while (at < source.size() && python_name_char(source[at])) ++at;
+      const bool prefix = at < source.size() && (source[at] == '"' || source[at] == '\'') && at - begin <= 2;
+      if (!prefix) tokens.push_back({source.substr(begin, at - begin), begin});
+    } else {
+      if (c == '(' || c == '[' || c == '{') ++open;
+      if ((c == ')' || c == ']' || c == '}') && open > 0) --open;
+      if (c == '\\' && at + 1 < source.size() && source[at + 1] == '\n')
+        ++at;
+      else if ((c == '\n' && open == 0) || c == ';')
+        tokens.push_back({{}, at});
+      else if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+        tokens.push_back({source.substr(at, 1), at});
+      ++at;
+    }
+  }
+  return tokens;
+}
+
+class PythonCalls {
+ public:
+  PythonCalls(std::vector<PythonToken> tokens, Inspection& inspection)
+      : tokens_(std::move(tokens)), inspection_(inspection) {}
+
+  void run() {
+    for (const std::string_view name : {"eval", "exec", "compile", "__import__", "breakpoint", "execfile"})
+      names_[std::string(name)] = "builtins." + std::string(name);
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      if (tokens_[i].text == "import")
+        imports(i + 1, "");
+      else if (tokens_[i].text == "from")
+        from(i + 1);
+    }
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      if (!begins_name(i) || (i > 0 && tokens_[i - 1].text == ".")) continue;
+      std::size_t next = i;
+      const std::string name = dotted(next);
+      if (next < tokens_.size() && tokens_[next].text == "(") call(name, tokens_[i].offset);
+      i = std::max(i, next - 1);
+    }
+  }
+
+ private:
+  bool begins_name(std::size_t i) const {
+    return i < tokens_.size() && !tokens_[i].text.empty() && python_name_char(tokens_[i].text[0]) &&
+           !(tokens_[i].text[0] >= '0' && tokens_[i].text[0] <= '9');
+  }
+  std::string dotted(std::size_t& i) const {
+    std::string name;
+    while (begins_name(i)) {
+      name += tokens_[i++].text;
+      if (i >= tokens_.size() || tokens_[i].text != "." || !begins_name(i + 1) || name.size() > 400) break;
+      name += ".";
+      ++i;
+    }
+    return name;
+  }
+  // "a.b as c, d" after import or, with the module, after from … import.
+  void imports(std::size_t i, const std::string& module) {
+    if (i < tokens_.size() && tokens_[i].text == "(") ++i;
+    while (begins_name(i)) {
+      const std::string name = dotted(i);
+      std::string as = module.empty() ? name.substr(0, name.find('.')) : name;
+      std::string whole = module.empty() ? as : module + "." + name;
+      if (i < tokens_.size() && tokens_[i].text == "as" && begins_name(i + 1)) {
+        as = tokens_[i + 1].text;
+        whole = module.empty() ? name : module + "." + name;
+        i += 2;
+      }
+      names_[as] = whole;
+      if (i >= tokens_.size() || tokens_[i].text != ",") break;
+      ++i;
+    }
+  }
+  void from(std::size_t i) {
+    const std::string module = dotted(i);
+    if (module.empty() || i >= tokens_.size() || tokens_[i].text != "import") return;
+    imports(i + 1, module);
+  }
+  void call(const std::string& name, std::size_t offset) {
+    const auto dot = name.find('.');
+    const auto known = names_.find(name.substr(0, dot));
+    if (known == names_.end()) return;
+    const std::string whole = known->second + (dot == std::string::npos ? "" : name.substr(dot));
+    const auto last = whole.rfind('.');
+    if (last == std::string::npos) return;
+    const auto judgement = judge(std::string_view(whole).substr(0, last), std::string_view(whole).substr(last + 1));
+    // "os.path.join" is a rule for what pickles may call; in a program it is nothing.
+    if (judgement.risk != Risk::execution || whole.starts_with("os.path.") || whole.starts_with("sys.") ||
+        judgement.effect.find("serialised") != std::string_view::npos)
+      return;
+    if (whole.starts_with("os.") && !acts(whole.substr(3))) return;
+    if (said_.size() < 10 && said_.insert(whole).second)
+      inspection_.find("text.python-call", Severity::high, offset,
+                       "the code calls " + printable(whole, 60) + ", which would " + std::string(judgement.effect),
+                       printable(whole));
+  }
+  static bool acts(std::string_view name) {
+    for (const std::string_view beginning : {"system", "popen", "exec", "spawn", "posix_spawn", "fork", "kill"})
+      if (name.starts_with(beginning)) return true;
+    return false;
+  }
+
+  std::vector<PythonToken> tokens_;
+  Inspection& inspection_;
+  std::map<std::string, std::string> names_;
+  std::set<std::string> said_;
+};
+
+}  // namespace
+
+void inspect_python(std::string_view source, Inspection& inspection) {
+  PythonCalls(python_tokens(source), inspection).run();
+}
+
+}  // namespace hauberk::scan

@@ -1,0 +1,118 @@
+// Sources: pip's requirements file format; the names under which transformers and vLLM look for templates.
+#include "scan/text_model.h"
+
+#include <algorithm>
+#include <map>
+
+#include "scan/callables.h"
+#include "scan/jinja.h"
+#include "scan/yaml_model.h"
+
+namespace hauberk::scan {
+namespace {
+
+constexpr std::uint64_t source_limit = 8u << 20;
+constexpr std::uint64_t template_limit = 1u << 20;
+
+std::string text_lower(std::string_view text) {
+  std::string out(text);
+  for (auto& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  return out;
+}
+
+// Text is UTF-8 without zero bytes from end to end: what begins as text may go on as anything. False, and said, if not.
+bool is_text_throughout(Reader& data, Inspection& inspection) {
+  Cursor at(data);
+  unsigned following = 0;
+  while (at.need(1)) {
+    if (!inspection.budget().check_time()) return inspection.out_of_budget(), false;
+    for (std::size_t i = 0; i < at.buffered(); ++i) {
+      const auto c = at.data()[i];
+      const bool inside = (c & 0xc0) == 0x80;
+      if (c == 0 || inside != (following > 0) || c == 0xc0 || c == 0xc1 || c > 0xf4) {
+        inspection.inconclusive("scan.unsupported", "it looks like text and is none: not UTF-8 from end to end");
+        return false;
+      }
+      following = inside ? following - 1 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+    }
+    at.advance(at.buffered());
+  }
+  if (at.failed()) inspection.inconclusive("scan.not-scanned", "the data cannot be read");
+  if (following != 0) inspection.inconclusive("scan.unsupported", "it looks like text and is cut off within a letter");
+  return !at.failed() && following == 0;
+}
+
+// What makes pip fetch from elsewhere than its index, or run more than it says.
+void inspect_requirements(std::string_view text, Inspection& inspection) {
+  std::uint64_t offset = 0;
+  std::size_t told = 0;
+  while (offset < text.size()) {
+    auto line = text.substr(offset, text.find('\n', offset) - offset);
+    const auto begin = offset;
+    offset += line.size() + 1;
+    if (const auto comment = line.find(" #"); comment != std::string_view::npos) line = line.substr(0, comment);
+    const auto first = line.find_first_not_of(" \t\r");
+    if (first == std::string_view::npos || line[first] == '#') continue;
+    const std::string lower = text_lower(line.substr(first));
+    bool elsewhere = lower.find("://") != std::string::npos || lower.find("git+") != std::string::npos ||
+                     lower.find("@ file:") != std::string::npos;
+    for (const std::string_view option :
+         {"-i ", "--index-url", "--extra-index-url", "-f ", "--find-links", "--trusted-host", "--no-index", "-e ",
+          "--editable", "--global-option", "--config-settings"})
+      elsewhere = elsewhere || lower.starts_with(option);
+    if (elsewhere && told++ < 5)
+      inspection.find("text.requirement", Severity::medium, begin,
+                      "installing the requirements would fetch code from a place of the author's choice",
+                      printable(line));
+  }
+}
+
+// A text of at most `limit` bytes; says so if it is longer or cannot be read.
+std::optional<std::string> text_of(Reader& data, std::uint64_t limit, Inspection& inspection) {
+  const auto bytes = read_part(data, 0, data.size(), limit);
+  if (!bytes) {
+    inspection.failed(bytes.error(), "scan.not-scanned", 0);
+    return std::nullopt;
+  }
+  return std::string(as_text(*bytes));
+}
+
+}  // namespace
+
+std::string inspect_text(Reader& data, Inspection& inspection) {
+  const std::string name = text_lower(inspection.name());
+  if (!is_text_throughout(data, inspection)) return "unknown";
+  if (name.ends_with(".py") || name.ends_with(".pyw")) {
+    inspection.find("text.python", Severity::low, 0, "Python code beside the model: whoever imports it runs it");
+    if (const auto source = text_of(data, source_limit, inspection)) inspect_python(*source, inspection);
+    return "python";
+  }
+  if (name.ends_with(".txt") && name.find("requirements") != std::string::npos) {
+    if (const auto text = text_of(data, source_limit, inspection)) inspect_requirements(*text, inspection);
+    return "requirements";
+  }
+  const auto head_bytes = read_part(data, 0, std::min<std::uint64_t>(data.size(), 64u << 10), 64u << 10);
+  const std::string head = head_bytes ? std::string(as_text(*head_bytes)) : std::string();
+  const auto first = head.find_first_not_of(" \t\r\n");
+  const std::string_view opening = first == std::string::npos ? "" : std::string_view(head).substr(first, 2);
+  const bool named_template = name.ends_with(".jinja") || name.ends_with(".jinja2") || name.ends_with(".j2") ||
+                              name.ends_with(".template") || name.find("chat_template") != std::string::npos;
+  if (named_template || opening == "{%" || opening == "{{" || opening == "{#") {
+    if (const auto text = text_of(data, template_limit, inspection))
+      inspect_jinja(*text, inspection, TemplateTrust::certain);
+    return "jinja";
+  }
+  // Documentation shows templates and runs none.
+  const bool documentation = name.ends_with(".md") || name.ends_with(".rst");
+  if (data.size() <= template_limit && !documentation)
+    if (const auto text = text_of(data, template_limit, inspection); text && has_jinja_tags(*text))
+      inspect_jinja(*text, inspection, TemplateTrust::possible);
+  const bool named_yaml =
+      name.ends_with(".yaml") || name.ends_with(".yml") || name == "mlmodel" || name.ends_with(".dvc");
+  if (named_yaml || (may_be_yaml(head) && !documentation))
+    if (const auto found = inspect_yaml(data, inspection, named_yaml)) return *found;
+  return "text";
+}
+
+}  // namespace hauberk::scan
