@@ -119,7 +119,7 @@ void ConfigRules::end() {
   auto keys = std::move(const_cast<Frame&>(frame).keys);
   std::sort(keys.begin(), keys.end());
   hashed_ -= keys.size();
-  if (std::adjacent_find(keys.begin(), keys.end()) != keys.end() && twice_++ < 3)
+  if (certain_ && std::adjacent_find(keys.begin(), keys.end()) != keys.end() && twice_++ < 3)
     inspection_.find("config.duplicate-key", Severity::low, frame.offset,
                      "a key occurs twice in one object: readers differ in which one they take", {}, pointer());
 }

@@ -15,7 +15,8 @@ namespace hauberk::scan {
 
 class ConfigRules final : public ConfigEvents {
  public:
-  explicit ConfigRules(Inspection& inspection) : inspection_(inspection) {}
+  // `certain`: a configuration for sure, not prose that reads like one; keys that occur twice are told only then.
+  ConfigRules(Inspection& inspection, bool certain) : inspection_(inspection), certain_(certain) {}
 
   void begin(bool object, std::uint64_t offset) override;
   void end() override;
@@ -59,6 +60,7 @@ class ConfigRules final : public ConfigEvents {
                    std::uint64_t offset);
 
   Inspection& inspection_;
+  bool certain_;
   std::vector<Frame> frames_;
   std::vector<std::string> root_keys_;                          // the first of them
   std::vector<std::pair<std::string, std::string>> libraries_;  // lists among the root's members: their first text

@@ -86,7 +86,8 @@ Format text_kind(ByteView head) {
                                   [](std::uint8_t b) { return b != ' ' && b != '\t' && b != '\r' && b != '\n'; });
   const bool printable = std::all_of(head.begin(), head.end(),
                                      [](std::uint8_t b) { return b >= 0x20 || (b >= 9 && b <= 13) || b == 0x1b; });
-  if (!printable || first == head.end()) return Format::unknown;
+  if (!printable) return Format::unknown;
+  if (first == head.end()) return Format::text;
   // A template begins with braces as well, and is no JSON.
   const auto second = first + 1 == head.end() ? std::uint8_t{0} : *(first + 1);
   if (*first == '{' && (second == '{' || second == '%' || second == '#')) return Format::text;

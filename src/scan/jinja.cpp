@@ -35,7 +35,10 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
 
   void run(const JinjaTree& tree) {
     collect(tree.root);
-    for (int pass = 0; pass < jinja_passes; ++pass) statement(tree.root);
+    for (int pass = 0; pass < jinja_passes; ++pass) {
+      statement(tree.root);
+      written_.clear();
+    }
     judging_ = true;
     statement(tree.root);
   }
@@ -545,11 +548,14 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       else if (const auto named = given.named.find(macro.words[i]); named != given.named.end())
         remember(macro.words[i], named->second);
     }
-    if (macro.children.empty() || macro_depth_ >= 8) return {JinjaValue::computed};
-    ++macro_depth_;
-    auto value = rendered(macro.children.back());
-    --macro_depth_;
-    return value;
+    if (macro.children.empty()) return {JinjaValue::computed};
+    // Once a pass: what it writes depends on the variables of the pass alone. While it calls itself it is not known.
+    const bool fresh = written_.try_emplace(&macro, JinjaValue{JinjaValue::computed}).second;
+    if (fresh) {
+      auto value = rendered(macro.children.back());
+      written_[&macro] = std::move(value);
+    }
+    return written_[&macro];
   }
 
   JinjaValue called(const JinjaValue& target, const JinjaArguments& given, const Node& at) {
@@ -749,7 +755,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
 
   std::size_t work_ = 0;
   std::uint64_t turns_ = 1;
-  int macro_depth_ = 0;
+  std::map<const Node*, JinjaValue> written_;  // what macros write, in this pass
   JinjaValues hole_;
   std::map<std::string, JinjaValues, std::less<>> variables_;
   std::map<std::string, const Node*, std::less<>> macros_;

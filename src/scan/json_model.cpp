@@ -8,7 +8,7 @@
 namespace hauberk::scan {
 
 std::string inspect_json_model(Reader& data, Inspection& inspection) {
-  ConfigRules rules(inspection);
+  ConfigRules rules(inspection, inspection.name().ends_with(".json"));
   const auto outcome = stream_json(data, rules, inspection.budget());
   switch (outcome.end) {
     case JsonOutcome::complete:

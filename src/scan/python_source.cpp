@@ -80,7 +80,7 @@ class PythonCalls {
       if (tokens_[i].text == "import")
         imports(i + 1, "");
       else if (tokens_[i].text == "from")
-        from(i + 1);
+        i = from(i + 1);
     }
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       if (!begins_name(i) || (i > 0 && tokens_[i - 1].text == ".")) continue;
@@ -123,10 +123,13 @@ class PythonCalls {
       ++i;
     }
   }
-  void from(std::size_t i) {
+  // The place of its import, which is not one of its own.
+  std::size_t from(std::size_t i) {
+    const auto begin = i;
     const std::string module = dotted(i);
-    if (module.empty() || i >= tokens_.size() || tokens_[i].text != "import") return;
+    if (module.empty() || i >= tokens_.size() || tokens_[i].text != "import") return begin - 1;
     imports(i + 1, module);
+    return i;
   }
   void call(const std::string& name, std::size_t offset) {
     const auto dot = name.find('.');

@@ -10,6 +10,8 @@
 #include <memory>
 #include <vector>
 
+#include "scan/text_model.h"
+
 namespace hauberk::scan {
 namespace {
 
@@ -89,6 +91,12 @@ class XmlWalk {
     if (error == XML_ERROR_UNKNOWN_ENCODING || error == XML_ERROR_INCORRECT_ENCODING)
       return inspection_.inconclusive("scan.unsupported", "XML in an encoding that is not understood");
     if (error == XML_ERROR_NO_MEMORY) return inspection_.inconclusive("scan.not-scanned", "no memory to read XML");
+    // Text may begin like XML: templates begin with tokens in angle brackets.
+    const auto name = inspection_.name();
+    if (kind_ == "xml" && told_ == 0 && !name.ends_with(".xml") && !name.ends_with(".pmml")) {
+      kind_ = "text";
+      return;
+    }
     inspection_.malformed("xml.malformed", offset(), std::string("not valid XML: ") + XML_ErrorString(error));
   }
 
@@ -233,6 +241,9 @@ class XmlWalk {
 
 }  // namespace
 
-std::string inspect_xml(Reader& data, Inspection& inspection) { return XmlWalk(data, inspection).run(); }
+std::string inspect_xml(Reader& data, Inspection& inspection) {
+  std::string kind = XmlWalk(data, inspection).run();
+  return kind == "text" ? inspect_text(data, inspection) : kind;
+}
 
 }  // namespace hauberk::scan

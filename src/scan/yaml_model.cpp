@@ -42,7 +42,8 @@ bool yaml_is_plain_value(std::string_view text) {
 
 class YamlWalk {
  public:
-  YamlWalk(Reader& data, Inspection& inspection) : at_(data), inspection_(inspection), rules_(inspection) {
+  YamlWalk(Reader& data, Inspection& inspection, bool certain)
+      : at_(data), inspection_(inspection), rules_(inspection, certain) {
     yaml_parser_initialize(&parser_);
     yaml_parser_set_input(&parser_, yaml_read, &at_);
   }
@@ -268,7 +269,7 @@ std::optional<std::string> inspect_yaml(Reader& data, Inspection& inspection, bo
     inspection.inconclusive("scan.budget-exhausted", "text that may be YAML is larger than the scan reads");
     return "yaml";
   }
-  const auto walk = std::make_unique<YamlWalk>(data, inspection);
+  const auto walk = std::make_unique<YamlWalk>(data, inspection, certain);
   const auto end = walk->run();
   if (walk->unreadable()) inspection.inconclusive("scan.not-scanned", "the data cannot be read");
   if (end == YamlWalk::malformed) {
