@@ -403,24 +403,6 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     return left;
   }
 
-  // What fills the memory or keeps the server busy.
-  void check_size(const std::string& op, const JinjaValue& a, const JinjaValue& b, const Node& at) {
-    const bool a_large = a.kind == JinjaValue::number && a.number_value > 1'000'000;
-    const bool b_large = b.kind == JinjaValue::number && b.number_value > 1'000'000;
-    if (op == "*" && ((a_large && b.kind != JinjaValue::number) || (b_large && a.kind != JinjaValue::number)))
-      find("jinja.large-loop", Severity::medium, at, "the template repeats a text more than a million times");
-    if (op == "**" && b.kind == JinjaValue::number && b.number_value > 100'000)
-      find("jinja.large-loop", Severity::medium, at, "the template computes a number that would fill the memory");
-    if (op == "%" && a.kind == JinjaValue::known) check_width(a.text, at);
-  }
-  void check_width(std::string_view format, const Node& at) {
-    for (std::size_t i = format.find('%'); i != std::string_view::npos; i = format.find('%', i + 1)) {
-      const auto digits = format.find_first_not_of("0123456789-+ #.", i + 1);
-      if (digits != std::string_view::npos && digits > i + 7)
-        find("jinja.large-loop", Severity::medium, at, "the template fills a text up to millions of characters");
-    }
-  }
-
   JinjaValues attribute(const Node& node) {
     const auto* base = node.children[0];
     check_name(node.text, node);
@@ -436,8 +418,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       if (!members.empty()) return charged(limited(std::move(members)));
     }
     check_base(bases, node.text, node);
-    if (node.text == "format_map")
-      find("jinja.format", Severity::high, node, "the template fills in a text by rules that the text brings along");
+    for (const auto& value : bases) check_format_method(value, node.text, node);
     JinjaValues out;
     for (const auto& value : bases) out.push_back(item_of(value, jinja_text(node.text)));
     return limited(std::move(out));
@@ -457,7 +438,10 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     const bool plain_index =
         std::all_of(keys.begin(), keys.end(), [](const JinjaValue& k) { return k.kind == JinjaValue::number; });
     for (const auto& k : keys)
-      if (k.kind == JinjaValue::known) check_base(bases, k.text, node);
+      if (k.kind == JinjaValue::known) {
+        check_base(bases, k.text, node);
+        for (const auto& base : bases) check_format_method(base, k.text, node);
+      }
     if (!plain_index && keys[0].kind != JinjaValue::known) check_base(bases, "", node);
     JinjaValues out;
     for (const auto& base : bases)
@@ -514,12 +498,25 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         check_text(child->text, node);
         out.named[child->text] = std::move(values);
       } else if (child && child->kind == Node::spread) {
-        out.spread = true;
+        spread_out(values, out);
       } else {
         out.positional.push_back(std::move(values));
       }
     }
     return out;
+  }
+  // *[a, b] and **{'a': b} of constants are arguments like others.
+  static void spread_out(const JinjaValues& values, JinjaArguments& out) {
+    for (const auto& value : values) {
+      if (value.kind == JinjaValue::list) {
+        for (const auto& item : value.items) out.positional.push_back({item});
+      } else if (value.kind == JinjaValue::dict) {
+        for (std::size_t i = 0; i + 1 < value.items.size(); i += 2)
+          out.named[value.items[i].text].push_back(value.items[i + 1]);
+      } else {
+        out.spread = true;
+      }
+    }
   }
 
   JinjaValues call(const Node& node) {
@@ -641,7 +638,10 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         find("jinja.hidden-name", Severity::high, node, "the template hides the name of what it reaches for");
       JinjaValues out;
       for (const auto& base : bases) {
-        for (const auto& n : names) check_base({base}, n.text, node);
+        for (const auto& n : names) {
+          check_base({base}, n.text, node);
+          check_format_method(base, n.text, node);
+        }
         out.push_back(base.kind == JinjaValue::data ? JinjaValue{} : JinjaValue{JinjaValue::object});
       }
       return limited(std::move(out));
@@ -680,7 +680,8 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         find("jinja.hidden-name", Severity::high, node, "the template hides which filter it applies");
       else if (which.text == "attr")
         for (std::size_t i = 1; i < given.positional.size(); ++i) check_attribute_argument(given.positional[i], node);
-      else if (which.text == "map" || which.text == "groupby" || which.text == "format")
+      else if (which.text == "map" || which.text == "groupby" || which.text == "selectattr" ||
+               which.text == "rejectattr")
         for (std::size_t i = 1; i < given.positional.size(); ++i) check_attribute_argument(given.positional[i], node);
     }
     JinjaValues out;

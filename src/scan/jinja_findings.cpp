@@ -110,6 +110,32 @@ std::string JinjaFindings::target_name(const Node* target) {
   return {};
 }
 
+void JinjaFindings::check_size(const std::string& op, const JinjaValue& a, const JinjaValue& b, const Node& at) {
+  const bool a_large = a.kind == JinjaValue::number && a.number_value > 1'000'000;
+  const bool b_large = b.kind == JinjaValue::number && b.number_value > 1'000'000;
+  if (op == "*" && ((a_large && b.kind != JinjaValue::number) || (b_large && a.kind != JinjaValue::number)))
+    find("jinja.large-loop", Severity::medium, at, "the template repeats a text more than a million times");
+  if (op == "**" && b.kind == JinjaValue::number && b.number_value > 100'000)
+    find("jinja.large-loop", Severity::medium, at, "the template computes a number that would fill the memory");
+  if (op == "%" && a.kind == JinjaValue::known) check_width(a.text, at);
+}
+void JinjaFindings::check_width(std::string_view format, const Node& at) {
+  for (std::size_t i = format.find('%'); i != std::string_view::npos; i = format.find('%', i + 1)) {
+    const auto digits = format.find_first_not_of("0123456789-+ #.", i + 1);
+    if (digits != std::string_view::npos && digits > i + 7)
+      find("jinja.large-loop", Severity::medium, at, "the template fills a text up to millions of characters");
+  }
+}
+
+void JinjaFindings::check_format_method(const JinjaValue& base, std::string_view name, const Node& node) {
+  if (name == "format_map")
+    find("jinja.format", Severity::high, node, "the template fills in a text by rules that the text brings along");
+  if (name == "format" && base.kind == JinjaValue::known) check_format(base.text, node);
+  if (name == "format" && (base.kind == JinjaValue::computed || base.kind == JinjaValue::opened))
+    find("jinja.format", Severity::high, node,
+         "the template fills in a text that is not its own: such texts can fetch attributes");
+}
+
 bool JinjaFindings::natural(std::string_view text) {
   int letters = 0;
   for (const char c : text) {

@@ -29,6 +29,11 @@ class JinjaFindings {
   // The fields of a text for format(): "{0.__class__}" fetches attributes.
   void check_format(std::string_view text, const Node& at);
 
+  // What fills the memory or keeps the server busy; and methods of texts that are kept to be called later.
+  void check_size(const std::string& op, const JinjaValue& a, const JinjaValue& b, const Node& at);
+  void check_width(std::string_view format, const Node& at);
+  void check_format_method(const JinjaValue& base, std::string_view name, const Node& node);
+
   static bool natural(std::string_view text);
   bool is_content(const Node* node) const;
   // Whether the conversation's own words are compared with natural text; without it whether they are used as they are.

@@ -148,6 +148,12 @@ constexpr std::string_view attacks[] = {
     "{{ x[{'k': '__class__'}['k']] }}",
     "{{ x[{'k': '__class__'}.get('k')] }}",
     "{{ x[nothing ~ '__cla' ~ 'ss__'] }}",
+    "{{ [x] | map(**{'attribute': '__cla' ~ 'ss__'}) | list }}",
+    "{{ [x] | map('attr', *['__cla' ~ 'ss__']) | list }}",
+    "{{ [x] | map('selectattr', '__class__') | list }}",
+    "{% set f = '{0.__class__}'.format %}{{ f(x) }}",
+    "{{ ('{0.__class__}' | attr('format'))(x) }}",
+    "{{ '{0.__class__}'['format'](x) }}",
     "{{ x[nothing | default('__class__')] }}",
     "{{ x[nothing or '__class__'] }}",
     "{{ x['a' if false else '__class__'] }}",
@@ -252,7 +258,7 @@ TEST(Jinja, values_that_grow_are_bounded) {
   std::string text = "{% set a = ['x', 'y'] %}";
   for (int i = 0; i < 200; ++i) text += "{% set a = [a, a, a, a, a, a] %}{% set s = s ~ s ~ 'xxxxxxxx' %}";
   for (int i = 0; i < 2000; ++i) text += "{{ a ~ s ~ a ~ s }}{% set s = (s ~ 'a') or (s ~ 'b') %}";
-  text += "{{ x[s] }}";
+  text += "{{ x[s] }}{{ x['' * 9000000000000000000] }}";
   EXPECT_NE(judge(text).verdict, ScanVerdict::clean);
 }
 

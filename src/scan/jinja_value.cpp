@@ -71,7 +71,8 @@ JinjaValue JinjaFold::combine(const std::string& op, const JinjaValue& a, const 
     const auto& other = a.kind == JinjaValue::number ? b : a;
     if (count.kind == JinjaValue::number && other.kind == JinjaValue::known) {
       std::string out;
-      for (std::int64_t i = 0; i < count.number_value && out.size() <= jinja_text_kept; ++i) out += other.text;
+      for (std::int64_t i = 0; !other.text.empty() && i < count.number_value && out.size() <= jinja_text_kept; ++i)
+        out += other.text;
       return jinja_text(std::move(out));
     }
     if (a.kind == JinjaValue::number && b.kind == JinjaValue::number) {
