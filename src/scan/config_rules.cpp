@@ -49,8 +49,8 @@ constexpr std::string_view diffusers_libraries =
     " peft sentence_transformers gguf ";
 
 // All texts of one member.
-std::vector<std::string_view> texts_of(const std::vector<std::pair<std::string, std::string>>& texts,
-                                       std::string_view key) {
+std::vector<std::string_view> config_texts(const std::vector<std::pair<std::string, std::string>>& texts,
+                                           std::string_view key) {
   std::vector<std::string_view> out;
   for (const auto& [name, value] : texts)
     if (name == key) out.emplace_back(value);
@@ -114,7 +114,7 @@ void ConfigRules::end() {
   judge_object(frame);
   // What a node of skops wraps is judged together with the node.
   if (!frames_.empty() && frames_.back().object && frames_.back().key == "content" &&
-      texts_of(frame.texts, "__loader__").empty())
+      config_texts(frame.texts, "__loader__").empty())
     for (const auto& [key, text] : frame.texts) frames_.back().texts.emplace_back("content." + key, text);
   auto keys = std::move(const_cast<Frame&>(frame).keys);
   std::sort(keys.begin(), keys.end());
@@ -257,25 +257,25 @@ void ConfigRules::judge_paths(std::string_view value_text, std::uint64_t offset)
 // ---- objects as a whole ----
 
 void ConfigRules::judge_object(const Frame& frame) {
-  if (!texts_of(frame.texts, "__loader__").empty()) judge_skops(frame);
-  if (frame.has_config && !texts_of(frame.texts, "class_name").empty()) keras_ = true;
+  if (!config_texts(frame.texts, "__loader__").empty()) judge_skops(frame);
+  if (frame.has_config && !config_texts(frame.texts, "class_name").empty()) keras_ = true;
   if (own_key() == "model" && frames_.size() == 1) judge_handler(frame);
   if (frames_.size() == 2 && own_key() == "nodes")
-    for (const auto op : texts_of(frame.texts, "op"))
+    for (const auto op : config_texts(frame.texts, "op"))
       if (op == "Custom" || op == "_Native" || op == "_NDArray" || op == "_CustomFunction" || op == "_TVMOp")
         custom_operator_ = true;
   if (frames_.size() == 1 && !frames_.front().object) judge_module_list(frame);
   if (within("outs") || within("deps"))
-    for (const auto path : texts_of(frame.texts, "path"))
-      if (leads_out(path) && !(texts_of(frame.texts, "md5").empty() && texts_of(frame.texts, "hash").empty()))
+    for (const auto path : config_texts(frame.texts, "path"))
+      if (leads_out(path) && !(config_texts(frame.texts, "md5").empty() && config_texts(frame.texts, "hash").empty()))
         inspection_.find("config.path", Severity::medium, frame.offset,
                          "a file outside the folder would be read or written", printable(path), pointer());
 }
 
 // modules.json of sentence-transformers: a list of {idx, name, path, type}.
 void ConfigRules::judge_module_list(const Frame& frame) {
-  if (texts_of(frame.texts, "path").empty()) return;
-  for (const auto type : texts_of(frame.texts, "type")) {
+  if (config_texts(frame.texts, "path").empty()) return;
+  for (const auto type : config_texts(frame.texts, "type")) {
     if (!is_dotted_name(type)) continue;
     const auto judgement = judge_import_call(type);
     if (judgement.severity) find_import("config.import", type, *judgement.severity, judgement.effect, frame.offset);
@@ -283,8 +283,8 @@ void ConfigRules::judge_module_list(const Frame& frame) {
 }
 
 void ConfigRules::judge_handler(const Frame& frame) {
-  if (texts_of(frame.texts, "modelName").empty() && texts_of(frame.texts, "serializedFile").empty()) return;
-  for (const auto handler : texts_of(frame.texts, "handler"))
+  if (config_texts(frame.texts, "modelName").empty() && config_texts(frame.texts, "serializedFile").empty()) return;
+  for (const auto handler : config_texts(frame.texts, "handler"))
     if (!config_word(torchserve_handlers, handler))
       inspection_.find("torchserve.handler", leads_out(handler) ? Severity::critical : Severity::medium, frame.offset,
                        "TorchServe would run the Python code of the handler " + printable(handler, 80),
@@ -297,10 +297,10 @@ void ConfigRules::judge_skops(const Frame& frame) {
     inspection_.find("skops.node", severity, frame.offset, "loading would " + effect + ": " + printable(name, 80),
                      printable(name), pointer());
   };
-  const auto modules = texts_of(frame.texts, "__module__"), classes = texts_of(frame.texts, "__class__");
+  const auto modules = config_texts(frame.texts, "__module__"), classes = config_texts(frame.texts, "__class__");
   if (modules.empty() || classes.empty())
     return inspection_.malformed("skops.malformed", frame.offset, "a node does not say what it makes", pointer());
-  for (const auto loader : texts_of(frame.texts, "__loader__")) {
+  for (const auto loader : config_texts(frame.texts, "__loader__")) {
     if (!config_word(skops_loaders, loader))
       inspection_.inconclusive("skops.unknown-node", "a node of an unknown kind: " + printable(loader, 60));
     if (loader == "OperatorFuncNode")
@@ -312,7 +312,7 @@ void ConfigRules::judge_skops(const Frame& frame) {
       }
     if (loader == "MethodNode") {
       refuse(Severity::medium, "a method", "fetch a method of an object under a name that the file gives");
-      for (const auto name : texts_of(frame.texts, "content.func"))
+      for (const auto name : config_texts(frame.texts, "content.func"))
         if (name.starts_with("_")) refuse(Severity::critical, name, "fetch an internal attribute of an object");
     }
   }
@@ -324,8 +324,8 @@ void ConfigRules::judge_skops(const Frame& frame) {
   for (const auto& [first, second] :
        {std::pair<std::string_view, std::string_view>{"content.module_path", "content.function"},
         {"content.__module__", "content.__class__"}})
-    for (const auto module : texts_of(frame.texts, first))
-      for (const auto name : texts_of(frame.texts, second))
+    for (const auto module : config_texts(frame.texts, first))
+      for (const auto name : config_texts(frame.texts, second))
         if (const auto judgement = judge_import_type(module, name); judgement.severity)
           refuse(*judgement.severity, std::string(module) + "." + std::string(name), judgement.effect);
 }

@@ -26,7 +26,7 @@ bool import_word(std::string_view list, std::string_view word) {
          list.find(" " + std::string(word) + " ") != std::string_view::npos;
 }
 
-bool identifier(std::string_view part) {
+bool import_identifier(std::string_view part) {
   if (part.empty() || (part[0] >= '0' && part[0] <= '9')) return false;
   return std::all_of(part.begin(), part.end(), [](char c) {
     return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -35,7 +35,7 @@ bool identifier(std::string_view part) {
 }
 
 template <class Visit>
-void each_part(std::string_view dotted, Visit visit) {
+void import_each_part(std::string_view dotted, Visit visit) {
   for (bool first = true;; first = false) {
     const auto dot = dotted.find('.');
     visit(dotted.substr(0, dot), first);
@@ -47,19 +47,19 @@ void each_part(std::string_view dotted, Visit visit) {
 // Through another module or a dunder out of the library that is named first.
 bool leaves_library(std::string_view dotted) {
   bool leaves = false;
-  each_part(dotted, [&](std::string_view part, bool first) {
+  import_each_part(dotted, [&](std::string_view part, bool first) {
     leaves = leaves || (!first && import_word(import_carriers, part)) ||
              (part.size() > 4 && part.starts_with("__") && part.ends_with("__"));
   });
   return leaves;
 }
 
-bool class_like(std::string_view name) {
+bool import_class_like(std::string_view name) {
   const auto first = name.find_first_not_of('_');
   return first != std::string_view::npos && name[first] >= 'A' && name[first] <= 'Z';
 }
 
-ImportJudgement refused(const Judgement& judgement) {
+ImportJudgement import_refused(const Judgement& judgement) {
   const bool acts = judgement.risk == Risk::execution || judgement.risk == Risk::access;
   return {acts ? Severity::critical : Severity::high,
           judgement.effect.empty() ? std::string("run what the author chose") : std::string(judgement.effect)};
@@ -69,7 +69,7 @@ ImportJudgement refused(const Judgement& judgement) {
 
 bool is_dotted_name(std::string_view text) {
   bool valid = text.size() <= 300 && text.find('.') != std::string_view::npos;
-  if (valid) each_part(text, [&](std::string_view part, bool) { valid = valid && identifier(part); });
+  if (valid) import_each_part(text, [&](std::string_view part, bool) { valid = valid && import_identifier(part); });
   return valid;
 }
 
@@ -86,15 +86,15 @@ ImportJudgement judge_import_call(std::string_view dotted) {
   const auto dot = name.rfind('.');
   const auto module = name.substr(0, dot), last = name.substr(dot + 1);
   const auto judgement = judge(module, last);
-  if (judgement.risk >= Risk::code) return refused(judgement);
+  if (judgement.risk >= Risk::code) return import_refused(judgement);
   const std::string_view top = name.substr(0, name.find('.'));
   if (judgement.risk == Risk::harmless || judgement.risk == Risk::class_only) return {};
   if (judgement.risk == Risk::by_arguments)
     return {Severity::low, "call a function that is harmless or not, depending on its arguments"};
   if (!import_word(import_libraries, top))
     return {Severity::medium, "import and call code that is not of a known library"};
-  const bool in_class = class_like(module.substr(module.rfind('.') + 1));
-  if (class_like(last) && !in_class) return {};
+  const bool in_class = import_class_like(module.substr(module.rfind('.') + 1));
+  if (import_class_like(last) && !in_class) return {};
   // Functions are known by their modules only; those of neural networks make data and layers.
   for (const std::string_view fine :
        {"torch.nn.", "torch.optim.", "torch.manual_seed", "torch.cuda.manual_seed", "torchvision.models.",
@@ -108,7 +108,7 @@ ImportJudgement judge_import_type(std::string_view module, std::string_view name
   if (!is_dotted_name(dotted)) return {Severity::medium, "import something under a name that is no import"};
   if (leaves_library(dotted)) return {Severity::critical, "reach Python's own modules through another one"};
   const auto judgement = judge(module, name);
-  if (judgement.risk >= Risk::code) return refused(judgement);
+  if (judgement.risk >= Risk::code) return import_refused(judgement);
   if (judgement.risk != Risk::unknown || judgement.in_known_library) return {};
   const std::string_view top = module.substr(0, module.find('.'));
   if (top == "sklearn" || top == "numpy" || top == "scipy") return {};

@@ -16,7 +16,7 @@ bool jinja_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
 
-void append_utf8(std::string& out, std::uint32_t code) {
+void jinja_append_utf8(std::string& out, std::uint32_t code) {
   if (code < 0x80) {
     out += static_cast<char>(code);
   } else if (code < 0x800) {
@@ -35,7 +35,7 @@ void append_utf8(std::string& out, std::uint32_t code) {
 }
 
 // \N{…} of the characters that names are made of; other names are not looked up.
-bool named_character(std::string_view name, std::string& out) {
+bool jinja_named_character(std::string_view name, std::string& out) {
   std::string upper(name);
   for (auto& c : upper)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
@@ -221,21 +221,21 @@ bool unescape_jinja(std::string_view raw, std::string& out) {
         known = false;
         continue;
       }
-      append_utf8(out, code);
+      jinja_append_utf8(out, code);
       i += digits;
     } else if (c >= '0' && c <= '7') {
       std::uint32_t code = 0;
       std::size_t n = 0;
       for (--i; n < 3 && i < raw.size() && raw[i] >= '0' && raw[i] <= '7'; ++n, ++i)
         code = code * 8 + static_cast<std::uint32_t>(raw[i] - '0');
-      append_utf8(out, code);
+      jinja_append_utf8(out, code);
     } else if (c == 'N') {
       const auto close = raw.find('}', i);
       if (i >= raw.size() || raw[i] != '{' || close == std::string_view::npos) {
         known = false;
         continue;
       }
-      known = named_character(raw.substr(i + 1, close - i - 1), out) && known;
+      known = jinja_named_character(raw.substr(i + 1, close - i - 1), out) && known;
       i = close + 1;
     } else if (c != '\n') {
       constexpr std::string_view from = "abfnrtv", to = "\a\b\f\n\r\t\v";

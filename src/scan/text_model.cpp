@@ -11,8 +11,8 @@
 namespace hauberk::scan {
 namespace {
 
-constexpr std::uint64_t source_limit = 8u << 20;
-constexpr std::uint64_t template_limit = 1u << 20;
+constexpr std::uint64_t text_source_limit = 8u << 20;
+constexpr std::uint64_t text_template_limit = 1u << 20;
 
 std::string text_lower(std::string_view text) {
   std::string out(text);
@@ -69,7 +69,7 @@ void inspect_requirements(std::string_view text, Inspection& inspection) {
 }
 
 // A text of at most `limit` bytes; says so if it is longer or cannot be read.
-std::optional<std::string> text_of(Reader& data, std::uint64_t limit, Inspection& inspection) {
+std::optional<std::string> text_whole(Reader& data, std::uint64_t limit, Inspection& inspection) {
   const auto bytes = read_part(data, 0, data.size(), limit);
   if (!bytes) {
     inspection.failed(bytes.error(), "scan.not-scanned", 0);
@@ -85,11 +85,11 @@ std::string inspect_text(Reader& data, Inspection& inspection) {
   if (!is_text_throughout(data, inspection)) return "unknown";
   if (name.ends_with(".py") || name.ends_with(".pyw")) {
     inspection.find("text.python", Severity::low, 0, "Python code beside the model: whoever imports it runs it");
-    if (const auto source = text_of(data, source_limit, inspection)) inspect_python(*source, inspection);
+    if (const auto source = text_whole(data, text_source_limit, inspection)) inspect_python(*source, inspection);
     return "python";
   }
   if (name.ends_with(".txt") && name.find("requirements") != std::string::npos) {
-    if (const auto text = text_of(data, source_limit, inspection)) inspect_requirements(*text, inspection);
+    if (const auto text = text_whole(data, text_source_limit, inspection)) inspect_requirements(*text, inspection);
     return "requirements";
   }
   const auto head_bytes = read_part(data, 0, std::min<std::uint64_t>(data.size(), 64u << 10), 64u << 10);
@@ -99,14 +99,14 @@ std::string inspect_text(Reader& data, Inspection& inspection) {
   const bool named_template = name.ends_with(".jinja") || name.ends_with(".jinja2") || name.ends_with(".j2") ||
                               name.ends_with(".template") || name.find("chat_template") != std::string::npos;
   if (named_template || opening == "{%" || opening == "{{" || opening == "{#") {
-    if (const auto text = text_of(data, template_limit, inspection))
+    if (const auto text = text_whole(data, text_template_limit, inspection))
       inspect_jinja(*text, inspection, TemplateTrust::certain);
     return "jinja";
   }
   // Documentation shows templates and runs none.
   const bool documentation = name.ends_with(".md") || name.ends_with(".rst");
-  if (data.size() <= template_limit && !documentation)
-    if (const auto text = text_of(data, template_limit, inspection); text && has_jinja_tags(*text))
+  if (data.size() <= text_template_limit && !documentation)
+    if (const auto text = text_whole(data, text_template_limit, inspection); text && has_jinja_tags(*text))
       inspect_jinja(*text, inspection, TemplateTrust::possible);
   const bool named_yaml =
       name.ends_with(".yaml") || name.ends_with(".yml") || name == "mlmodel" || name.ends_with(".dvc");
