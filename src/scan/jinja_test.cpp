@@ -6,25 +6,25 @@
 namespace hauberk::scan {
 namespace {
 
-struct Outcome {
+struct JinjaOutcome {
   ScanVerdict verdict;
   std::vector<Finding> findings;
 };
 
-Outcome judge(std::string_view text, TemplateTrust trust = TemplateTrust::certain) {
+JinjaOutcome judge_template(std::string_view text, TemplateTrust trust = TemplateTrust::certain) {
   Gathering gathering{.budget = Budget({}, {})};
   Inspection inspection(gathering, "template");
   inspect_jinja(text, inspection, trust);
   return {gathering.verdict(), gathering.findings};
 }
 
-std::string told(const Outcome& outcome) {
+std::string jinja_told(const JinjaOutcome& outcome) {
   std::string out(name(outcome.verdict));
   for (const auto& finding : outcome.findings) out += "\n  " + finding.rule + ": " + finding.message;
   return out;
 }
 
-constexpr std::string_view usual[] = {
+constexpr std::string_view usual_templates[] = {
     // ChatML and its relatives
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + "
     "'\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
@@ -105,7 +105,7 @@ constexpr std::string_view usual[] = {
     "Plain text without any tag",
 };
 
-constexpr std::string_view attacks[] = {
+constexpr std::string_view template_attacks[] = {
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "{% for x in ().__class__.__base__.__subclasses__() %}{{ x }}{% endfor %}",
     "{{ x['__class__'] }}",
@@ -179,7 +179,7 @@ constexpr std::string_view attacks[] = {
     "{{ x.__class__ }}{% if %}",
 };
 
-constexpr std::string_view doubtful[] = {
+constexpr std::string_view doubtful_templates[] = {
     "{% include 'other' %}",
     "{% import 'other' as o %}",
     "{% extends 'other' %}",
@@ -207,51 +207,52 @@ constexpr std::string_view doubtful[] = {
 };
 
 TEST(Jinja, templates_of_chat_models_are_clean) {
-  for (const auto text : usual) {
-    const auto outcome = judge(text);
-    EXPECT_EQ(outcome.verdict, ScanVerdict::clean) << text << "\n" << told(outcome);
+  for (const auto text : usual_templates) {
+    const auto outcome = judge_template(text);
+    EXPECT_EQ(outcome.verdict, ScanVerdict::clean) << text << "\n" << jinja_told(outcome);
   }
 }
 
 TEST(Jinja, templates_that_leave_the_template_are_malicious) {
-  for (const auto text : attacks) {
-    const auto outcome = judge(text);
-    EXPECT_EQ(outcome.verdict, ScanVerdict::malicious) << text << "\n" << told(outcome);
+  for (const auto text : template_attacks) {
+    const auto outcome = judge_template(text);
+    EXPECT_EQ(outcome.verdict, ScanVerdict::malicious) << text << "\n" << jinja_told(outcome);
   }
 }
 
 TEST(Jinja, templates_that_a_person_should_read_are_for_review) {
-  for (const auto text : doubtful) {
-    const auto outcome = judge(text);
-    EXPECT_EQ(outcome.verdict, ScanVerdict::review) << text << "\n" << told(outcome);
+  for (const auto text : doubtful_templates) {
+    const auto outcome = judge_template(text);
+    EXPECT_EQ(outcome.verdict, ScanVerdict::review) << text << "\n" << jinja_told(outcome);
   }
 }
 
 TEST(Jinja, what_jinja_refuses_is_malformed_and_what_is_not_known_is_inconclusive) {
   for (const std::string_view text : {"{{ x", "{% if x %}", "{{ (x }}", "{{ x]", "{# x", "{% endif %}", "{{ }}",
                                       "{% %}", "{{ 'x }}", "{% raw %}", "{{ x ! y }}", "{% for x %}{% endfor %}"})
-    EXPECT_EQ(judge(text).verdict, ScanVerdict::malformed) << text << "\n" << told(judge(text));
-  EXPECT_EQ(judge("{% trans %}x{% endtrans %}").verdict, ScanVerdict::inconclusive);
+    EXPECT_EQ(judge_template(text).verdict, ScanVerdict::malformed) << text << "\n" << jinja_told(judge_template(text));
+  EXPECT_EQ(judge_template("{% trans %}x{% endtrans %}").verdict, ScanVerdict::inconclusive);
   std::string deep, wide = "{{ x";
   for (int i = 0; i < 500; ++i) deep += "{% if a %}";
   for (int i = 0; i < 5000; ++i) wide += "[(";
-  EXPECT_EQ(judge(deep).verdict, ScanVerdict::inconclusive);
-  EXPECT_NE(judge(wide).verdict, ScanVerdict::clean);
-  EXPECT_EQ(judge(std::string((1u << 20) + 1, 'x')).verdict, ScanVerdict::inconclusive);
+  EXPECT_EQ(judge_template(deep).verdict, ScanVerdict::inconclusive);
+  EXPECT_NE(judge_template(wide).verdict, ScanVerdict::clean);
+  EXPECT_EQ(judge_template(std::string((1u << 20) + 1, 'x')).verdict, ScanVerdict::inconclusive);
 }
 
 TEST(Jinja, a_text_that_only_may_be_a_template_is_judged_by_its_attacks_alone) {
-  EXPECT_EQ(judge("{{ x", TemplateTrust::possible).verdict, ScanVerdict::clean);
-  EXPECT_EQ(judge("{% include 'x' %}", TemplateTrust::possible).verdict, ScanVerdict::clean);
-  EXPECT_EQ(judge("{{ x.__class__ }}", TemplateTrust::possible).verdict, ScanVerdict::malicious);
+  EXPECT_EQ(judge_template("{{ x", TemplateTrust::possible).verdict, ScanVerdict::clean);
+  EXPECT_EQ(judge_template("{% include 'x' %}", TemplateTrust::possible).verdict, ScanVerdict::clean);
+  EXPECT_EQ(judge_template("{{ x.__class__ }}", TemplateTrust::possible).verdict, ScanVerdict::malicious);
 }
 
 TEST(Jinja, a_template_cut_off_anywhere_harms_nobody) {
-  for (const auto text : usual)
+  for (const auto text : usual_templates)
     for (std::size_t size = 0; size < text.size(); size += 3)
-      EXPECT_NE(judge(text.substr(0, size)).verdict, ScanVerdict::malicious);
-  for (const auto text : attacks)
-    for (std::size_t size = 0; size < text.size(); ++size) EXPECT_LE(judge(text.substr(0, size)).findings.size(), 200u);
+      EXPECT_NE(judge_template(text.substr(0, size)).verdict, ScanVerdict::malicious);
+  for (const auto text : template_attacks)
+    for (std::size_t size = 0; size < text.size(); ++size)
+      EXPECT_LE(judge_template(text.substr(0, size)).findings.size(), 200u);
 }
 
 TEST(Jinja, values_that_grow_are_bounded) {
@@ -259,7 +260,7 @@ TEST(Jinja, values_that_grow_are_bounded) {
   for (int i = 0; i < 200; ++i) text += "{% set a = [a, a, a, a, a, a] %}{% set s = s ~ s ~ 'xxxxxxxx' %}";
   for (int i = 0; i < 2000; ++i) text += "{{ a ~ s ~ a ~ s }}{% set s = (s ~ 'a') or (s ~ 'b') %}";
   text += "{{ x[s] }}{{ x['' * 9000000000000000000] }}";
-  EXPECT_NE(judge(text).verdict, ScanVerdict::clean);
+  EXPECT_NE(judge_template(text).verdict, ScanVerdict::clean);
 }
 
 }  // namespace
