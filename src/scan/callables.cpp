@@ -109,7 +109,24 @@ bool is_internal_name(std::string_view name) {
   });
 }
 
+namespace {
+
+// A module that an import could find: dotted, and no part empty, with blanks or with signs. Text that happens to read
+// like a GLOBAL names no such module.
+bool is_module_name(std::string_view module) {
+  return !module.empty() && !any_part(module, [](std::string_view part) {
+    return part.empty() || std::any_of(part.begin(), part.end(), [](char c) {
+             const auto b = static_cast<unsigned char>(c);
+             return b <= 0x20 || b == 0x7f ||
+                    std::string_view("!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~").find(c) != std::string_view::npos;
+           });
+  });
+}
+
+}  // namespace
+
 Judgement judge(std::string_view module, std::string_view name) {
+  if (!is_module_name(module)) return {};
   if (const auto* rule = find_pattern(std::string(module) + "." + std::string(name))) return from(*rule);
   const Judgement internal{Risk::execution, "reach into Python's internals", Check::none, true};
   const auto dot = name.find('.');

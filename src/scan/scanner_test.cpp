@@ -119,6 +119,16 @@ TEST(Scanner, names_the_call_and_masks_its_arguments) {
   EXPECT_EQ(report.findings[0].where.file, "m.pkl");
 }
 
+TEST(Scanner, prose_that_reads_like_an_import_is_text_and_a_broken_pickle_is_not) {
+  const auto verdict = [](std::string_view content, std::string_view name) {
+    MemoryReader reader(as_bytes(content));
+    return scan(reader, name).verdict;
+  };
+  EXPECT_EQ(verdict("ccache - a fast compiler cache\n===\n\n[x](https://example.org/a.svg)\n", "README.md"),
+            ScanVerdict::clean);
+  EXPECT_EQ(verdict("cos\nsystem\n(S'true'\ntR~", "README.md"), ScanVerdict::malicious);
+}
+
 TEST(Scanner, computes_the_digest_only_when_asked) {
   MemoryReader reader(as_bytes("N."));
   EXPECT_FALSE(scan(reader, "x").sha256);
