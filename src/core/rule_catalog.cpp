@@ -12,9 +12,8 @@ std::vector<Rule> sorted_rules() {
 #if __has_include("core/rules/scan.inc")
 #include "core/rules/scan.inc"
 #endif
-#if __has_include("core/rules/text_formats.inc")
+#include "core/rules/keras.inc"
 #include "core/rules/text_formats.inc"
-#endif
 #if __has_include("core/rules/guard.inc")
 #include "core/rules/guard.inc"
 #endif

@@ -77,6 +77,13 @@ bool is_torch(ZipKind kind) {
   return kind == ZipKind::torch || kind == ZipKind::torchscript || kind == ZipKind::torch_package;
 }
 
+// Keras's archives hold weights, configurations and words.
+bool is_program_name(std::string_view name) {
+  for (const std::string_view ending : {".py", ".pyc", ".sh", ".bat", ".cmd", ".exe", ".dll", ".so", ".dylib", ".ps1"})
+    if (name.ends_with(ending)) return true;
+  return false;
+}
+
 // Raw storages: "data/12", "constants/0", "tensors/3"; PyTorch reads them as numbers and nothing else.
 bool is_storage(std::string_view inner) {
   for (const std::string_view folder : {"data/", "constants/", "tensors/", ".data/"}) {
@@ -106,10 +113,7 @@ class ZipInspector {
     }
     if (kind_ == ZipKind::skops && !skops_tree_)
       inspection_.malformed("skops.malformed", 0, "schema.json does not describe a tree of objects");
-    if (kind_ == ZipKind::keras)
-      inspection_.inconclusive("scan.unsupported",
-                               "archives of the kind " + std::string(name_of(kind_)) + " are not understood yet");
-    else if (unknown_ != 0 && !is_torch(kind_))
+    if (unknown_ != 0 && !is_torch(kind_))
       inspection_.inconclusive("scan.unsupported",
                                std::to_string(unknown_) +
                                    " members are of formats that are not understood, first of them " +
@@ -151,6 +155,8 @@ class ZipInspector {
 
   void inspect_plain(const ZipMember& member, Reader& content, Inspection& inside) {
     const std::string inner = inner_name(member);
+    if (kind_ == ZipKind::keras && is_program_name(lower(member.name)))
+      inside.find("zip.program", Severity::high, member.header, "a program in an archive of weights and words");
     if (content.size() <= checksum_limit && member.listed) check_sum(member, content, inside);
     if (is_torch(kind_) && inner.starts_with("code/") && inner.ends_with(".py")) return inspect_code(content, inside);
     const auto format = identify(content, inside.budget());
@@ -164,13 +170,15 @@ class ZipInspector {
     }
     const bool passive =
         format == Format::empty || format == Format::unknown || format == Format::text || format == Format::json;
-    const bool text = (format == Format::text || format == Format::json) && kind_ != ZipKind::keras;
+    const bool text = format == Format::text || format == Format::json;
     if (!passive) {
       inspect_any(content, inside);
     } else if (is_torch(kind_) && (inner == "data.pkl" || inner == "constants.pkl")) {
       inside.malformed("pickle.malformed", 0, "this must be a pickle and is none");
     } else if (text) {
       const std::string found = inspect_any(content, inside);
+      if (kind_ == ZipKind::keras && member.name == "config.json" && found == "text")
+        inside.malformed("json.malformed", 0, "the configuration is not valid JSON");
       skops_tree_ = skops_tree_ || (member.name == "schema.json" && found == "skops-schema");
     } else if (format != Format::empty) {
       if (unknown_++ == 0) first_unknown_ = member.name;

@@ -197,10 +197,66 @@ TEST(Zip, what_is_cut_off_is_malformed_and_still_looked_at) {
   EXPECT_EQ(scanned(fine.substr(0, fine.size() - 30)).verdict, ScanVerdict::malformed);
 }
 
-TEST(Zip, archives_of_keras_are_named_and_inconclusive) {
-  EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").format, "keras");
-  EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").verdict,
-            ScanVerdict::inconclusive);
+std::string keras(const std::string& layers) {
+  return zip({{"config.json",
+               R"json({"module": "keras", "class_name": "Sequential", "config": {"layers": [)json" + layers + "]}}"},
+              {"metadata.json", R"({"keras_version": "3.11.1"})"}});
+}
+
+TEST(Keras, layers_are_judged_wherever_they_stand) {
+  struct Case {
+    const char* layer;
+    ScanVerdict verdict;
+    const char* rule;
+  };
+  static const Case cases[] = {
+      {R"json({"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}, "registered_name": null})json",
+       ScanVerdict::clean, nullptr},
+      {R"json({"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAAAAAA"}}}})json",
+       ScanVerdict::malicious, "keras.lambda"},
+      {R"json({"class_name": "Lambda", "config": {"function": "lambda x: __import__('os').system('id')"}})json",
+       ScanVerdict::malicious, "keras.lambda"},
+      {R"json({"class_name": "Lambda", "config": {"function": "lambda x: x + 1"}})json", ScanVerdict::review,
+       "keras.lambda"},
+      {R"json({"class_name": "Wrapper", "config": {"a": [[{"b": {"class_name": "Lambda", "config": {"function": ["!", null]}}}]]}})json",
+       ScanVerdict::review, "keras.lambda"},
+      {R"json({"class_name": "Dense", "config": {"activation": {"module": "subprocess", "class_name": "function", "config": "run"}}})json",
+       ScanVerdict::malicious, "keras.import"},
+      {R"json({"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "get_file"})json",
+       ScanVerdict::malicious, "keras.import"},
+      {R"json({"module": "keras.config", "class_name": "function", "config": "enable_unsafe_deserialization"})json",
+       ScanVerdict::malicious, "keras.import"},
+      {R"json({"module": "shutil", "class_name": "Dense", "config": {}})json", ScanVerdict::malicious, "keras.import"},
+      {R"json({"module": "keras.layers", "class_name": "Dense", "module": "os", "config": {}})json",
+       ScanVerdict::malicious, "keras.import"},
+      {R"json({"module": "my.layers", "class_name": "Mine", "config": {}})json", ScanVerdict::review,
+       "keras.custom-object"},
+      {R"json({"module": null, "class_name": "Mine", "config": {}, "registered_name": "Custom>Mine"})json",
+       ScanVerdict::review, "keras.custom-object"},
+      {R"json({"class_name": "TFOpLambda", "config": {"function": "io.write_file"}})json", ScanVerdict::malicious,
+       "keras.function"},
+      {R"json({"class_name": "TFOpLambda", "config": {"function": "math.add"}})json", ScanVerdict::clean, nullptr},
+      {R"json({"class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}})json", ScanVerdict::malicious,
+       "keras.path"},
+      {R"json({"class_name": "StringLookup", "config": {"vocabulary": ["os", "eval", "/etc"]}})json",
+       ScanVerdict::clean, nullptr},
+      {R"json({"class_name": "TorchModuleWrapper", "config": {"module": "gASVHQAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOUjAJpZJSFlFKULg=="}})json",
+       ScanVerdict::malicious, "keras.torch-module"},
+  };
+  for (const auto& c : cases) {
+    const auto report = scanned(keras(c.layer), "m.keras");
+    EXPECT_EQ(report.verdict, c.verdict) << c.layer;
+    EXPECT_EQ(report.format, "keras");
+    if (c.rule) EXPECT_TRUE(has(report, c.rule)) << c.layer;
+  }
+}
+
+TEST(Keras, archives_hold_no_programs_and_their_configuration_is_json) {
+  EXPECT_EQ(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}}), "m.keras").verdict, ScanVerdict::clean);
+  EXPECT_EQ(scanned(zip({{"config.json", "{ no"}, {"metadata.json", "{}"}}), "m.keras").verdict,
+            ScanVerdict::malformed);
+  EXPECT_TRUE(
+      has(scanned(zip({{"config.json", "{}"}, {"metadata.json", "{}"}, {"A.PY", "x"}}), "m.keras"), "zip.program"));
 }
 
 TEST(Zip, texts_within_are_inspected_as_what_they_are) {

@@ -26,7 +26,6 @@ class ConfigRules final : public ConfigEvents {
 
   // What it turned out to be: "hf-config", "skops-schema", … or what is given.
   std::string shape(std::string_view otherwise) const;
-  bool holds_keras_config() const { return keras_; }
   // Says what only the whole text could tell.
   void finish();
 

@@ -1,6 +1,7 @@
 // The inspectors of the formats, one function each. All of them read bounded parts, spend from the inspection's budget
 // and answer through findings; data that breaks the format is malformed. Tensor data is never read.
-// Sources: NEP 1 (npy), the safetensors reference reader, onnx.proto, ggml's gguf.md, POSIX ustar.
+// Sources: NEP 1 (npy), the safetensors reference reader, onnx.proto, ggml's gguf.md, the HDF5
+// file format specification, POSIX ustar.
 #pragma once
 
 #include <string>
@@ -14,6 +15,7 @@ void inspect_npy(Reader& data, Inspection& inspection);
 void inspect_safetensors(Reader& data, Inspection& inspection);
 void inspect_onnx(Reader& data, Inspection& inspection);
 void inspect_gguf(Reader& data, Inspection& inspection);
+void inspect_hdf5(Reader& data, Inspection& inspection);
 std::string inspect_tar(Reader& data, Inspection& inspection);  // "torch-tar" or "tar"
 // The content of a compressed stream, whatever that is: "gzip+pickle".
 std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name);

@@ -3,13 +3,37 @@
 #include "scan/config_rules.h"
 #include "scan/formats.h"
 #include "scan/json_stream.h"
+#include "scan/keras_config.h"
 #include "scan/text_model.h"
 
 namespace hauberk::scan {
+namespace {
+
+// Two sets of rules, one reading.
+class BothRules final : public ConfigEvents {
+ public:
+  BothRules(ConfigEvents& a, ConfigEvents& b) : a_(a), b_(b) {}
+  void begin(bool object, std::uint64_t offset) override { a_.begin(object, offset), b_.begin(object, offset); }
+  void end() override { a_.end(), b_.end(); }
+  void key(std::string_view key, std::uint64_t offset) override { a_.key(key, offset), b_.key(key, offset); }
+  void text(std::string_view value, bool whole, std::uint64_t offset) override {
+    a_.text(value, whole, offset), b_.text(value, whole, offset);
+  }
+  void plain(std::string_view spelled, std::uint64_t offset) override {
+    a_.plain(spelled, offset), b_.plain(spelled, offset);
+  }
+
+ private:
+  ConfigEvents &a_, &b_;
+};
+
+}  // namespace
 
 std::string inspect_json_model(Reader& data, Inspection& inspection) {
   ConfigRules rules(inspection, inspection.name().ends_with(".json"));
-  const auto outcome = stream_json(data, rules, inspection.budget());
+  KerasRules keras(inspection);
+  BothRules both(rules, keras);
+  const auto outcome = stream_json(data, both, inspection.budget());
   switch (outcome.end) {
     case JsonOutcome::complete:
       break;
@@ -32,10 +56,6 @@ std::string inspect_json_model(Reader& data, Inspection& inspection) {
       break;
   }
   rules.finish();
-  if (rules.holds_keras_config()) {
-    // At the merge: inspect_keras_config(the text, false, inspection), of scan/keras_config.h.
-    inspection.inconclusive("scan.unsupported", "configurations of Keras are not understood yet");
-  }
   return rules.shape("json");
 }
 

@@ -47,11 +47,10 @@ std::vector<Sample> scan_corpus() {
 // The formats that this version understands; of the others it must say so.
 bool is_understood(const Sample& sample) {
   static const std::set<std::string> later = {
-      "keras",    "keras-zip", "keras-h5", "h5",      "tf-savedmodel",  "jax",      "meta",
-      "pb",       "engine",    "t7",       "rknn",    "keras-metadata", "dnn",      "cbm",
-      "7z",       "index",     "xgboost",  "tflite",  "msgpack",        "polyglot", "llamafile",
-      "tensorrt", "mlmodel",   "cmf",      "unknown", "flax-msgpack",   "params",   "rds",
-      "pdmodel",  "ubj",       "lz4"};
+      "tf-savedmodel",  "jax",      "meta",      "pb",       "engine",  "t7",      "rknn",
+      "keras-metadata", "dnn",      "cbm",       "7z",       "index",   "xgboost", "tflite",
+      "msgpack",        "polyglot", "llamafile", "tensorrt", "mlmodel", "cmf",     "unknown",
+      "flax-msgpack",   "params",   "rds",       "pdmodel",  "ubj",     "lz4"};
   return !later.contains(sample.format);
 }
 

@@ -44,6 +44,9 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
     case Format::gguf:
       inspect_gguf(data, inspection);
       break;
+    case Format::hdf5:
+      inspect_hdf5(data, inspection);
+      break;
     case Format::elf:
     case Format::windows_program:
     case Format::mach_o:
