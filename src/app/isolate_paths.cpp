@@ -75,6 +75,12 @@ PathScan::PathScan(const IsolationOptions& options, WorkerStarter& starter, std:
 PathScan::~PathScan() = default;
 
 void PathScan::answer(const Job& job, scan::Report report) {
+  const auto& path = paths_[job.index];
+  const std::string folder = path.substr(0, path.rfind('/') + 1);  // empty for the working directory
+  scan::settle_companions(report, [&](const std::string& name) {
+    struct stat info = {};
+    return ::lstat((folder + name).c_str(), &info) == 0 && S_ISREG(info.st_mode);
+  });
   ++answered_;
   on_report_(job.index, std::move(report));
 }

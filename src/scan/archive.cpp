@@ -6,6 +6,7 @@
 #include "scan/formats.h"
 #include "scan/identify.h"
 #include "scan/pickle.h"
+#include "scan/text_model.h"
 #include "scan/zip.h"
 
 namespace hauberk::scan {
@@ -112,7 +113,7 @@ class ZipInspector {
       inspect_member(member);
     }
     if (kind_ == ZipKind::skops && !skops_tree_)
-      inspection_.malformed("skops.malformed", 0, "schema.json does not describe a tree of objects");
+      inspection_.find("skops.malformed", Severity::medium, 0, "schema.json does not describe a tree of objects");
     if (unknown_ != 0 && !is_torch(kind_))
       inspection_.inconclusive("scan.unsupported",
                                std::to_string(unknown_) +
@@ -160,6 +161,11 @@ class ZipInspector {
     if (content.size() <= checksum_limit && member.listed) check_sum(member, content, inside);
     if (is_torch(kind_) && inner.starts_with("code/") && inner.ends_with(".py")) return inspect_code(content, inside);
     const auto format = identify(content, inside.budget());
+    if (runs_members() && inner.ends_with(".py") && format != Format::empty) {
+      const auto source = read_part(content, 0, content.size(), code_limit);
+      if (!source) return inside.failed(source.error(), "zip.malformed", member.header);
+      return inspect_python(as_text(*source), inside, Severity::critical);
+    }
     if (format == Format::pickle && is_torch(kind_) && inside.depth() <= inside.budget().limits().depth) {
       const PickleContext context{.storages_outside = true, .torchscript_types = kind_ != ZipKind::torch};
       const auto outcome = inspect_pickle(content, inside, context);
@@ -184,6 +190,9 @@ class ZipInspector {
       if (unknown_++ == 0) first_unknown_ = member.name;
     }
   }
+
+  // Archives whose Python code runs as they are loaded.
+  bool runs_members() const { return kind_ == ZipKind::torch_package || kind_ == ZipKind::archive_of_torchserve; }
 
   void check_sum(const ZipMember& member, Reader& content, Inspection& inside) {
     const auto bytes = read_part(content, 0, content.size(), checksum_limit);

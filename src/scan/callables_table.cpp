@@ -286,7 +286,8 @@ constexpr Group groups[] = {
      "easyocr.# econml.# efficientnet_pytorch.# einops.# encodec.# espnet.# espnet2.# facexlib.# fairlearn.# "
      "fairseq.# fairseq2.# fastai.# fastcore.# fbprophet.# feature_engine.# flair.# flaml.# flash_attn.# "
      "flax.# formulaic.# frozendict.# gensim.# geopandas.# gfpgan.# gluonts.# groundingdino.# gym.# "
-     "gymnasium.# h2o.# haiku.# hdbscan.# hivemind.# hpsklearn.# hyperopt.# imblearn.# implicit.# "
+     "gymnasium.# h2o.# haiku.# hdbscan.# hivemind.# hpsklearn.# hpsklearn.estimator.estimator.hyperopt_estimator "
+     "hyperopt.# imblearn.# implicit.# "
      "insightface.# interpret.# jax.# jaxlib.# keras.# kmodes.# kornia.# laion_clap.# layoutparser.# "
      "lifelines.# lightfm.# lightgbm.# lightning.# lightning_fabric.# lightning_utilities.# lime.# llava.# "
      "mamba_ssm.# megatron.# mlforecast.# mlxtend.# mmcv.# mmdet.# mmengine.# mmseg.# models.# monai.# "
@@ -325,9 +326,10 @@ constexpr Group groups[] = {
      "hydra.* joblib.parallel.* kedro.* keras.saving.* keras.src.saving.* langchain.* langchain_community.* "
      "langchain_core.* llama_index.* llvmlite.* luigi.* mlflow.* nltk.* numba.* onnxruntime.* prefect.* "
      "pyspark.* ray.* rq.* six.* skops.* spacy.cli.* spacy.util.* streamlit.* sympy.* "
-     "tensorflow.python.keras.saving.* threading.* torch._C.* torch._dynamo.* torch._export.* "
-     "torch._functorch.* torch._six.* torch.distributed.* torch.export.* torch.fx.* torch.jit.* "
-     "torch.package.* torch.serialization.* trio.* twisted.* typer.* types.CodeType typing.ForwardRef"},
+     "tensorflow.python.keras.saving.* threading.* torch._C.* torch._export.* "
+     "torch._functorch.* torch._six.* torch.distributed.* torch.export.* torch.fx.* "
+     "torch.package.* torch.serialization.* trio.* twisted.* typer.* typing.ForwardRef"},
+    {Risk::execution, Check::none, "make, compile or load code", "torch._dynamo.* torch.jit.* types.CodeType"},
     {Risk::execution, Check::none, "reach any module",
      "torch._dynamo.external_utils.* torch.fx.graph_module._exec_with_source "
      "torch.fx.graph_module._forward_from_src torch.serialization.os torch.serialization.sys"},

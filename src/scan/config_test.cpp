@@ -244,7 +244,7 @@ TEST(TextModel, texts_are_clean_unless_something_executes_them) {
        {"noname", "{%- for m in messages %}{{ m.__class__ }}{% endfor %}", is_malicious},
        {"noname", "<|im_start|>{{ m.role }}", is_clean},
        {"noname", "<s>{{ m.__class__ }}", is_malicious},
-       {"model.pkl", "words", is_malformed, "scan.name-mismatch"},
+       {"model.pkl", "words", is_review, "scan.name-mismatch"},
        {"words", std::string_view("words\n\0\1\2", 9), is_inconclusive},
        {"words", "words \xff\xff", is_inconclusive}});
 }

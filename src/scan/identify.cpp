@@ -75,7 +75,38 @@ bool is_zlib(Reader& data, ByteView head, Budget& budget) {
 
 bool is_windows_program(Reader& data, ByteView head) {
   if (head.size() < 64 || head[0] != 'M' || head[1] != 'Z') return false;
+  // As all linkers write the header for MS-DOS, whatever has become of the rest.
+  if (head[2] == 0x90 && head[3] == 0) return true;
   return has_at(data, load_le<std::uint32_t>(head.data() + 60), "PE\0\0"sv);
+}
+
+// Weights are zero or neither tiny nor huge: the exponents of other data are spread over all that there are.
+bool is_weight(std::uint32_t bits) {
+  const auto exponent = bits >> 23 & 0xff;
+  return bits << 1 == 0 || (exponent >= 127 - 40 && exponent <= 127 + 20);
+}
+
+// Weights without a header, in one of the two formats with an exponent of eight bits. All of the beginning must be
+// such numbers, since that is what a loader of anything else would look at, and nearly all of what lies behind.
+bool is_raw_numbers(Reader& data) {
+  constexpr std::size_t beginning = 256, window = 64, windows = 64;
+  if (data.size() < 16) return false;
+  for (const std::size_t width : {std::size_t{4}, std::size_t{2}}) {
+    if (data.size() % width != 0) continue;
+    std::size_t seen = 0, odd = 0, odd_at_once = 0;
+    for (std::size_t i = 0; i <= windows && odd_at_once == 0; ++i) {
+      std::array<std::uint8_t, beginning> bytes{};
+      const auto at = i == 0 ? 0 : (data.size() - 1) / windows * (i - 1) / 4 * 4;
+      const auto got = data.read_at(at, MutableBytes(bytes).first(i == 0 ? beginning : window));
+      if (!got) return false;
+      for (std::size_t k = 0; k + width <= *got; k += width, ++seen)
+        odd += !is_weight(width == 4 ? load_le<std::uint32_t>(bytes.data() + k)
+                                     : std::uint32_t{load_le<std::uint16_t>(bytes.data() + k)} << 16);
+      if (i == 0) odd_at_once = odd;
+    }
+    if (odd_at_once == 0 && odd * 100 <= seen) return true;
+  }
+  return false;
 }
 
 Format text_kind(ByteView head) {
@@ -165,6 +196,8 @@ std::string_view name(Format format) {
       return "xml";
     case Format::text:
       return "text";
+    case Format::raw_numbers:
+      return "raw-numbers";
     case Format::unknown:
       return "unknown";
   }
@@ -191,7 +224,8 @@ Format identify(Reader& data, Budget& budget) {
   if (is_zlib(data, head, budget)) return Format::zlib;
   if (is_onnx(data)) return Format::onnx;
   if (is_pickle(data, budget)) return Format::pickle;
-  return text_kind(head);
+  const auto kind = text_kind(head);
+  return kind == Format::unknown && is_raw_numbers(data) ? Format::raw_numbers : kind;
 }
 
 Format format_of_name(std::string_view file_name) {

@@ -43,6 +43,7 @@ enum class Format {
   json,
   xml,
   text,
+  raw_numbers,  // nothing but floating-point numbers, as weights beside a model are
   unknown
 };
 

@@ -18,6 +18,7 @@ void inspect_npy(Reader& data, Inspection& inspection) {
     if (*got < 10 || std::memcmp(head, "\x93NUMPY", 6) != 0) {
       if (at == 0) return inspection.malformed("npy.malformed", at, "this is no array of NumPy");
       RangeReader rest(data, at, data.size() - at);
+      if (*got == 1 && head[0] == '\n') return;  // old versions of NumPy ended a pickled array with it
       inspection.find("npy.trailing-bytes", Severity::low, at, std::to_string(rest.size()) + " bytes follow the array");
       Inspection behind = inspection.child("after@" + std::to_string(at));
       return inspect_trailing(rest, behind);

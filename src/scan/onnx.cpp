@@ -113,7 +113,7 @@ class OnnxWalk {
     });
     if (!is_known_domain(domain) && foreign_.size() < 1000) foreign_.insert({domain, type});
     if (type == "PythonOp" || type == "PythonOpGrad" || (type == "PyOp" && !domain.empty()))
-      inspection_.find("onnx.python-operator", Severity::high, message.begin,
+      inspection_.find("onnx.python-operator", Severity::critical, message.begin,
                        "the operator calls a Python function of the host: " + printable(type), {}, printable(type));
   }
 

@@ -8,6 +8,7 @@
 #include "scan/formats.h"
 #include "scan/numpy_dtype.h"
 #include "scan/pickle_text.h"
+#include "scan/program_text.h"
 
 namespace hauberk::scan {
 namespace {
@@ -20,8 +21,9 @@ constexpr std::uint64_t harmless_pickles_in_a_file = 1000;
 constexpr std::uint32_t embedded_limit = 1000;  // constants that are tried as pickles
 constexpr std::size_t embedded_size_limit = 1u << 20;
 
-// Whether a dry run of the data imports what runs code.
-bool hides_harm(Reader& data, Budget& budget);
+// What a dry run of a constant shows: nothing, a pickle to its last byte, one that imports what runs code.
+enum class Hidden { nothing, pickle, harm };
+Hidden hidden_in(Reader& data, Budget& budget);
 
 // A few characters say which command it was without repeating a payload.
 std::string masked(std::string_view text) {
@@ -113,6 +115,9 @@ class PickleJudge final : public PickleListener {
     const auto text = machine.text_of(constant, embedded_size_limit);
     if (!text || !inspection_.budget().spend_bytes_out(text->size())) return;
     ++embedded_;
+    if (const auto program = program_in(*text))
+      return find("pickle.program-text", Severity::medium, offset,
+                  "a constant is the text of a program that " + *program);
     std::optional<Bytes> decoded;
     if (text->starts_with("gA"))
       decoded = from_base64(*text);
@@ -122,9 +127,12 @@ class PickleJudge final : public PickleListener {
       decoded = to_bytes(*text);
     if (!decoded) return;
     MemoryReader inner(*decoded);
-    if (hides_harm(inner, inspection_.budget()))
+    const auto hidden = hidden_in(inner, inspection_.budget());
+    if (hidden == Hidden::harm)
       find("pickle.hidden-pickle", Severity::high, offset,
            "a constant is itself a pickle that does harm: whoever loads it in turn runs it");
+    else if (hidden == Hidden::pickle && nested_.size() < embedded_limit)
+      nested_.push_back(offset);
   }
 
   void extension(PickleMachine&, std::uint32_t code, std::uint64_t offset) override {
@@ -158,6 +166,9 @@ class PickleJudge final : public PickleListener {
 
   // After the run: what was imported and never called.
   void finish() {
+    if (!nested_.empty())
+      find("pickle.nested-pickle", Severity::low, nested_.front(),
+           "a constant is a whole pickle of its own, and nothing here loads it");
     for (const auto& seen : seen_) {
       if (seen.calls != 0) continue;
       const std::string would =
@@ -417,6 +428,7 @@ class PickleJudge final : public PickleListener {
     const auto argument = call.arguments.empty() ? PickleValue{} : call.arguments[0];
     Inspection inside = inspection_.child("bytes@" + std::to_string(argument.payload()));
     if (probing_) return;
+    std::erase(nested_, argument.payload());
     if (argument.kind() == Kind::bytes || argument.kind() == Kind::byte_array) {
       if (const auto span = machine.content_of(argument)) {
         RangeReader part(machine.data(), span->offset, span->length);
@@ -542,6 +554,7 @@ class PickleJudge final : public PickleListener {
   std::uint64_t arrays_ = 0;
   std::vector<Seen> seen_;
   std::vector<Detail> details_;
+  std::vector<std::uint64_t> nested_;  // constants that are whole pickles, less those that reach a loader
 };
 
 // torch.save's older form starts with a pickle of this number and nothing else.
@@ -607,7 +620,7 @@ bool is_pickle(Reader& data, Budget& budget) {
 
 namespace {
 
-bool hides_harm(Reader& data, Budget& budget) {
+Hidden hidden_in(Reader& data, Budget& budget) {
   ScanLimits limits = budget.limits();
   limits.opcodes = 1'000'000;
   limits.memory = 8u << 20;
@@ -616,8 +629,9 @@ bool hides_harm(Reader& data, Budget& budget) {
   PickleJudge judge(inspection, {}, false);
   judge.probe_only();
   PickleMachine machine(data, 0, nothing.budget, judge);
-  machine.run();
-  return judge.saw_harm();
+  const auto end = machine.run();
+  if (judge.saw_harm()) return Hidden::harm;
+  return end == PickleEnd::stopped && machine.position() == data.size() ? Hidden::pickle : Hidden::nothing;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "scan/pickle_names.h"
 #include "scan/pickle_text.h"
+#include "scan/program_text.h"
 
 namespace hauberk::scan {
 namespace {
@@ -261,8 +262,11 @@ bool PickleMachine::constant(Kind kind, unsigned length_bytes) {
   for (unsigned i = 0; i < length_bytes; ++i) length |= std::uint64_t{cursor_.data()[i]} << 8 * i;
   cursor_.advance(length_bytes);
   const bool may_hide = length >= 12 && cursor_.need(2) && begins_like_pickle(cursor_.data(), kind);
+  // Numbers fail at their first bytes, and longer texts are no programs that anybody hides.
+  const bool program = !may_hide && length >= 16 && length <= program_text_limit && kind != Kind::number &&
+                       cursor_.need(length) && may_be_program({reinterpret_cast<const char*>(cursor_.data()), length});
   if (!cursor_.skip(length)) return end(PickleEnd::truncated);
-  if (may_hide) listener_.embedded(*this, {kind, opcode_at_}, opcode_at_);
+  if (may_hide || program) listener_.embedded(*this, {kind, opcode_at_}, opcode_at_);
   return push({kind, opcode_at_});
 }
 

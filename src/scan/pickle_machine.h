@@ -117,7 +117,7 @@ class PickleListener {
   virtual void changed(PickleMachine& machine, PickleValue target, std::uint64_t offset) = 0;
   // The answer is what the id stands for, as far as it can be known.
   virtual PickleValue persistent(PickleMachine& machine, PickleValue id, std::uint64_t offset) = 0;
-  // A constant that begins like a pickle of its own, plain or as text.
+  // A constant that begins like a pickle of its own, plain or as text, or that may be the text of a program.
   virtual void embedded(PickleMachine& machine, PickleValue constant, std::uint64_t offset) = 0;
   virtual void extension(PickleMachine& machine, std::uint32_t code, std::uint64_t offset) = 0;
   virtual void anomaly(PickleMachine& machine, PickleAnomaly kind, std::uint64_t offset) = 0;

@@ -70,12 +70,14 @@ std::vector<PythonToken> python_tokens(std::string_view source) {
 
 class PythonCalls {
  public:
-  PythonCalls(std::vector<PythonToken> tokens, Inspection& inspection)
-      : tokens_(std::move(tokens)), inspection_(inspection) {}
+  explicit PythonCalls(std::vector<PythonToken> tokens) : tokens_(std::move(tokens)) {}
 
-  void run() {
+  std::vector<PythonCall> run() {
     for (const std::string_view name : {"eval", "exec", "compile", "__import__", "breakpoint", "execfile"})
-      names_[std::string(name)] = "builtins." + std::string(name);
+      names_[std::string(name)] = {"builtins." + std::string(name), false};
+    // A fragment need not import what it uses.
+    for (const std::string_view name : {"os", "subprocess", "commands", "webbrowser", "importlib", "pty", "runpy"})
+      names_[std::string(name)] = {std::string(name), false};
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       if (tokens_[i].text == "import")
         imports(i + 1, "");
@@ -89,9 +91,14 @@ class PythonCalls {
       if (next < tokens_.size() && tokens_[next].text == "(") call(name, tokens_[i].offset);
       i = std::max(i, next - 1);
     }
+    return std::move(calls_);
   }
 
  private:
+  struct Meaning {
+    std::string whole;
+    bool imported = false;
+  };
   bool begins_name(std::size_t i) const {
     return i < tokens_.size() && !tokens_[i].text.empty() && python_name_char(tokens_[i].text[0]) &&
            !(tokens_[i].text[0] >= '0' && tokens_[i].text[0] <= '9');
@@ -118,7 +125,7 @@ class PythonCalls {
         whole = module.empty() ? name : module + "." + name;
         i += 2;
       }
-      names_[as] = whole;
+      names_[as] = {whole, true};
       if (i >= tokens_.size() || tokens_[i].text != ",") break;
       ++i;
     }
@@ -135,7 +142,7 @@ class PythonCalls {
     const auto dot = name.find('.');
     const auto known = names_.find(name.substr(0, dot));
     if (known == names_.end()) return;
-    const std::string whole = known->second + (dot == std::string::npos ? "" : name.substr(dot));
+    const std::string whole = known->second.whole + (dot == std::string::npos ? "" : name.substr(dot));
     const auto last = whole.rfind('.');
     if (last == std::string::npos) return;
     const auto judgement = judge(std::string_view(whole).substr(0, last), std::string_view(whole).substr(last + 1));
@@ -145,9 +152,7 @@ class PythonCalls {
       return;
     if (whole.starts_with("os.") && !acts(whole.substr(3))) return;
     if (said_.size() < 10 && said_.insert(whole).second)
-      inspection_.find("text.python-call", Severity::high, offset,
-                       "the code calls " + printable(whole, 60) + ", which would " + std::string(judgement.effect),
-                       printable(whole));
+      calls_.push_back({whole, judgement.effect, offset, known->second.imported, dot != std::string::npos});
   }
   static bool acts(std::string_view name) {
     for (const std::string_view beginning : {"system", "popen", "exec", "spawn", "posix_spawn", "fork", "kill"})
@@ -156,15 +161,20 @@ class PythonCalls {
   }
 
   std::vector<PythonToken> tokens_;
-  Inspection& inspection_;
-  std::map<std::string, std::string> names_;
+  std::map<std::string, Meaning> names_;
   std::set<std::string> said_;
+  std::vector<PythonCall> calls_;
 };
 
 }  // namespace
 
-void inspect_python(std::string_view source, Inspection& inspection) {
-  PythonCalls(python_tokens(source), inspection).run();
+std::vector<PythonCall> python_calls(std::string_view source) { return PythonCalls(python_tokens(source)).run(); }
+
+void inspect_python(std::string_view source, Inspection& inspection, Severity severity) {
+  for (const auto& call : python_calls(source))
+    inspection.find("text.python-call", severity, call.offset,
+                    "the code calls " + printable(call.name, 60) + ", which would " + std::string(call.effect),
+                    printable(call.name));
 }
 
 }  // namespace hauberk::scan

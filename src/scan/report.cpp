@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "scan/budget.h"
 #include "scan/scanner.h"
 
 namespace hauberk::scan {
@@ -78,6 +79,18 @@ Result<Report> report_from_json(const json::Value& value) {
   }
   report.rules_version = value.text_or("rules_version", "");
   return report;
+}
+
+void settle_companions(Report& report, const std::function<bool(const std::string& name)>& is_beside) {
+  for (auto& finding : report.findings)
+    if (finding.rule == "onnx.external-data" && finding.severity == Severity::low && !finding.excerpt.empty() &&
+        finding.excerpt.find_first_of("/\\") == std::string::npos && is_beside(finding.excerpt))
+      finding.severity = Severity::info;
+  const bool listed = report.findings.size() < ScanLimits{}.findings;  // otherwise some are not, and still count
+  if (report.verdict == ScanVerdict::review && listed &&
+      std::all_of(report.findings.begin(), report.findings.end(),
+                  [](const Finding& f) { return f.severity == Severity::info; }))
+    report.verdict = ScanVerdict::clean;
 }
 
 Report unscanned(std::string path, std::string reason) {

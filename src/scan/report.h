@@ -2,6 +2,7 @@
 // accept and a file that was not looked at to the end are not "clean". A plain value with a JSON round trip.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -44,6 +45,10 @@ Result<Report> report_from_json(const json::Value& value);
 
 // The verdict over several files: the worst; only all clean is clean, and no file at all is inconclusive.
 ScanVerdict overall(std::span<const Report> reports);
+
+// A model may keep its weights in files beside it. Where those are there, and so are scanned or imported with it, that
+// alone is no reason to stop: the finding becomes one to know of. `is_beside` gets names without any path.
+void settle_companions(Report& report, const std::function<bool(const std::string& name)>& is_beside);
 
 // The report of a file that could not be scanned at all (unreadable, or the isolated child died): inconclusive.
 Report unscanned(std::string path, std::string reason);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "scan/formats.h"
+#include "scan/program_text.h"
 
 namespace hauberk::scan {
 namespace {
@@ -55,8 +56,13 @@ class SafetensorsCheck {
     const auto* members = value.as_object();
     const bool texts = members && std::all_of(members->begin(), members->end(),
                                               [](const json::Member& m) { return m.second.is_string(); });
-    if (!texts) bad("__metadata__", "the metadata holds something else than text");
-    return texts;
+    if (!texts) return bad("__metadata__", "the metadata holds something else than text"), false;
+    for (const auto& [key, text] : *members)
+      if (const auto program = program_in(*text.as_string()))
+        inspection_.find("safetensors.program-text", Severity::medium, 8,
+                         "the metadata holds the text of a program that " + *program, {},
+                         "/__metadata__/" + printable(key, 60));
+    return true;
   }
 
   bool tensor(std::string_view name, const json::Value& value) {

@@ -2,6 +2,7 @@
 // split, verdict, format, why, …), or one that HAUBERK_SCAN_CORPUS names. The samples are only ever scanned.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -39,6 +40,9 @@ std::vector<Sample> scan_corpus() {
     const auto reader = FileReader::open(corpus_folder() + "/" + sample.path);
     if (!reader) continue;
     sample.report = scan(**reader, sample.path);
+    const auto folder = std::filesystem::path(corpus_folder() + "/" + sample.path).parent_path();
+    settle_companions(sample.report,
+                      [&](const std::string& name) { return std::filesystem::is_regular_file(folder / name); });
     samples.push_back(std::move(sample));
   }
   return samples;
@@ -89,11 +93,11 @@ TEST(ScanCorpus, malicious_files_are_flagged_and_benign_files_are_not) {
   std::printf("of the formats understood: %d of %d malicious files flagged, %d let pass; %d of %d benign files clean\n",
               flagged, malicious, count("malicious", is(ScanVerdict::clean)), count("benign", is(ScanVerdict::clean)),
               benign);
-  // A tenth of the malicious labels stand on texts that nothing executes (program text as a value, an old version
-  // number); about one benign file in twenty is raw data of no format, which must not pass.
-  EXPECT_GE(flagged, malicious * 88 / 100);
-  EXPECT_LE(count("malicious", is(ScanVerdict::clean)), malicious * 9 / 100);
-  EXPECT_GE(count("benign", is(ScanVerdict::clean)), benign * 94 / 100);
+  // Some malicious labels stand on texts that nothing executes (names of modules as values, an old version
+  // number); some benign files carry code by design, which is for a person to decide.
+  EXPECT_GE(flagged, malicious * 95 / 100);
+  EXPECT_LE(count("malicious", is(ScanVerdict::clean)), malicious * 4 / 100);
+  EXPECT_GE(count("benign", is(ScanVerdict::clean)), benign * 96 / 100);
   for (const auto& sample : samples) {
     if (sample.label == "malformed") EXPECT_NE(sample.report.verdict, ScanVerdict::clean) << sample.path;
     if (sample.label == "benign") EXPECT_NE(sample.report.verdict, ScanVerdict::malicious) << sample.path;

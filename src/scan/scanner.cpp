@@ -12,6 +12,25 @@
 namespace hauberk::scan {
 namespace {
 
+// Names of formats that are never text: whoever loads such a file gets nothing out of text, or an attack that hides.
+bool is_binary_name(std::string_view name) {
+  for (const std::string_view ending :
+       {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pb", ".engine", ".plan", ".trt", ".rknn",
+        ".pdmodel", ".msgpack", ".rds", ".t7", ".ptl", ".pte"})
+    if (name.ends_with(ending)) return true;
+  return false;
+}
+
+// Names under which nobody expects a program.
+bool is_model_name(std::string_view name) {
+  for (const std::string_view ending :
+       {".bin",      ".safetensors", ".onnx",    ".gguf",   ".ggml",  ".h5",      ".hdf5",
+        ".keras",    ".npy",         ".npz",     ".tflite", ".model", ".mar",     ".nemo",
+        ".pdparams", ".params",      ".weights", ".cbm",    ".ubj",   ".mlmodel", ".skops"})
+    if (name.ends_with(ending)) return true;
+  return is_binary_name(name);
+}
+
 std::string inspect_format(Reader& data, Inspection& inspection, Format format) {
   switch (format) {
     case Format::pickle:
@@ -47,12 +66,15 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
     case Format::hdf5:
       inspect_hdf5(data, inspection);
       break;
+    case Format::raw_numbers:
+      inspection.note("numbers without a header: whatever loads them knows their shape from elsewhere");
+      break;
     case Format::elf:
     case Format::windows_program:
     case Format::mach_o:
     case Format::script:
     case Format::llamafile:
-      inspection.find("scan.executable", Severity::high, 0,
+      inspection.find("scan.executable", is_model_name(inspection.name()) ? Severity::critical : Severity::high, 0,
                       "this is a program, not a model: it runs when it is started");
       break;
     case Format::empty:
@@ -73,18 +95,19 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
   return std::string(name(format));
 }
 
-// Names of formats that are never text: whoever loads such a file gets nothing out of text, or an attack that hides.
-bool is_binary_name(std::string_view name) {
-  for (const std::string_view ending :
-       {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pb", ".engine", ".plan", ".trt", ".rknn",
-        ".pdmodel", ".msgpack", ".rds", ".t7", ".ptl", ".pte"})
+// Names of weights without a header, and names that promise nothing.
+bool may_be_raw(std::string_view name) {
+  for (const std::string_view ending : {".bin", ".data", "_data", ".weights", ".raw", ".dat", ".f32", ".bf16"})
     if (name.ends_with(ending)) return true;
-  return false;
+  return name.find('.') == std::string_view::npos || name.find(".data-") != std::string_view::npos;
 }
 
 void check_name(const Inspection& at, Inspection& inspection, Format format) {
+  if (format == Format::raw_numbers && !may_be_raw(at.name()))
+    inspection.find("scan.name-mismatch", Severity::medium, 0,
+                    "the name promises a model, the content is numbers without a header");
   if ((format == Format::text || format == Format::json || format == Format::xml) && is_binary_name(at.name()))
-    inspection.malformed("scan.name-mismatch", 0, "the name promises a binary model, the content is text");
+    inspection.find("scan.name-mismatch", Severity::medium, 0, "the name promises a binary model, the content is text");
   const Format promised = format_of_name(at.name());
   if (promised == Format::unknown || promised == format) return;
   inspection.find("scan.name-mismatch", Severity::medium, 0,

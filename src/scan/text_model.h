@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "scan/inspection.h"
 
@@ -13,6 +14,15 @@ namespace hauberk::scan {
 std::string inspect_text(Reader& data, Inspection& inspection);
 
 // Python source: which functions it calls that run commands or code, as far as its imports tell.
-void inspect_python(std::string_view source, Inspection& inspection);
+struct PythonCall {
+  std::string name;  // in full: "os.system"
+  std::string_view effect;
+  std::size_t offset = 0;
+  bool imported = false;   // by an import of the source's own
+  bool qualified = false;  // by the name of its module, imported or not
+};
+std::vector<PythonCall> python_calls(std::string_view source);
+// The severity is that of such a call: critical where loading the model runs the source.
+void inspect_python(std::string_view source, Inspection& inspection, Severity severity = Severity::high);
 
 }  // namespace hauberk::scan
