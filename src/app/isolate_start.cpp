@@ -77,7 +77,8 @@ Result<std::unique_ptr<WorkerProcess>> WorkerStarter::start() {
 }
 
 scan::Report unanswered(std::string path, std::uint64_t size, const WorkerEnd& end) {
-  scan::Report report{.path = path, .format = "unknown", .size = size, .verdict = scan::ScanVerdict::inconclusive};
+  scan::Report report{
+      .path = path, .format = "unknown", .size = size, .verdict = scan::ScanVerdict::inconclusive, .unfinished = true};
   const Severity severity = end.rule == "isolate.forbidden" || end.rule == "isolate.bad-answer" ? Severity::critical
                             : end.rule == "isolate.crashed"                                     ? Severity::high
                                                                                                 : Severity::medium;

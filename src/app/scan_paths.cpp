@@ -5,19 +5,80 @@
 #include <algorithm>
 #include <array>
 
+#include "app/path_pattern.h"
+
 namespace hauberk::app {
 
-Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> paths) {
+namespace {
+
+constexpr std::uint64_t ignore_file_limit = 1u << 20;
+
+// Everything below the part of the pattern that is no pattern, as far as it matches.
+Status expand(Files& files, const std::string& pattern, std::vector<std::string>& out) {
+  const auto wild = pattern.find_first_of("*?[");
+  const auto slash = pattern.rfind('/', wild);
+  const std::string root = slash == std::string::npos ? "." : slash == 0 ? "/" : pattern.substr(0, slash);
+  const auto before = out.size();
+  std::vector<std::string> open{root};
+  while (!open.empty()) {
+    const std::string folder = std::move(open.back());
+    open.pop_back();
+    const auto names = files.list(folder);
+    if (!names) continue;
+    for (const auto& name : *names) {
+      const std::string path = folder == "." && slash == std::string::npos ? name : join_path(folder, name);
+      const auto info = files.info(path);
+      // Without a slash the pattern speaks of this folder, not of all below it.
+      const bool here = pattern.find('/') != std::string::npos || folder == root;
+      if (here && matches_pattern(pattern, path))
+        out.push_back(path);
+      else if (info && info->directory)
+        open.push_back(path);
+    }
+  }
+  if (out.size() == before) return fail(Errc::not_found, "nothing matches", pattern);
+  std::sort(out.begin() + static_cast<std::ptrdiff_t>(before), out.end());
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> read_ignore_file(Files& files, const std::string& path) {
+  const auto bytes = TRY(read_file(files, path, ignore_file_limit));
+  std::vector<std::string> patterns;
+  for (std::string_view rest = as_text(bytes); !rest.empty();) {
+    auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\t')) line.remove_suffix(1);
+    if (line.empty() || line.front() == '#') continue;
+    if (line.front() == '!') return fail(Errc::invalid, "patterns that take back others (!) are not understood", path);
+    patterns.emplace_back(line);
+  }
+  return patterns;
+}
+
+Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> paths,
+                                    std::span<const std::string> exclude) {
   ScanTargets targets;
-  std::vector<std::string> open(paths.rbegin(), paths.rend());  // a stack: what was named first comes first
-  std::size_t named = paths.size();
+  std::vector<std::string> named;
+  for (const auto& path : paths) {
+    const auto info = files.info(path);
+    if (!info && info.error().code == Errc::not_found) {
+      if (!is_pattern(path)) return std::unexpected(info.error());
+      CHECK(expand(files, path, named));
+    } else {
+      named.push_back(path);
+    }
+  }
+  std::vector<std::string> open(named.rbegin(), named.rend());  // a stack: what was named first comes first
   while (!open.empty()) {
     const std::string path = std::move(open.back());
     open.pop_back();
-    const bool is_named = open.size() < named;
-    named = std::min(named, open.size());
+    if (std::ranges::any_of(exclude, [&](const std::string& pattern) { return matches_pattern(pattern, path); })) {
+      ++targets.excluded;
+      continue;
+    }
     const auto info = files.info(path);
-    if (!info && is_named && info.error().code == Errc::not_found) return std::unexpected(info.error());
     if (!info || !info->directory) {
       targets.bytes += info ? info->size : 0;
       targets.files.push_back(path);

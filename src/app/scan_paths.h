@@ -17,10 +17,16 @@ struct ScanTargets {
   std::vector<std::string> files;
   std::vector<scan::Report> unread;  // folders that could not be listed
   std::uint64_t bytes = 0;           // of the regular files, for progress
+  std::size_t excluded = 0;          // files and folders that `exclude` left out
 };
 
-// Errc::not_found if a path that was named does not exist.
-Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> paths);
+// Names that do not exist may be patterns (app/path_pattern.h); Errc::not_found if nothing matches. What `exclude`
+// matches is left out, files and whole folders. Only the caller says what that is: an ignore file that a model brings
+// along would hide whatever its author likes.
+Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> paths,
+                                    std::span<const std::string> exclude = {});
+// The patterns of an ignore file, one a line; # begins a comment.
+Result<std::vector<std::string>> read_ignore_file(Files& files, const std::string& path);
 
 // 1 for any REVIEW or MALICIOUS, else 3 for any MALFORMED or INCONCLUSIVE and for nothing at all, else 0.
 int scan_exit_code(std::span<const scan::Report> reports);

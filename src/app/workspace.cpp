@@ -13,6 +13,7 @@
 #include "config/yaml.h"
 #include "core/token_table.h"
 #include "crypto/token.h"
+#include "scan/scanner.h"
 
 namespace hauberk::app {
 namespace {
@@ -117,6 +118,7 @@ Status Workspace::open_parts() {
 }
 
 Status Workspace::load_policies() {
+  policies_.scan_rules = scan::rules_version;
   for (const auto environment : all_environments) {
     const auto path = join_path(join_path(loaded_.data, "policy"), fmt::format("{}.yaml", name(environment)));
     const auto text = TRY(read_file(context_.files, path, 1 << 20));

@@ -65,6 +65,7 @@ Result<Instant> parse_rfc3339(std::string_view text) {
     return bad();
   const year_month_day date{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
   if (!date.ok() || h > 23 || mi > 59 || s > 60) return bad();
+  if (y < 1700 || y > 2250) return bad();  // nanoseconds in 64 bits end soon after
   std::size_t at = 19;
   std::int64_t nanos = 0;
   if (at < text.size() && text[at] == '.') {

@@ -27,6 +27,14 @@ bool import_is_confirmed(const Examined& examined) {
 
 }  // namespace
 
+bool is_stale(const Examined& examined, std::string_view scan_rules) {
+  const auto& good = examined.evidence.good;  // oldest first, and the newest counts
+  for (auto piece = good.rbegin(); piece != good.rend(); ++piece)
+    if (piece->statement.predicate_type == predicate::scan)
+      return piece->statement.predicate.text_or("rules_version", "") != scan_rules;
+  return false;
+}
+
 Result<Examined> examine(const Ports& ports, const VersionRef& ref) {
   auto version = TRY(ports.catalog.version(ref));
   const auto artifact = version.manifest.digest();
@@ -34,7 +42,7 @@ Result<Examined> examine(const Ports& ports, const VersionRef& ref) {
   return Examined{std::move(version), artifact, std::move(evidence)};
 }
 
-Decision decide(Policy policy, const Examined& examined, Ages ages, Instant now) {
+Decision decide(Policy policy, const Examined& examined, Ages ages, Instant now, std::string_view scan_rules) {
   policy.required.insert(policy.required.begin(), scan_floor());
   if (ages == Ages::ignore)
     for (auto& requirement : policy.required) requirement.max_age.reset();
@@ -43,6 +51,11 @@ Decision decide(Policy policy, const Examined& examined, Ages ages, Instant now)
   for (auto* list : {&decision.reasons, &decision.missing}) {
     std::set<std::string> seen;
     std::erase_if(*list, [&](const std::string& sentence) { return !seen.insert(sentence).second; });
+  }
+  if (ages == Ages::count && !scan_rules.empty() && is_stale(examined, scan_rules)) {
+    decision.allow = false;
+    decision.missing.push_back(
+        fmt::format("a scan by the present rules ({}): hauberk model rescan {}", scan_rules, examined.version.ref()));
   }
   if (!import_is_confirmed(examined)) {
     decision.allow = false;

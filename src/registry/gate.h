@@ -15,9 +15,13 @@ struct Examined {
 };
 Result<Examined> examine(const Ports& ports, const VersionRef& ref);
 
+// Whether the newest scan was made with other rules than these; what was never scanned is missing, not stale.
+bool is_stale(const Examined& examined, std::string_view scan_rules);
+
 enum class Ages { count, ignore };
 
-Decision decide(Policy policy, const Examined& examined, Ages ages, Instant now);
+// `scan_rules`: the version of the rules that the scan must have been made with; empty: any.
+Decision decide(Policy policy, const Examined& examined, Ages ages, Instant now, std::string_view scan_rules = {});
 
 // "the scan is missing; 1 more approval …": a decision in one line, for an error's message.
 std::string summary(const Decision& decision);

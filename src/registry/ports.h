@@ -41,6 +41,7 @@ struct Policies {
   Policy dev;  // quarantined -> scanned by its required evidence, scanned -> approved by its approvals (at least one)
   Policy staging;
   Policy production;
+  std::string scan_rules;  // the version of the scanner's rules; scans by another one are stale. Empty: any will do
   const Policy& of(Environment environment) const;
 };
 

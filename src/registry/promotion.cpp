@@ -37,11 +37,11 @@ bool has_approved(const Examined& examined, std::string_view subject) {
 Decision decide_after_approval(const Policies& policies, const Examined& examined, Instant now) {
   switch (examined.version.state) {
     case VersionState::approved:
-      return decide(policies.staging, examined, Ages::count, now);
+      return decide(policies.staging, examined, Ages::count, now, policies.scan_rules);
     case VersionState::staging:
-      return decide(policies.production, examined, Ages::count, now);
+      return decide(policies.production, examined, Ages::count, now, policies.scan_rules);
     default:
-      return decide(for_approval(policies.dev), examined, Ages::count, now);
+      return decide(for_approval(policies.dev), examined, Ages::count, now, policies.scan_rules);
   }
 }
 
@@ -78,7 +78,7 @@ Result<Weighed> weigh(const Ports& ports, const Policies& policies, const Promot
   auto examined = TRY(examine(ports, request.version));
   if (auto step = find_transition(examined.version.state, gate.to); !step)
     return std::unexpected(std::move(step).error().in(examined.version.ref()));
-  auto decision = decide(policies.of(request.target), examined, Ages::count, ports.clock.now());
+  auto decision = decide(policies.of(request.target), examined, Ages::count, ports.clock.now(), policies.scan_rules);
   return Weighed{std::move(examined), std::move(decision), gate, deployment};
 }
 
@@ -104,7 +104,7 @@ Result<StepResult> record_scan(const Ports& ports, const Policies& policies, con
   auto evidence = TRY(seal_about(ports, Environment::dev, predicate::scan, {examined.version.ref(), examined.artifact},
                                  std::move(report), principal));
   include(examined, evidence, Environment::dev);
-  auto decision = decide(for_scan(policies.dev), examined, Ages::count, ports.clock.now());
+  auto decision = decide(for_scan(policies.dev), examined, Ages::count, ports.clock.now(), policies.scan_rules);
   if (state == VersionState::quarantined && decision.allow) {
     CHECK(ports.catalog.change_state(
         {{examined.version.name, examined.version.number}, state, VersionState::scanned, {evidence}, {}, {}, {}, {}}));

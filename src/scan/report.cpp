@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "scan/budget.h"
 #include "scan/scanner.h"
 
 namespace hauberk::scan {
@@ -57,8 +56,17 @@ json::Value to_json(const Report& report) {
   if (report.sha256) value.set("sha256", report.sha256->hex());
   value.set("verdict", name(report.verdict)).set("findings", std::move(findings)).set("notes", std::move(notes));
   value.set("rules_version", report.rules_version);
+  if (report.malformed) value.set("malformed", true);
+  if (report.unfinished) value.set("unfinished", true);
   return value;
 }
+
+namespace {
+bool flag(const json::Value& value, std::string_view name) {
+  const auto* member = value.find(name);
+  return member != nullptr && member->as_bool() != nullptr && *member->as_bool();
+}
+}  // namespace
 
 Result<Report> report_from_json(const json::Value& value) {
   const auto verdict = parse_verdict(value.text_or("verdict", ""));
@@ -78,7 +86,19 @@ Result<Report> report_from_json(const json::Value& value) {
     report.notes.push_back(*note.as_string());
   }
   report.rules_version = value.text_or("rules_version", "");
+  report.malformed = flag(value, "malformed");
+  report.unfinished = flag(value, "unfinished");
   return report;
+}
+
+void settle_verdict(Report& report) {
+  auto worst = Severity::info;
+  for (const auto& finding : report.findings) worst = std::max(worst, finding.severity);
+  report.verdict = worst == Severity::critical ? ScanVerdict::malicious
+                   : report.malformed          ? ScanVerdict::malformed
+                   : report.unfinished         ? ScanVerdict::inconclusive
+                   : worst == Severity::info   ? ScanVerdict::clean
+                                               : ScanVerdict::review;
 }
 
 void settle_companions(Report& report, const std::function<bool(const std::string& name)>& is_beside) {
@@ -86,15 +106,11 @@ void settle_companions(Report& report, const std::function<bool(const std::strin
     if (finding.rule == "onnx.external-data" && finding.severity == Severity::low && !finding.excerpt.empty() &&
         finding.excerpt.find_first_of("/\\") == std::string::npos && is_beside(finding.excerpt))
       finding.severity = Severity::info;
-  const bool listed = report.findings.size() < ScanLimits{}.findings;  // otherwise some are not, and still count
-  if (report.verdict == ScanVerdict::review && listed &&
-      std::all_of(report.findings.begin(), report.findings.end(),
-                  [](const Finding& f) { return f.severity == Severity::info; }))
-    report.verdict = ScanVerdict::clean;
+  if (report.verdict == ScanVerdict::review) settle_verdict(report);
 }
 
 Report unscanned(std::string path, std::string reason) {
-  Report report{.path = std::move(path), .format = "unknown", .verdict = ScanVerdict::inconclusive};
+  Report report{.path = std::move(path), .format = "unknown", .verdict = ScanVerdict::inconclusive, .unfinished = true};
   report.findings.push_back(
       {.rule = "scan.not-scanned", .severity = Severity::medium, .where = {.file = report.path}, .message = reason});
   report.notes.push_back("nothing of the file was looked at: " + std::move(reason));

@@ -36,6 +36,8 @@ struct Report {
   ScanVerdict verdict = ScanVerdict::inconclusive;
   std::vector<Finding> findings;
   std::vector<std::string> notes;  // what was not looked at, and why
+  bool malformed = false;          // whatever else the verdict says
+  bool unfinished = false;         // not looked at to the end, or not all of the findings are listed
   std::string rules_version;
   bool operator==(const Report&) const = default;
 };
@@ -45,6 +47,9 @@ Result<Report> report_from_json(const json::Value& value);
 
 // The verdict over several files: the worst; only all clean is clean, and no file at all is inconclusive.
 ScanVerdict overall(std::span<const Report> reports);
+
+// The verdict anew, after the severity of findings was changed.
+void settle_verdict(Report& report);
 
 // A model may keep its weights in files beside it. Where those are there, and so are scanned or imported with it, that
 // alone is no reason to stop: the finding becomes one to know of. `is_beside` gets names without any path.

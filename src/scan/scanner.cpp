@@ -164,6 +164,8 @@ Report scan(Reader& reader, std::string_view path, const ScanOptions& options) {
   if (gathering.dropped != 0)
     gathering.notes.push_back(std::to_string(gathering.dropped) + " more findings are not listed");
   report.verdict = gathering.verdict();
+  report.malformed = gathering.malformed;
+  report.unfinished = gathering.inconclusive || gathering.budget.exhausted() || gathering.dropped != 0;
   report.findings = std::move(gathering.findings);
   report.notes = std::move(gathering.notes);
   return report;

@@ -108,6 +108,18 @@ TEST_F(PromotionTest, a_later_scan_that_finds_something_stops_the_next_gate) {
   EXPECT_TRUE(promoted(version, Environment::staging).decision.allow);
 }
 
+TEST_F(PromotionTest, a_scan_by_older_rules_opens_no_gate_until_it_is_made_again) {
+  const auto version = approved("magika", "weights");
+  policies_.scan_rules = "2";
+  const auto stale = promoted(version, Environment::staging);
+  EXPECT_FALSE(stale.decision.allow);
+  ASSERT_EQ(stale.decision.missing.size(), 1u);
+  EXPECT_NE(stale.decision.missing[0].find("hauberk model rescan magika@1"), std::string::npos);
+  clock_.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(record_scan(ports_, policies_, ref(version), report("CLEAN").set("rules_version", "2"), ian_));
+  EXPECT_TRUE(promoted(version, Environment::staging).decision.allow);
+}
+
 TEST_F(PromotionTest, the_importer_does_not_approve_unless_the_policy_says_so) {
   const auto version = import("magika", "weights");
   scan(version, "CLEAN");

@@ -7,12 +7,14 @@
 #include "app/output.h"
 #include "app/wiring.h"
 #include "app/workspace.h"
+#include "registry/gate.h"
 #include "registry/importer.h"
 #include "registry/loading.h"
 #include "registry/promotion.h"
 #include "registry/rollback.h"
 #include "registry/source.h"
 #include "scan/report.h"
+#include "scan/scanner.h"
 
 namespace hauberk::app {
 namespace {
@@ -161,16 +163,48 @@ Result<int> run_import(const ImportArguments& arguments, Context& context) {
   return import_exit_code(outcome);
 }
 
-Result<int> run_rescan(const std::string& ref, Context& context) {
+struct RescanArguments {
+  std::vector<std::string> refs;
+  bool stale = false;
+};
+
+// Every version that is not revoked and whose newest scan was made with other rules.
+Result<std::vector<Version>> stale_versions(Workspace& workspace) {
+  std::vector<Version> stale;
+  for (auto& version : TRY(workspace.catalog().versions(""))) {
+    if (version.state == VersionState::revoked) continue;
+    const auto examined = TRY(registry::examine(workspace.ports(), {version.name, version.number}));
+    if (registry::is_stale(examined, scan::rules_version)) stale.push_back(std::move(version));
+  }
+  return stale;
+}
+
+Result<int> run_rescan(const RescanArguments& arguments, Context& context) {
+  if (arguments.refs.empty() != arguments.stale)
+    return fail(Errc::invalid,
+                "name the versions to scan again, or --stale for all whose scan is older than the rules");
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
-  const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(ref))));
-  const auto outcome = TRY(scan_version(context, *workspace, version, principal));
+  std::vector<Version> versions;
+  if (arguments.stale) versions = TRY(stale_versions(*workspace));
+  for (const auto& ref : arguments.refs)
+    versions.push_back(TRY(workspace->catalog().version(TRY(VersionRef::parse(ref)))));
+  int code = fine;
+  json::Value all = json::Value::array();
+  for (const auto& version : versions) {
+    const auto outcome = TRY(scan_version(context, *workspace, version, principal));
+    code = std::max(code, import_exit_code(outcome));
+    if (context.json)
+      all.push(scan_json(outcome));
+    else
+      print_scan(context, outcome);
+  }
+  // One version that was named answers as it always did.
   if (context.json)
-    context.out.json(scan_json(outcome));
-  else
-    print_scan(context, outcome);
-  return import_exit_code(outcome);
+    context.out.json(arguments.refs.size() == 1 ? (*all.as_array())[0] : all);
+  else if (versions.empty())
+    context.out.good("every scan was made with the present rules");
+  return code;
 }
 
 Result<int> run_list(const std::string& wanted, Context& context) {
@@ -213,8 +247,11 @@ Result<int> run_show(const std::string& ref, Context& context) {
     const auto& predicate = one.statement.predicate;
     std::string type = one.statement.predicate_type;
     if (const auto at = type.find("hauberk.dev/"); at != std::string::npos) type = type.substr(at + 12);
-    const std::string gist(predicate.text_or(
+    std::string gist(predicate.text_or(
         "verdict", predicate.text_or("to", predicate.text_or("reason", predicate.text_or("comment", "")))));
+    if (one.statement.predicate_type == predicate::scan &&
+        predicate.text_or("rules_version", "") != scan::rules_version)
+      gist += " (stale)";
     rows.push_back({type, std::string(one.statement.issuer()), std::string(predicate.text_or("time", "")),
                     std::string(name(verified.sealed_by[i])), gist, one.id.brief()});
     evidence.push(json::Value()
@@ -438,9 +475,13 @@ std::vector<Command> model_commands() {
             args.option("-n,--name", a.name, "NAME", "name in the registry").required();
           },
           run_import),
-      command<std::string>(
-          "model rescan", "scan the stored bytes again and record the evidence", "",
-          [](Args& args, std::string& ref) { args.positional("VERSION", ref, "NAME or NAME@NUMBER", Hint::model); },
+      command<RescanArguments>(
+          "model rescan", "scan the stored bytes again and record the evidence",
+          "New rules make older scans stale: nothing is promoted on them. Example: hauberk model rescan --stale",
+          [](Args& args, RescanArguments& a) {
+            args.optional_positional("VERSION", a.refs, "NAME or NAME@NUMBER", Hint::model);
+            args.flag("--stale", a.stale, "every version whose newest scan was made with other rules");
+          },
           run_rescan),
       command<std::string>(
           "model list", "list versions, their states and where they are served", "",

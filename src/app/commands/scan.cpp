@@ -6,16 +6,19 @@
 #include <cstdio>
 #include <memory>
 
+#include "app/baseline.h"
 #include "app/command.h"
 #include "app/isolate.h"
 #include "app/junit.h"
 #include "app/output.h"
+#include "app/scan_cache.h"
 #include "app/scan_paths.h"
 #include "app/wiring.h"
 #include "app/workspace.h"
 #include "base/nearest.h"
 #include "core/rule_catalog.h"
 #include "core/version.h"
+#include "registry/loading.h"
 #include "scan/scanner.h"
 
 namespace hauberk::app {
@@ -25,6 +28,14 @@ constexpr std::int64_t most_jobs = 16;
 
 struct ScanArguments {
   std::vector<std::string> paths;
+  std::vector<std::string> exclude;
+  std::string ignore_file;
+  std::string model;
+  std::string baseline;
+  std::string new_baseline;
+  std::string reason;
+  std::string expires = "90d";
+  std::string cache;
   std::string sarif;
   std::string junit;
   std::int64_t jobs = 0;
@@ -94,9 +105,43 @@ Result<scan::Report> scan_standard_input(IsolatedScanner& scanner) {
                              [&](std::uint64_t offset, MutableBytes out) { return reader->read_at(offset, out); });
 }
 
+// A version of the registry, decrypted piece by piece for the child that looks at it; nothing is recorded.
+Status scan_model(IsolatedScanner& scanner, const std::string& ref, Context& context,
+                  std::vector<scan::Report>& reports) {
+  auto workspace = TRY(Workspace::open(context));
+  (void)TRY(workspace->principal(Environment::dev));
+  const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(ref))));
+  for (const auto& file : version.manifest.files) {
+    auto reader = TRY(registry::open_for_scan(workspace->ports(), file));
+    auto report = TRY(scanner.scan_reader(file.path, reader->size(), [&](std::uint64_t offset, MutableBytes out) {
+      return reader->read_at(offset, out);
+    }));
+    reports.push_back(std::move(report));
+  }
+  return {};
+}
+
+// Accepts what a baseline accepts, says what no longer counts, and writes a new baseline.
+Status settle(const ScanArguments& arguments, Context& context, const Baseline& baseline,
+              std::vector<scan::Report>& reports) {
+  const auto use = apply_baseline(baseline, reports, context.clock.now());
+  for (const auto& entry : use.expired)
+    context.out.warn(
+        fmt::format("no longer accepted: {}; look again and renew the entry in {}", entry, arguments.baseline));
+  if (arguments.new_baseline.empty()) return {};
+  const auto text =
+      write_baseline(reports, arguments.reason, context.clock.now() + TRY(parse_duration(arguments.expires)));
+  CHECK(write_file_atomically(context.files, arguments.new_baseline, as_bytes(text)));
+  context.out.hint(fmt::format("wrote {}: read what it accepts before you use it", arguments.new_baseline));
+  return {};
+}
+
 Result<int> run_scan(const ScanArguments& arguments, Context& context) {
-  if (arguments.paths.empty())
+  if (arguments.paths.empty() && arguments.model.empty())
     return fail(Errc::invalid, "nothing to scan: name files or folders, or - for standard input");
+  if (!arguments.new_baseline.empty() && arguments.reason.empty())
+    return fail(Errc::invalid, "--write-baseline needs --reason: say why these findings are accepted");
+  const auto baseline = arguments.baseline.empty() ? Baseline{} : TRY(read_baseline(context.files, arguments.baseline));
   if (context.json && arguments.junit == "-")
     return fail(Errc::invalid, "--json and --junit - both want stdout: name a file for one of them");
   if (arguments.sarif == "-" && arguments.junit == "-")
@@ -106,23 +151,47 @@ Result<int> run_scan(const ScanArguments& arguments, Context& context) {
   if (arguments.jobs < 0 || arguments.jobs > most_jobs)
     return fail(Errc::invalid, fmt::format("--jobs takes a number from 0 to {}", most_jobs));
   auto options = isolation_options(TRY(load_settings(context)).settings);
-  options.hash = arguments.hash;
+  options.hash = arguments.hash || baseline.needs_digests() || !arguments.cache.empty();
   options.jobs = static_cast<unsigned>(arguments.jobs > 0 ? arguments.jobs
                                                           : std::clamp(::sysconf(_SC_NPROCESSORS_ONLN), 1L, most_jobs));
   const auto start = context.clock.tick();
   auto paths = arguments.paths;
   const bool from_stdin = std::erase(paths, "-") != 0;
-  auto targets = TRY(collect_targets(context.files, paths));
+  auto exclude = arguments.exclude;
+  if (!arguments.ignore_file.empty())
+    for (auto& pattern : TRY(read_ignore_file(context.files, arguments.ignore_file)))
+      exclude.push_back(std::move(pattern));
+  auto targets = TRY(collect_targets(context.files, paths, exclude));
+  std::optional<ScanCache> cache;
+  if (!arguments.cache.empty()) cache.emplace(TRY(ScanCache::open(context.files, arguments.cache)));
   std::vector<scan::Report> reports(targets.files.size());
   IsolatedScanner scanner(std::move(options));
   auto progress = context.out.progress("scanning", targets.bytes);
-  CHECK(scanner.scan_paths(targets.files, [&](std::size_t index, scan::Report report) {
-    progress.add(report.size);
-    reports[index] = std::move(report);
-  }));
+  std::vector<std::string> wanted;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < targets.files.size(); ++i) {
+    auto kept = cache ? cache->find(targets.files[i]) : std::nullopt;
+    if (kept) {
+      progress.add(kept->size);
+      reports[i] = std::move(*kept);
+    } else {
+      wanted.push_back(targets.files[i]);
+      places.push_back(i);
+    }
+  }
+  if (!wanted.empty() || targets.files.empty())
+    CHECK(scanner.scan_paths(wanted, [&](std::size_t index, scan::Report report) {
+      progress.add(report.size);
+      if (cache) cache->keep(report);
+      reports[places[index]] = std::move(report);
+    }));
   progress.finish();
+  if (!arguments.model.empty()) CHECK(scan_model(scanner, arguments.model, context, reports));
   if (from_stdin) reports.push_back(TRY(scan_standard_input(scanner)));
   std::ranges::move(targets.unread, std::back_inserter(reports));
+  if (targets.excluded != 0)
+    context.out.hint(fmt::format("{} files and folders were excluded and not looked at", targets.excluded));
+  CHECK(settle(arguments, context, baseline, reports));
   if (!arguments.sarif.empty()) CHECK(write_sarif(context, arguments.sarif, reports));
   const auto took = context.clock.tick() - start;
   if (!arguments.junit.empty()) CHECK(write_junit(context, arguments.junit, reports, took));
@@ -180,7 +249,20 @@ std::vector<Command> scan_commands() {
           "Example: hauberk scan model.pt weights/   hauberk scan --sarif scan.sarif .",
       .declare = [](Args& args) -> Run {
         auto arguments = std::make_shared<ScanArguments>();
-        args.optional_positional("PATH", arguments->paths, "files and folders; - for standard input", Hint::file);
+        args.optional_positional("PATH", arguments->paths, "files, folders, patterns; - for standard input",
+                                 Hint::file);
+        args.option("--model", arguments->model, "VERSION", "scan a version of the registry: NAME or NAME@NUMBER",
+                    Hint::model);
+        args.option("-x,--exclude", arguments->exclude, "PATTERN", "leave out what matches, as in 'tests/**'");
+        args.option("--ignore-file", arguments->ignore_file, "FILE", "leave out what one of its patterns matches",
+                    Hint::file);
+        args.option("--baseline", arguments->baseline, "FILE", "accept the findings that it lists", Hint::file);
+        args.option("--write-baseline", arguments->new_baseline, "FILE", "write a baseline that accepts all findings",
+                    Hint::file);
+        args.option("--reason", arguments->reason, "TEXT", "for --write-baseline: why they are accepted");
+        args.option("--expires", arguments->expires, "DURATION", "for --write-baseline: how long (default: 90d)");
+        args.option("--cache", arguments->cache, "FOLDER",
+                    "keep reports there and use them again for files that did not change", Hint::directory);
         args.option("--sarif", arguments->sarif, "FILE",
                     "also write the findings as SARIF 2.1.0; - instead of the table", Hint::file);
         args.option("--junit", arguments->junit, "FILE",
