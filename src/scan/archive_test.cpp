@@ -216,6 +216,8 @@ TEST(Keras, layers_are_judged_wherever_they_stand) {
        ScanVerdict::malicious, "keras.lambda"},
       {R"json({"class_name": "Lambda", "config": {"function": "lambda x: __import__('os').system('id')"}})json",
        ScanVerdict::malicious, "keras.lambda"},
+      {R"json({"class_name": "Lambda", "config": {"function": {"class_name": "__tuple__", "items": ["4wAAAAAA", null]}}})json",
+       ScanVerdict::malicious, "keras.lambda"},
       {R"json({"class_name": "Lambda", "config": {"function": "lambda x: x + 1"}})json", ScanVerdict::review,
        "keras.lambda"},
       {R"json({"class_name": "Wrapper", "config": {"a": [[{"b": {"class_name": "Lambda", "config": {"function": ["!", null]}}}]]}})json",

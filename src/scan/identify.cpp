@@ -7,6 +7,7 @@
 #include "scan/decompress.h"
 #include "scan/formats.h"
 #include "scan/pickle.h"
+#include "scan/tensorflow.h"
 
 namespace hauberk::scan {
 namespace {
@@ -47,7 +48,6 @@ constexpr Magic magics[] = {
     {"\xce\xfa\xed\xfe"sv, Format::mach_o},
     {"\xcf\xfa\xed\xfe"sv, Format::mach_o},
     {"#!"sv, Format::script},
-    {"\x08\x01\x12"sv, Format::tensorflow},
 };
 
 constexpr std::string_view hdf5_magic = "\x89HDF\r\n\x1a\n"sv;
@@ -222,6 +222,7 @@ Format identify(Reader& data, Budget& budget) {
   if (text.size() >= 8 && text.substr(4, 4) == "ET12") return Format::executorch;
   if (is_windows_program(data, head)) return Format::windows_program;
   if (is_zlib(data, head, budget)) return Format::zlib;
+  if (tensorflow_kind(data) != TensorflowKind::none) return Format::tensorflow;
   if (is_onnx(data)) return Format::onnx;
   if (is_pickle(data, budget)) return Format::pickle;
   const auto kind = text_kind(head);

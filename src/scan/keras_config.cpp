@@ -79,8 +79,9 @@ bool reaches_out(std::string_view symbol) {
 }  // namespace
 
 std::string_view KerasRules::own_key() const {
+  // Tuples are objects with "items": {"class_name": "__tuple__", "items": [...]}.
   for (auto i = frames_.size(); i-- > 0;)
-    if (frames_[i].object) return frames_[i].key;
+    if (frames_[i].object && frames_[i].key != "items") return frames_[i].key;
   return {};
 }
 
@@ -118,6 +119,10 @@ void KerasRules::end() {
   if (frame.object) judge_object(frame);
   if (frames_.empty()) return;
   Frame& parent = frames_.back();
+  if (frame.object)
+    for (auto& text : frame.texts)
+      if (frame.key == "items" && text.key == parent.key && parent.texts.size() < 64)
+        parent.texts.push_back(std::move(text));
   if (frame.object && parent.object && parent.key == "config") parent.config = std::move(frame.texts);
   if (!frame.object && parent.texts.size() + frame.texts.size() <= 64)
     std::move(frame.texts.begin(), frame.texts.end(), std::back_inserter(parent.texts));

@@ -5,12 +5,22 @@
 #include "scan/inspection.h"
 #include "scan/json_model.h"
 #include "scan/pickle.h"
+#include "scan/tensorflow.h"
 #include "scan/text_model.h"
 #include "scan/xml_model.h"
 #include "scan/zip.h"
 
 namespace hauberk::scan {
 namespace {
+
+// "variables.data-00000-of-00001": only TensorFlow reads files of such names, and as tensors alone. What holds
+// another format was recognised before.
+bool is_checkpoint_shard(std::string_view name) {
+  const auto data = name.rfind(".data-");
+  return data != std::string_view::npos && name.size() == data + 20 && name.substr(data + 11, 4) == "-of-" &&
+         name.find_first_not_of("0123456789", data + 6) == data + 11 &&
+         name.find_first_not_of("0123456789", data + 15) == std::string_view::npos;
+}
 
 // Names of formats that are never text: whoever loads such a file gets nothing out of text, or an attack that hides.
 bool is_binary_name(std::string_view name) {
@@ -66,6 +76,15 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
     case Format::hdf5:
       inspect_hdf5(data, inspection);
       break;
+    case Format::tensorflow:
+      return inspect_tensorflow(data, inspection);
+    case Format::unknown:
+      if (is_checkpoint_shard(inspection.name())) {
+        inspection.note("a part of a checkpoint: bytes that its index gives a meaning, and nothing but tensors");
+        return "tensorflow-checkpoint-shard";
+      }
+      inspection.inconclusive("scan.unsupported", "the content is of no format that is known");
+      break;
     case Format::raw_numbers:
       inspection.note("numbers without a header: whatever loads them knows their shape from elsewhere");
       break;
@@ -87,10 +106,7 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
     case Format::text:
       return inspect_text(data, inspection);
     default:
-      inspection.inconclusive("scan.unsupported",
-                              format == Format::unknown
-                                  ? std::string("the content is of no format that is known")
-                                  : "the format " + std::string(name(format)) + " is not understood yet");
+      inspection.inconclusive("scan.unsupported", "the format " + std::string(name(format)) + " is not understood yet");
   }
   return std::string(name(format));
 }
