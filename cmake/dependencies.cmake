@@ -11,6 +11,8 @@ find_package(LibLZMA REQUIRED)
 find_package(EXPAT 2.4 REQUIRED)
 find_package(SQLite3 REQUIRED)
 pkg_check_modules(fyaml REQUIRED IMPORTED_TARGET libfyaml)
+pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(cli11 REQUIRED IMPORTED_TARGET CLI11)
 

@@ -12,6 +12,7 @@ std::vector<Rule> sorted_rules() {
 #if __has_include("core/rules/scan.inc")
 #include "core/rules/scan.inc"
 #endif
+#include "core/rules/binary_formats.inc"
 #include "core/rules/keras.inc"
 #include "core/rules/text_formats.inc"
 #if __has_include("core/rules/guard.inc")

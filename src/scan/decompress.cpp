@@ -1,8 +1,11 @@
 #include "scan/decompress.h"
 
 #include <bzlib.h>
+#include <lz4frame.h>
 #include <lzma.h>
 #include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <cstring>
@@ -17,7 +20,7 @@ constexpr std::uint64_t ratio_matters_above = 64u << 20;
 
 std::unexpected<Error> broken() { return fail(Errc::corrupt, "the compressed data is damaged or cut off"); }
 
-// All three libraries work alike: give input, take output, until the end of the stream.
+// All five libraries work alike: give input, take output, until the end of the stream.
 class ZlibDecoder final : public Decoder {
  public:
   ZlibDecoder(Reader& in, Compression kind) : in_(in), gzip_(kind == Compression::gzip) {
@@ -142,6 +145,90 @@ class LzmaDecoder final : public Decoder {
   bool ended_ = false;
 };
 
+class ZstdDecoder final : public Decoder {
+ public:
+  explicit ZstdDecoder(Reader& in) : in_(in), stream_(ZSTD_createDStream(), &ZSTD_freeDStream) {
+    // A window of 64 MiB: more than any level but --ultra writes, and what the scan may use.
+    if (stream_) ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, 26);
+  }
+  Result<std::size_t> decode(MutableBytes out) override {
+    if (!stream_) return fail(Errc::internal, "zstd does not start");
+    ZSTD_outBuffer taken{out.data(), out.size(), 0};
+    while (taken.pos != taken.size && !ended_) {
+      // Between frames, what is no frame is somebody else's.
+      const bool more = in_.need(1);
+      if (between_ && !(in_.need(4) && begins_frame(in_.data()))) {
+        ended_ = true;
+        break;
+      }
+      if (!more) return taken.pos != 0 ? Result<std::size_t>(taken.pos) : broken();
+      ZSTD_inBuffer given{in_.data(), in_.buffered(), 0};
+      const auto before = taken.pos;
+      const auto status = ZSTD_decompressStream(stream_.get(), &taken, &given);
+      in_.advance(given.pos);
+      if (ZSTD_isError(status)) {
+        if (ZSTD_getErrorCode(status) == ZSTD_error_frameParameter_windowTooLarge)
+          return fail(Errc::exhausted, "decompressing needs more memory than the scan may use");
+        return taken.pos != 0 && taken.pos != before ? Result<std::size_t>(taken.pos) : broken();
+      }
+      between_ = status == 0;
+    }
+    return taken.pos;
+  }
+  std::uint64_t consumed() const override { return in_.position(); }
+
+ private:
+  static bool begins_frame(const std::uint8_t* at) {
+    const auto magic = load_le<std::uint32_t>(at);
+    return magic == ZSTD_MAGICNUMBER || (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+  }
+  Cursor in_;
+  std::unique_ptr<ZSTD_DStream, std::size_t (*)(ZSTD_DStream*)> stream_;
+  bool between_ = false;
+  bool ended_ = false;
+};
+
+class Lz4Decoder final : public Decoder {
+ public:
+  explicit Lz4Decoder(Reader& in) : in_(in) {
+    ready_ = !LZ4F_isError(LZ4F_createDecompressionContext(&context_, LZ4F_VERSION));
+  }
+  ~Lz4Decoder() override {
+    if (ready_) LZ4F_freeDecompressionContext(context_);
+  }
+  Result<std::size_t> decode(MutableBytes out) override {
+    if (!ready_) return fail(Errc::internal, "lz4 does not start");
+    std::size_t done = 0;
+    while (done != out.size() && !ended_) {
+      const bool more = in_.need(1);
+      if (between_ && !(in_.need(4) && load_le<std::uint32_t>(in_.data()) == 0x184d2204)) {
+        ended_ = true;
+        break;
+      }
+      if (!more) return done != 0 ? Result<std::size_t>(done) : broken();
+      std::size_t taken = in_.buffered(), given = out.size() - done;
+      const auto status = LZ4F_decompress(context_, out.data() + done, &given, in_.data(), &taken, nullptr);
+      if (LZ4F_isError(status)) return done != 0 ? Result<std::size_t>(done) : broken();
+      in_.advance(taken);
+      done += given;
+      between_ = status == 0;
+      if (taken == 0 && given == 0 && !between_) {
+        // It wants more than lies in the window, which only the end of the data explains.
+        if (!in_.need(in_.buffered() + 1)) return done != 0 ? Result<std::size_t>(done) : broken();
+      }
+    }
+    return done;
+  }
+  std::uint64_t consumed() const override { return in_.position(); }
+
+ private:
+  Cursor in_;
+  LZ4F_dctx* context_ = nullptr;
+  bool ready_ = false;
+  bool between_ = false;
+  bool ended_ = false;
+};
+
 std::unique_ptr<Decoder> make_decoder(Reader& in, Compression kind) {
   switch (kind) {
     case Compression::bzip2:
@@ -149,6 +236,10 @@ std::unique_ptr<Decoder> make_decoder(Reader& in, Compression kind) {
     case Compression::xz:
     case Compression::lzma:
       return std::make_unique<LzmaDecoder>(in, kind);
+    case Compression::zstd:
+      return std::make_unique<ZstdDecoder>(in);
+    case Compression::lz4:
+      return std::make_unique<Lz4Decoder>(in);
     case Compression::deflate:
     case Compression::zlib:
     case Compression::gzip:

@@ -12,7 +12,7 @@
 
 namespace hauberk::scan {
 
-enum class Compression { deflate, zlib, gzip, bzip2, xz, lzma };  // deflate: without any header, as in ZIP
+enum class Compression { deflate, zlib, gzip, bzip2, xz, lzma, zstd, lz4 };  // deflate: without any header, as in ZIP
 
 class Decoder {
  public:

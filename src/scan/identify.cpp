@@ -7,6 +7,7 @@
 #include "scan/decompress.h"
 #include "scan/formats.h"
 #include "scan/pickle.h"
+#include "scan/small_models.h"
 #include "scan/tensorflow.h"
 
 namespace hauberk::scan {
@@ -180,6 +181,8 @@ std::string_view name(Format format) {
       return "tensorrt";
     case Format::catboost:
       return "catboost";
+    case Format::small_model:
+      return "small-model";
     case Format::llamafile:
       return "llamafile";
     case Format::elf:
@@ -225,6 +228,7 @@ Format identify(Reader& data, Budget& budget) {
   if (tensorflow_kind(data) != TensorflowKind::none) return Format::tensorflow;
   if (is_onnx(data)) return Format::onnx;
   if (is_pickle(data, budget)) return Format::pickle;
+  if (small_model(data) != SmallModel::none) return Format::small_model;
   const auto kind = text_kind(head);
   return kind == Format::unknown && is_raw_numbers(data) ? Format::raw_numbers : kind;
 }

@@ -36,6 +36,7 @@ enum class Format {
   tensorrt,
   catboost,
   llamafile,
+  small_model,  // scan/small_models.h says which
   elf,
   windows_program,
   mach_o,

@@ -5,6 +5,7 @@
 #include "scan/inspection.h"
 #include "scan/json_model.h"
 #include "scan/pickle.h"
+#include "scan/small_models.h"
 #include "scan/tensorflow.h"
 #include "scan/text_model.h"
 #include "scan/xml_model.h"
@@ -59,6 +60,10 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       return inspect_compressed(data, inspection, Compression::xz, "xz");
     case Format::lzma:
       return inspect_compressed(data, inspection, Compression::lzma, "lzma");
+    case Format::zstd:
+      return inspect_compressed(data, inspection, Compression::zstd, "zstd");
+    case Format::lz4:
+      return inspect_compressed(data, inspection, Compression::lz4, "lz4");
     case Format::joblib_old:
       return inspect_joblib_old(data, inspection);
     case Format::npy:
@@ -84,6 +89,19 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
         return "tensorflow-checkpoint-shard";
       }
       inspection.inconclusive("scan.unsupported", "the content is of no format that is known");
+      break;
+    case Format::small_model:
+      return inspect_small_model(data, inspection);
+    case Format::catboost:
+      inspect_catboost(data, inspection);
+      break;
+    case Format::tensorrt:
+      inspection.find("tensorrt.opaque", Severity::low, 0,
+                      "an engine of TensorRT: native code that nobody can look into; run only what was built here");
+      break;
+    case Format::ggml:
+      inspection.find("ggml.old", Severity::low, 0,
+                      "a format from before GGUF, whose loaders check little: convert the model anew");
       break;
     case Format::raw_numbers:
       inspection.note("numbers without a header: whatever loads them knows their shape from elsewhere");
