@@ -7,6 +7,7 @@
 #include "scan/decompress.h"
 #include "scan/formats.h"
 #include "scan/pickle.h"
+#include "scan/proto_models.h"
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
 
@@ -181,6 +182,8 @@ std::string_view name(Format format) {
       return "tensorrt";
     case Format::catboost:
       return "catboost";
+    case Format::proto_model:
+      return "proto-model";
     case Format::small_model:
       return "small-model";
     case Format::llamafile:
@@ -226,6 +229,7 @@ Format identify(Reader& data, Budget& budget) {
   if (is_windows_program(data, head)) return Format::windows_program;
   if (is_zlib(data, head, budget)) return Format::zlib;
   if (tensorflow_kind(data) != TensorflowKind::none) return Format::tensorflow;
+  if (proto_model(data) != ProtoModel::none) return Format::proto_model;
   if (is_onnx(data)) return Format::onnx;
   if (is_pickle(data, budget)) return Format::pickle;
   if (small_model(data) != SmallModel::none) return Format::small_model;

@@ -36,6 +36,7 @@ enum class Format {
   tensorrt,
   catboost,
   llamafile,
+  proto_model,  // scan/proto_models.h says which
   small_model,  // scan/small_models.h says which
   elf,
   windows_program,

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "scan/formats.h"
+#include "scan/program_text.h"
 #include "scan/protobuf.h"
 
 namespace hauberk::scan {
@@ -50,6 +51,9 @@ class OnnxWalk {
       switch (field.number) {
         case 7:
           graph_seen = true, graph(field, 0);
+          break;
+        case 14:
+          metadata(field);
           break;
         case 20:
           training(field);
@@ -139,6 +143,15 @@ class OnnxWalk {
       if (f.number == 11) attribute(f, 2);
     });
     own_domains_.insert(domain);
+  }
+
+  void metadata(const WireField& message) {
+    each(message, 1, [&](const WireField& f) {
+      if (f.number != 2) return;
+      if (const auto program = program_in(wire_text(at_, f, program_text_limit)))
+        inspection_.find("scan.program-text", Severity::medium, f.begin,
+                         "the metadata holds the text of a program that " + *program);
+    });
   }
 
   void training(const WireField& message) {

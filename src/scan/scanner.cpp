@@ -1,10 +1,12 @@
 #include "scan/scanner.h"
 
+#include "scan/flat_models.h"
 #include "scan/formats.h"
 #include "scan/identify.h"
 #include "scan/inspection.h"
 #include "scan/json_model.h"
 #include "scan/pickle.h"
+#include "scan/proto_models.h"
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
 #include "scan/text_model.h"
@@ -90,6 +92,14 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       }
       inspection.inconclusive("scan.unsupported", "the content is of no format that is known");
       break;
+    case Format::tflite:
+      inspect_tflite(data, inspection);
+      break;
+    case Format::executorch:
+      inspect_executorch(data, inspection);
+      break;
+    case Format::proto_model:
+      return inspect_proto_model(data, inspection);
     case Format::small_model:
       return inspect_small_model(data, inspection);
     case Format::catboost:
@@ -175,8 +185,10 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
   check_name(inspection, inspection, format);
   std::string found = inspect_format(data, inspection, format);
   if (format != Format::zip && format != Format::tar && ends_as_zip(data)) {
-    inspection.find("scan.polyglot", Severity::high, 0,
-                    "the file is a ZIP archive as well: loaders that look for one at its end see something else");
+    // TFLite's tools append an archive of descriptions; what is in it is inspected all the same.
+    if (format != Format::tflite)
+      inspection.find("scan.polyglot", Severity::high, 0,
+                      "the file is a ZIP archive as well: loaders that look for one at its end see something else");
     Inspection second = inspection.child("as-zip");
     inspect_zip(data, second);
   }
