@@ -16,6 +16,7 @@ pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(cli11 REQUIRED IMPORTED_TARGET CLI11)
 
+if(NOT HAUBERK_BINDINGS_ONLY)
 # ONNX Runtime lies where tools/setup puts it: the library out of the PyPI wheel, the C headers out of Debian.
 set(HAUBERK_DEPS_DIR "${CMAKE_SOURCE_DIR}/.deps" CACHE PATH "Where tools/setup keeps what Debian does not package")
 find_library(ONNXRUNTIME_LIBRARY onnxruntime PATHS ${HAUBERK_DEPS_DIR}/onnxruntime/lib NO_DEFAULT_PATH)
@@ -23,9 +24,11 @@ find_path(ONNXRUNTIME_INCLUDE onnxruntime_c_api.h PATHS ${HAUBERK_DEPS_DIR}/onnx
 if(NOT ONNXRUNTIME_LIBRARY OR NOT ONNXRUNTIME_INCLUDE)
   message(FATAL_ERROR "ONNX Runtime is missing under ${HAUBERK_DEPS_DIR}/onnxruntime: run `make setup`")
 endif()
-add_library(onnxruntime::onnxruntime SHARED IMPORTED)
+# The headers alone: the library is opened when the first engine is made (src/adapters/engine_onnx.cpp).
+add_library(onnxruntime::onnxruntime INTERFACE IMPORTED)
 set_target_properties(onnxruntime::onnxruntime PROPERTIES
-  IMPORTED_LOCATION ${ONNXRUNTIME_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${ONNXRUNTIME_INCLUDE})
+  INTERFACE_INCLUDE_DIRECTORIES ${ONNXRUNTIME_INCLUDE} INTERFACE_LINK_LIBRARIES "${CMAKE_DL_LIBS}")
+endif()
 
 if(HAUBERK_TESTS)
   find_package(GTest REQUIRED)

@@ -10,6 +10,7 @@ option(HAUBERK_FUZZ "Build the fuzz targets with libFuzzer" OFF)
 option(HAUBERK_UNITY "Unity build: fastest for a full build" OFF)
 option(HAUBERK_PCH "Precompiled standard headers: fastest for daily work" ON)
 option(HAUBERK_TESTS "Build the tests" ON)
+option(HAUBERK_BINDINGS_ONLY "Build nothing but libhauberk_scan, for the Python package" OFF)
 option(HAUBERK_LTO "ThinLTO for the program" OFF)
 
 add_library(hauberk_flags INTERFACE)

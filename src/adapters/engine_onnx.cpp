@@ -1,5 +1,6 @@
 #include "adapters/engine_onnx.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <onnxruntime_c_api.h>
 
@@ -12,8 +13,20 @@
 namespace hauberk::adapters {
 namespace {
 
+// The library is loaded with the first engine, not with the program: relocating its 28 MB is most of what the start of
+// a process costs, and each scan starts two of them. It stays loaded for good.
+const OrtApiBase* api_base() {
+  static const OrtApiBase* const base = []() -> const OrtApiBase* {
+    void* library = ::dlopen("libonnxruntime.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) return nullptr;
+    const auto get = reinterpret_cast<decltype(&OrtGetApiBase)>(::dlsym(library, "OrtGetApiBase"));
+    return get == nullptr ? nullptr : get();
+  }();
+  return base;
+}
+
 const OrtApi* api() {
-  static const OrtApi* const table = OrtGetApiBase()->GetApi(ORT_API_VERSION);
+  static const OrtApi* const table = api_base() == nullptr ? nullptr : api_base()->GetApi(ORT_API_VERSION);
   return table;
 }
 
@@ -293,10 +306,12 @@ Result<std::unique_ptr<Engine>> make_engine_onnx(unsigned threads) {
   // Some builds of the runtime report to their vendor from the moment an environment is made. Ours tells nobody
   // anything.
   ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+  if (api_base() == nullptr)
+    return fail(Errc::unavailable, "the ONNX Runtime library (libonnxruntime.so.1) is missing: run `make setup`");
   if (api() == nullptr)
     return fail(Errc::unavailable,
                 fmt::format("the ONNX Runtime library ({}) does not have the interface of version {}",
-                            OrtGetApiBase()->GetVersionString(), ORT_API_VERSION));
+                            api_base()->GetVersionString(), ORT_API_VERSION));
   OrtEnv* raw = nullptr;
   CHECK(checked(api()->CreateEnvWithCustomLogger(log_message, nullptr, ORT_LOGGING_LEVEL_ERROR, "hauberk", &raw),
                 Errc::unavailable, "ONNX Runtime does not start"));

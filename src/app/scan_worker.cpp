@@ -153,8 +153,8 @@ class RemoteReader final : public scan::Reader {
 };
 
 // What libraries load or open at their first use must happen while files can still be opened.
-void warm_up() {
-  static_cast<void>(crypto::sha256({}));
+void warm_up(const WorkerSettings& settings) {
+  if (settings.hash) static_cast<void>(crypto::sha256({}));
   static_cast<void>(SystemClock().tick());
   std::set_new_handler([] { leave(WorkerExit::out_of_memory); });
   struct sigaction on_abort = {};
@@ -202,7 +202,7 @@ int serve_scans(const ScanFunction& scan, Confinement confinement) {
   const auto settings =
       hello.type == FrameType::hello ? WorkerSettings::parse(as_text(hello.payload)) : fail(Errc::corrupt, "no hello");
   if (!settings) leave(WorkerExit::bad_request);
-  warm_up();
+  warm_up(*settings);
   const auto layers = confine(confinement, settings->memory);
   if (!layers) leave(WorkerExit::not_confined);
   line.send(FrameType::ready, as_bytes(encode_layers(*layers)));
