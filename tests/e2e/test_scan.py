@@ -2,6 +2,8 @@
 import json
 import pickle
 
+import sarif_pydantic
+
 from harness import MALICIOUS, Test, prepared
 
 
@@ -128,3 +130,21 @@ class Companions(Test):
         (place.folder / "w.bin").write_bytes(bytes(16))
         self.expect(place.hauberk("scan", "m.onnx"))
         self.expect(place.hauberk("scan", "."))
+
+
+class Sarif(Test):
+    def test_other_readers_of_sarif_take_it(self):
+        place = self.make()
+        (place.folder / "a b.pkl").write_bytes(MALICIOUS)
+        (place.folder / "torn.safetensors").write_bytes(b"\xff" * 20)
+        self.expect(place.hauberk("scan", "--sarif", "out.sarif", "."), 1)
+        log = sarif_pydantic.Sarif.model_validate_json((place.folder / "out.sarif").read_text())
+        run = log.runs[0]
+        rules = {rule.id for rule in run.tool.driver.rules}
+        self.assertEqual(run.tool.driver.name, "hauberk")
+        self.assertGreaterEqual(len(run.results), 2)
+        for result in run.results:
+            self.assertIn(result.rule_id, rules)
+            self.assertTrue(result.locations[0].physical_location.artifact_location.uri)
+        with self.assertRaises(ValueError):  # it does refuse what is no SARIF
+            sarif_pydantic.Sarif.model_validate({"version": "2.1.0", "runs": [{"results": [{}]}]})
