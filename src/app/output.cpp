@@ -76,6 +76,15 @@ std::string_view colour_of(scan::ScanVerdict verdict) {
   }
 }
 
+// "archive/data.pkl, offset 11": where in the file, whose name stands above already.
+std::string place_in(const scan::Report& report, const Finding& finding) {
+  Where where = finding.where;
+  const std::string member = where.file.starts_with(report.path + "!") ? where.file.substr(report.path.size() + 1) : "";
+  where.file.clear();
+  const std::string rest = where.text();
+  return member + (member.empty() || rest.empty() ? "" : ", ") + rest;
+}
+
 }  // namespace
 
 std::string format_bytes(std::uint64_t bytes) {
@@ -197,39 +206,51 @@ void Output::table(const std::vector<std::string>& headers, const std::vector<st
   for (const auto& row : cells) print(row, "");
 }
 
+void Output::report(const scan::Report& report) const {
+  std::string verdict(scan::name(report.verdict));
+  std::ranges::transform(verdict, verdict.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  std::printf("%s  %s  (%s, %s)\n",
+              coloured(colour_of(report.verdict), fmt::format("{:12}", verdict), colour_out_).c_str(),
+              cleaned(report.path).c_str(), cleaned(report.format).c_str(), format_bytes(report.size).c_str());
+  for (const auto severity : {Severity::critical, Severity::high, Severity::medium, Severity::low, Severity::info})
+    for (const auto& finding : report.findings)
+      if (finding.severity == severity) this->finding(report, finding);
+  for (const auto& note : report.notes) {
+    const auto said = [&](const Finding& finding) { return note.ends_with(finding.message); };
+    if (!std::ranges::any_of(report.findings, said)) std::printf("    note     %s\n", cleaned(note).c_str());
+  }
+}
+
+void Output::finding(const scan::Report& report, const Finding& finding) const {
+  const auto place = place_in(report, finding);
+  const bool says_it_already = finding.message.contains(finding.excerpt);
+  std::printf("    %s %s%s%s\n",
+              coloured(finding.severity >= Severity::high ? red : yellow, fmt::format("{:8}", name(finding.severity)),
+                       colour_out_)
+                  .c_str(),
+              cleaned(finding.message).c_str(),
+              says_it_already ? "" : fmt::format("  {}", cleaned(finding.excerpt)).c_str(),
+              place.empty() ? "" : fmt::format("  ({})", cleaned(place)).c_str());
+  const auto* rule = find_rule(finding.rule);
+  std::printf("             %s\n",
+              coloured(dim, rule != nullptr ? fmt::format("{}: {}", finding.rule, rule->fix) : cleaned(finding.rule),
+                       colour_out_)
+                  .c_str());
+}
+
 void Output::reports(std::span<const scan::Report> reports) {
   if (json_) return;
-  for (const auto& report : reports) {
-    std::string verdict(scan::name(report.verdict));
-    std::ranges::transform(verdict, verdict.begin(),
-                           [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-    std::printf("%s  %s  (%s, %s)\n",
-                coloured(colour_of(report.verdict), fmt::format("{:12}", verdict), colour_out_).c_str(),
-                cleaned(report.path).c_str(), cleaned(report.format).c_str(), format_bytes(report.size).c_str());
-    for (const auto& finding : report.findings) {
-      Where where = finding.where;
-      where.file.clear();
-      const auto place = where.text();
-      const bool says_it_already = finding.message.contains(finding.excerpt);
-      std::printf("    %s %s%s%s\n",
-                  coloured(finding.severity >= Severity::high ? red : yellow,
-                           fmt::format("{:8}", name(finding.severity)), colour_out_)
-                      .c_str(),
-                  cleaned(finding.message).c_str(),
-                  says_it_already ? "" : fmt::format("  {}", cleaned(finding.excerpt)).c_str(),
-                  place.empty() ? "" : fmt::format("  ({})", cleaned(place)).c_str());
-      const auto* rule = find_rule(finding.rule);
-      std::printf(
-          "             %s\n",
-          coloured(dim, rule != nullptr ? fmt::format("{}: {}", finding.rule, rule->fix) : cleaned(finding.rule),
-                   colour_out_)
-              .c_str());
-    }
-    for (const auto& note : report.notes) {
-      const auto said = [&](const Finding& finding) { return note.ends_with(finding.message); };
-      if (!std::ranges::any_of(report.findings, said)) std::printf("    note     %s\n", cleaned(note).c_str());
-    }
-  }
+  constexpr std::ptrdiff_t passed_shown = 25;
+  const auto passed = std::ranges::count(reports, scan::ScanVerdict::clean, &scan::Report::verdict);
+  using enum scan::ScanVerdict;
+  for (const auto verdict : {malicious, review, malformed, inconclusive, clean})
+    for (const auto& report : reports)
+      if (report.verdict == verdict && (verdict != clean || passed <= passed_shown)) this->report(report);
+  if (passed > passed_shown)
+    std::printf("%s\n", coloured(dim, fmt::format("CLEAN         {} files, not listed here (--json lists all)", passed),
+                                 colour_out_)
+                            .c_str());
 }
 
 Progress Output::progress(std::string label, std::uint64_t total_bytes) {

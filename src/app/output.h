@@ -47,12 +47,15 @@ class Output {
   void warn(std::string_view text);
   void hint(std::string_view text);
   void table(const std::vector<std::string>& headers, const std::vector<std::vector<std::string>>& rows);
+  // The worst first; of more than a screenful of clean files only their number.
   void reports(std::span<const scan::Report> reports);
   Progress progress(std::string label, std::uint64_t total_bytes);
   std::string error_line(const Error& error) const;
 
  private:
   std::string coloured(std::string_view code, std::string_view text, bool on) const;
+  void report(const scan::Report& report) const;
+  void finding(const scan::Report& report, const Finding& finding) const;
   bool json_;
   bool quiet_;
   bool colour_out_;

@@ -43,18 +43,41 @@ std::vector<scan::Report> two_reports() {
                           .where = {.file = "models/evil.pkl", .offset = 11, .pointer = "archive/data.pkl"},
                           .message = "calls posix.system",
                           .excerpt = "id\n"});
+  bad.findings.push_back({.rule = "isolate.crashed",
+                          .severity = Severity::critical,
+                          .where = {.file = bad.path + "!archive/data.pkl", .offset = 3},
+                          .message = "calls nt.system"});
+  bad.findings.insert(bad.findings.begin(),
+                      {.rule = "isolate.memory", .severity = Severity::low, .message = "is large"});
   bad.notes = {"one member was not looked at"};
   return {bad, {.path = "model.onnx", .format = "onnx", .size = 3'200'000, .verdict = scan::ScanVerdict::clean}};
 }
 
 TEST(Output, prints_reports_for_people) {
-  EXPECT_EQ(printed([] { Output(false, false).reports(two_reports()); }),
-            "MALICIOUS     models/\\x1b[2Jevil.pkl  (pickle, 26 B)\n"
-            "    critical calls posix.system  id\\x0a  (offset 11 archive/data.pkl)\n"
-            "             isolate.timeout: If the file comes from a known source, raise isolation.time_limit and scan "
-            "again.\n"
-            "    note     one member was not looked at\n"
-            "CLEAN         model.onnx  (onnx, 3.2 MB)\n");
+  EXPECT_EQ(
+      printed([] { Output(false, false).reports(two_reports()); }),
+      "MALICIOUS     models/\\x1b[2Jevil.pkl  (pickle, 26 B)\n"
+      "    critical calls posix.system  id\\x0a  (offset 11 archive/data.pkl)\n"
+      "             isolate.timeout: If the file comes from a known source, raise isolation.time_limit and scan "
+      "again.\n"
+      "    critical calls nt.system  (archive/data.pkl, offset 3)\n"
+      "             isolate.crashed: Do not load the file. Report it with its SHA-256: a file that ends its scanner "
+      "was "
+      "often made to.\n"
+      "    low      is large\n"
+      "             isolate.memory: If the file comes from a known source, raise isolation.memory and scan again.\n"
+      "    note     one member was not looked at\n"
+      "CLEAN         model.onnx  (onnx, 3.2 MB)\n");
+}
+
+TEST(Output, counts_clean_files_where_they_would_fill_the_screen) {
+  auto many = two_reports();
+  const auto clean = many[1];
+  many.insert(many.begin(), 30, clean);
+  const auto text = printed([&] { Output(false, false).reports(many); });
+  EXPECT_TRUE(text.starts_with("MALICIOUS")) << text;
+  EXPECT_TRUE(text.ends_with("CLEAN         31 files, not listed here (--json lists all)\n")) << text;
+  EXPECT_EQ(text.find("model.onnx"), std::string::npos);
 }
 
 TEST(Output, lines_up_tables_by_columns_on_the_screen) {

@@ -331,7 +331,8 @@ std::string inspect_tar(Reader& data, Inspection& inspection) {
   return nemo_config ? "nemo" : "tar";
 }
 
-std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name) {
+std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name,
+                               bool raw_array) {
   auto unpacked = DecompressingReader::open(data, kind, std::nullopt, inspection.budget());
   if (!unpacked) {
     inspection.failed(unpacked.error(), "compressed.malformed", 0);
@@ -341,7 +342,9 @@ std::string inspect_compressed(Reader& data, Inspection& inspection, Compression
   if ((*unpacked)->damaged())
     inspection.malformed("compressed.malformed", (*unpacked)->consumed(), "the compressed data is damaged or cut off");
   Inspection inside = inspection.child("content");
-  const std::string format = inspect_any(**unpacked, inside);
+  const bool raw = raw_array && identify(**unpacked, inspection.budget()) == Format::unknown;
+  if (raw) inside.note("the numbers of an array: the pickle beside it knows their shape");
+  const std::string format = raw ? "array" : inspect_any(**unpacked, inside);
   if ((*unpacked)->consumed() < data.size())
     inspection.find("compressed.trailing-bytes", Severity::low, (*unpacked)->consumed(),
                     "bytes follow the compressed data");
@@ -353,7 +356,8 @@ std::string inspect_joblib_old(Reader& data, Inspection& inspection) {
   std::uint8_t blank = 0;
   const auto got = data.read_at(21, {&blank, 1});
   RangeReader stream(data, got && *got == 1 && blank == ' ' ? 22 : 21, data.size());
-  return inspect_compressed(stream, inspection, Compression::zlib, "joblib-old");
+  const bool array = inspection.name().ends_with(".npy.z");  // joblib before 0.9.4 kept arrays in files of their own
+  return inspect_compressed(stream, inspection, Compression::zlib, "joblib-old", array);
 }
 
 void inspect_trailing(Reader& rest, Inspection& inspection) {

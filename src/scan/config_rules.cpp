@@ -7,6 +7,7 @@
 
 #include "scan/import_names.h"
 #include "scan/jinja.h"
+#include "scan/program_text.h"
 
 namespace hauberk::scan {
 namespace {
@@ -159,6 +160,9 @@ void ConfigRules::text(std::string_view value_text, bool whole, std::uint64_t of
       inspection_.inconclusive("scan.budget-exhausted", "an object says the same things over and over");
   }
   judge_text(value_text, offset);
+  if (whole && programs_.size() < 5)
+    if (const auto program = program_in(value_text))
+      programs_.push_back({program->does, pointer(), program->severity, offset});
 }
 
 // ---- texts at their places ----
@@ -333,6 +337,12 @@ void ConfigRules::judge_skops(const Frame& frame) {
 // ---- the whole ----
 
 void ConfigRules::finish() {
+  // Tokenizers and documents of all kinds may hold programs as text; trees and layers have no place for one.
+  if (const auto what = shape({}); what == "xgboost-json" || what == "mxnet-symbol" || what == "lightgbm-json" ||
+                                   what == "catboost-json" || what == "keras-config")
+    for (auto& program : programs_)
+      inspection_.find("scan.program-text", program.severity, program.offset,
+                       "a text in the model is a program that " + program.does, {}, std::move(program.pointer));
   const auto has = [&](std::string_view key) {
     return std::find(root_keys_.begin(), root_keys_.end(), key) != root_keys_.end();
   };

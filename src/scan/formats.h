@@ -18,7 +18,8 @@ void inspect_gguf(Reader& data, Inspection& inspection);
 void inspect_hdf5(Reader& data, Inspection& inspection);
 std::string inspect_tar(Reader& data, Inspection& inspection);  // "torch-tar" or "tar"
 // The content of a compressed stream, whatever that is: "gzip+pickle".
-std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name);
+std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name,
+                               bool raw_array = false);  // bytes of no format are an array's, which a pickle describes
 std::string inspect_joblib_old(Reader& data, Inspection& inspection);
 // What follows a file's own end: inspected if it is something that a loader would take, otherwise left alone.
 void inspect_trailing(Reader& rest, Inspection& inspection);

@@ -149,8 +149,8 @@ class OnnxWalk {
     each(message, 1, [&](const WireField& f) {
       if (f.number != 2) return;
       if (const auto program = program_in(wire_text(at_, f, program_text_limit)))
-        inspection_.find("scan.program-text", Severity::medium, f.begin,
-                         "the metadata holds the text of a program that " + *program);
+        inspection_.find("scan.program-text", program->severity, f.begin,
+                         "the metadata holds the text of a program that " + program->does);
     });
   }
 

@@ -116,8 +116,8 @@ class PickleJudge final : public PickleListener {
     if (!text || !inspection_.budget().spend_bytes_out(text->size())) return;
     ++embedded_;
     if (const auto program = program_in(*text))
-      return find("pickle.program-text", Severity::medium, offset,
-                  "a constant is the text of a program that " + *program);
+      return find("pickle.program-text", program->severity, offset,
+                  "a constant is the text of a program that " + program->does);
     std::optional<Bytes> decoded;
     if (text->starts_with("gA"))
       decoded = from_base64(*text);
@@ -129,7 +129,7 @@ class PickleJudge final : public PickleListener {
     MemoryReader inner(*decoded);
     const auto hidden = hidden_in(inner, inspection_.budget());
     if (hidden == Hidden::harm)
-      find("pickle.hidden-pickle", Severity::high, offset,
+      find("pickle.hidden-pickle", Severity::critical, offset,
            "a constant is itself a pickle that does harm: whoever loads it in turn runs it");
     else if (hidden == Hidden::pickle && nested_.size() < embedded_limit)
       nested_.push_back(offset);
@@ -447,6 +447,9 @@ class PickleJudge final : public PickleListener {
       }
     }
     ++seen.calls;
+    if (call.complete && call.arguments.empty())
+      return find("pickle.unusual-call", Severity::medium, call.offset,
+                  "calls a loader of bytes without giving it any: " + rendered(machine, call));
     inspection_.inconclusive("scan.not-scanned", "loads bytes that cannot be followed: " + rendered(machine, call));
   }
 

@@ -13,7 +13,7 @@ namespace {
 bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // Commands that one does not mention in passing: fetched and run, or destroying.
-std::optional<std::string> shell_program(std::string_view text) {
+std::optional<std::string_view> shell_program(std::string_view text) {
   const bool fetches = (holds(text, "curl ") || holds(text, "wget ")) && holds(text, "://");
   const bool chained = holds(text, "| sh") || holds(text, "|sh") || holds(text, "| bash") || holds(text, "|bash") ||
                        holds(text, "&&") || holds(text, "; ");
@@ -22,6 +22,22 @@ std::optional<std::string> shell_program(std::string_view text) {
   if (holds(text, "rm -rf /")) return "removes files in a shell";
   if (holds(text, "powershell -e") || holds(text, "powershell.exe -e")) return "runs encoded commands in a shell";
   return std::nullopt;
+}
+
+// Functions whose argument is a command, as against those that import or evaluate.
+bool runs_commands(std::string_view name) {
+  for (const std::string_view beginning :
+       {"os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "subprocess.", "commands.", "pty.spawn",
+        "posix.system", "nt.system", "popen2."})
+    if (name.starts_with(beginning)) return true;
+  return false;
+}
+
+// From its first characters on, so that other texts cost nothing.
+bool is_base64(std::string_view text) {
+  return text.size() >= 24 && text.size() % 4 == 0 && std::all_of(text.begin(), text.end() - 2, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+         });
 }
 
 }  // namespace
@@ -39,16 +55,23 @@ bool may_be_program(std::string_view text) {
   return false;
 }
 
-std::optional<std::string> program_in(std::string_view text) {
-  if (text.size() < 16 || text.size() > program_text_limit || !may_be_program(text)) return std::nullopt;
-  if (auto shell = shell_program(text)) return shell;
+std::optional<ProgramText> program_in(std::string_view text) {
+  if (text.size() < 16 || text.size() > program_text_limit) return std::nullopt;
+  if (!may_be_program(text)) {
+    const auto decoded = is_base64(text) ? from_base64(text) : std::nullopt;
+    return decoded && may_be_program(as_text(*decoded)) ? program_in(as_text(*decoded)) : std::nullopt;
+  }
+  if (const auto shell = shell_program(text)) return ProgramText{std::string(*shell), Severity::critical};
+  std::optional<ProgramText> found;
   for (const auto& call : python_calls(text)) {
     // In prose, eval( is a word; a statement begins its line.
     const auto before = text.substr(0, call.offset).find_last_not_of(" \t");
     const bool begins_line = before == std::string_view::npos || text[before] == '\n' || text[before] == ';';
-    if (call.imported || call.qualified || begins_line) return "calls " + printable(call.name, 60);
+    if (!call.imported && !call.qualified && !begins_line) continue;
+    const auto severity = runs_commands(call.name) ? Severity::critical : Severity::medium;
+    if (!found || severity > found->severity) found = ProgramText{"calls " + printable(call.name, 60), severity};
   }
-  return std::nullopt;
+  return found;
 }
 
 }  // namespace hauberk::scan

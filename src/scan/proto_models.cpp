@@ -136,12 +136,9 @@ class ProtoWalk {
 
   void metadata_text(const WireField& field) {
     const auto text = wire_text(at_, field, program_text_limit);
-    auto program = program_in(text);
-    if (!program)
-      if (const auto decoded = from_base64(text)) program = program_in(as_text(*decoded));
-    if (program)
-      inspection_.find("scan.program-text", Severity::medium, field.begin,
-                       "the metadata holds the text of a program that " + *program);
+    if (const auto program = program_in(text))
+      inspection_.find("scan.program-text", program->severity, field.begin,
+                       "the metadata holds the text of a program that " + program->does);
   }
 
   void paddle_operator(const WireField& op) {

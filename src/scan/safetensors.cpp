@@ -59,8 +59,8 @@ class SafetensorsCheck {
     if (!texts) return bad("__metadata__", "the metadata holds something else than text"), false;
     for (const auto& [key, text] : *members)
       if (const auto program = program_in(*text.as_string()))
-        inspection_.find("safetensors.program-text", Severity::medium, 8,
-                         "the metadata holds the text of a program that " + *program, {},
+        inspection_.find("safetensors.program-text", program->severity, 8,
+                         "the metadata holds the text of a program that " + program->does, {},
                          "/__metadata__/" + printable(key, 60));
     return true;
   }

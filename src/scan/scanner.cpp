@@ -90,6 +90,7 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
         inspection.note("a part of a checkpoint: bytes that its index gives a meaning, and nothing but tensors");
         return "tensorflow-checkpoint-shard";
       }
+      inspect_texts_within(data, inspection);
       inspection.inconclusive("scan.unsupported", "the content is of no format that is known");
       break;
     case Format::tflite:

@@ -48,8 +48,8 @@ class SmallReader {
     }
     skip(size - kept);
     if (const auto program = program_in(out))
-      inspection_.find("scan.program-text", Severity::medium, at_.position() - size,
-                       "a text in the file is a program that " + *program);
+      inspection_.find("scan.program-text", program->severity, at_.position() - size,
+                       "a text in the file is a program that " + program->does);
     return out;
   }
   bool spend() {
@@ -538,8 +538,8 @@ void inspect_texts_within(Reader& data, Inspection& inspection) {
   const auto judge = [&] {
     const auto program = program_in(run);
     if (program && said++ < 10)
-      inspection.find("scan.program-text", Severity::medium, at.position() - run.size(),
-                      "a text in the file is a program that " + *program);
+      inspection.find("scan.program-text", program->severity, at.position() - run.size(),
+                      "a text in the file is a program that " + program->does);
     run.clear();
   };
   while (at.position() < end && at.need(1)) {

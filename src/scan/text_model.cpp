@@ -6,6 +6,7 @@
 
 #include "scan/callables.h"
 #include "scan/jinja.h"
+#include "scan/small_models.h"
 #include "scan/yaml_model.h"
 
 namespace hauberk::scan {
@@ -96,6 +97,10 @@ std::string inspect_text(Reader& data, Inspection& inspection) {
   const std::string head = head_bytes ? std::string(as_text(*head_bytes)) : std::string();
   const auto first = head.find_first_not_of(" \t\r\n");
   const std::string_view opening = first == std::string::npos ? "" : std::string_view(head).substr(first, 2);
+  if (head.starts_with("tree\nversion=v")) {
+    inspect_texts_within(data, inspection);
+    return "lightgbm";
+  }
   const bool named_template = name.ends_with(".jinja") || name.ends_with(".jinja2") || name.ends_with(".j2") ||
                               name.ends_with(".template") || name.find("chat_template") != std::string::npos;
   if (named_template || opening == "{%" || opening == "{{" || opening == "{#") {

@@ -87,7 +87,8 @@ class XmlWalk {
   void failed() {
     const auto error = XML_GetErrorCode(parser_.get());
     if (error == XML_ERROR_AMPLIFICATION_LIMIT_BREACH)
-      return find("xml.entity-bomb", Severity::high, "entities that expand without end would fill the reader's memory");
+      return find("xml.entity-bomb", Severity::critical,
+                  "entities that expand without end would fill the reader's memory");
     if (error == XML_ERROR_UNKNOWN_ENCODING || error == XML_ERROR_INCORRECT_ENCODING)
       return inspection_.inconclusive("scan.unsupported", "XML in an encoding that is not understood");
     if (error == XML_ERROR_NO_MEMORY) return inspection_.inconclusive("scan.not-scanned", "no memory to read XML");
@@ -119,8 +120,9 @@ class XmlWalk {
     }
     const std::string_view text(value, static_cast<std::size_t>(length));
     if (parameter != 0 || text.find('&') != std::string_view::npos || text.find('%') != std::string_view::npos)
-      walk.find("xml.entity-bomb", Severity::high, "an entity that is made of other entities: they expand without end",
-                name);
+      // One within another may be an editor's doing; a third level multiplies.
+      walk.find("xml.entity-bomb", ++walk.nested_entities_ >= 3 ? Severity::critical : Severity::high,
+                "an entity that is made of other entities: they expand without end", name);
     else
       walk.find("xml.entity", Severity::low, "an entity of the file's own: models need none", name);
   }
@@ -235,7 +237,7 @@ class XmlWalk {
   Inspection& inspection_;
   std::unique_ptr<XML_ParserStruct, Free> parser_;
   std::string kind_ = "xml";
-  std::size_t depth_ = 0, extension_depth_ = 0, told_ = 0;
+  std::size_t depth_ = 0, extension_depth_ = 0, told_ = 0, nested_entities_ = 0;
   bool stopped_ = false, part_of_pmml_ = false;
 };
 

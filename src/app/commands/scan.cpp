@@ -76,9 +76,9 @@ void print_reports(Context& context, std::span<const scan::Report> reports, cons
   std::ranges::copy_if(reports, std::back_inserter(shown), [&](const scan::Report& report) {
     return !context.quiet || !scan::passes_gate(report.verdict);
   });
-  context.out.reports(shown);
   const auto summary = fmt::format("{}  ({:.2f} s)", summary_of(reports), std::chrono::duration<double>(took).count());
   scan_exit_code(reports) == 0 ? context.out.good(summary) : context.out.bad(summary);
+  context.out.reports(shown);
   for (const auto& layer : isolation.layers)
     if (!layer.active) context.out.warn(fmt::format("scanned without {}: {}", layer.name, layer.detail));
 }
