@@ -46,14 +46,15 @@ IsolatedScanner::~IsolatedScanner() = default;
 
 const IsolationReport& IsolatedScanner::layers() const { return impl_->starter.report(); }
 
-Status IsolatedScanner::scan_paths(std::span<const std::string> paths, const OnReport& on_report) {
-  return PathScan(impl_->options, impl_->starter, paths, on_report).run();
+Status IsolatedScanner::scan_paths(std::span<const std::string> paths, const OnReport& on_report,
+                                   const std::set<std::string>& image_layers) {
+  return PathScan(impl_->options, impl_->starter, paths, on_report, image_layers).run();
 }
 
 Result<scan::Report> IsolatedScanner::scan_reader(std::string_view file, std::uint64_t size, const ReadAt& read_at) {
   const auto& clock = impl_->starter.clock();
   auto worker = TRY(impl_->starter.start());
-  worker->send(FrameType::scan_remote, ScanRequest{size, std::string(file)}.encode());
+  worker->send(FrameType::scan_remote, ScanRequest{size, std::string(file), false}.encode());
   const Tick limit = clock.tick() + impl_->options.time_limit + std::chrono::seconds(2);
   const auto nonsense = [&](const Error& error) {
     return unanswered(std::string(file), size, {"isolate.bad-answer", "answered nonsense: " + error.message});

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -66,10 +67,11 @@ class IsolatedScanner {
 
   // Called once a path, with its index in `paths`, in the order in which files are done.
   using OnReport = std::function<void(std::size_t index, scan::Report report)>;
-  // Opens each path without following a final link; what cannot be opened or is no regular file gets an INCONCLUSIVE
-  // report. Errc::unavailable: a required layer is
-  // missing, or no worker can be started.
-  Status scan_paths(std::span<const std::string> paths, const OnReport& on_report);
+  // What cannot be opened or is no regular file gets an INCONCLUSIVE report; links to files are followed. Of
+  // `image_layers` are those paths that are layers of container images. Errc::unavailable: a required layer of the
+  // isolation is missing, or no worker can be started.
+  Status scan_paths(std::span<const std::string> paths, const OnReport& on_report,
+                    const std::set<std::string>& image_layers = {});
 
   // Like BlobReader::read_at: short only at the end. Called on this thread, never past `size`.
   using ReadAt = std::function<Result<std::size_t>(std::uint64_t offset, MutableBytes out)>;

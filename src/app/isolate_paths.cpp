@@ -20,8 +20,7 @@ constexpr Duration worker_age =
     std::chrono::minutes(40);  // well before the limit of processor time (isolate_confine.cpp)
 
 std::string_view kind_of(mode_t mode) {
-  if (S_ISLNK(mode)) return "it is a symbolic link, and links are not followed";
-  if (S_ISDIR(mode)) return "it is a folder";
+  if (S_ISDIR(mode)) return "it is a folder, or a link to one, which is not followed";
   return "it is no regular file";
 }
 
@@ -30,14 +29,18 @@ struct Opened {
   std::uint64_t size = 0;
 };
 
-// lstat first, because opening a device or a pipe may already do something; fstat after, because the name may have
-// moved on.
+// stat first, because opening a device or a pipe may already do something; fstat after, because the name may have
+// moved on. Links to files are followed, as loaders follow them: caches of models consist of such links.
 Result<Opened> open_regular(const std::string& path) {
   struct stat info = {};
-  if (::lstat(path.c_str(), &info) != 0)
-    return fail(Errc::unavailable, std::string("it cannot be read: ") + ::strerror(errno));
+  if (::stat(path.c_str(), &info) != 0) {
+    const int error = errno;
+    const bool dangling = error == ENOENT && ::lstat(path.c_str(), &info) == 0;
+    return fail(Errc::unavailable, dangling ? "it is a symbolic link that leads nowhere"
+                                            : std::string("it cannot be read: ") + ::strerror(error));
+  }
   if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, std::string(kind_of(info.st_mode)));
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (descriptor < 0) return fail(Errc::unavailable, std::string("it cannot be read: ") + ::strerror(errno));
   if (::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode))
     return Opened{descriptor, static_cast<std::uint64_t>(info.st_size)};
@@ -66,11 +69,12 @@ struct PathScan::Worker {
 };
 
 PathScan::PathScan(const IsolationOptions& options, WorkerStarter& starter, std::span<const std::string> paths,
-                   const IsolatedScanner::OnReport& on_report)
+                   const IsolatedScanner::OnReport& on_report, const std::set<std::string>& image_layers)
     : options_(options),
       starter_(starter),
       paths_(paths),
       on_report_(on_report),
+      layers_(image_layers),
       workers_(std::clamp<std::size_t>(options.jobs, 1, most_workers)) {}
 PathScan::~PathScan() = default;
 
@@ -125,7 +129,9 @@ Status PathScan::fill(Worker& worker) {
     }
     if (worker.jobs.empty()) restart_timer(worker);
     worker.bytes += job->size;
-    worker.process->send(FrameType::scan_file, ScanRequest{job->size, paths_[job->index]}.encode(), job->descriptor);
+    worker.process->send(FrameType::scan_file,
+                         ScanRequest{job->size, paths_[job->index], layers_.contains(paths_[job->index])}.encode(),
+                         job->descriptor);
     worker.jobs.push_back(std::move(job));
   }
   return {};

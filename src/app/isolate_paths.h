@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <set>
 #include <span>
 #include <string>
 
@@ -14,7 +15,7 @@ namespace hauberk::app {
 class PathScan {
  public:
   PathScan(const IsolationOptions& options, WorkerStarter& starter, std::span<const std::string> paths,
-           const IsolatedScanner::OnReport& on_report);
+           const IsolatedScanner::OnReport& on_report, const std::set<std::string>& image_layers);
   ~PathScan();
   Status run();
 
@@ -37,6 +38,7 @@ class PathScan {
   WorkerStarter& starter_;
   std::span<const std::string> paths_;
   const IsolatedScanner::OnReport& on_report_;
+  const std::set<std::string>& layers_;
   std::vector<Worker> workers_;
   std::deque<std::unique_ptr<Job>> waiting_;  // opened, not with a worker (any more)
   std::size_t next_path_ = 0;

@@ -55,15 +55,18 @@ Result<std::optional<Frame>> FrameBuffer::next() {
 }
 
 Bytes ScanRequest::encode() const {
-  Bytes out(8 + path.size());
+  Bytes out(9 + path.size());
   store_le(out.data(), size);
-  std::ranges::copy(as_bytes(path), out.begin() + 8);
+  out[8] = image_layer;
+  std::ranges::copy(as_bytes(path), out.begin() + 9);
   return out;
 }
 
 Result<ScanRequest> ScanRequest::parse(ByteView payload) {
-  if (payload.size() < 8) return fail(Errc::corrupt, "a scan request is cut short");
-  return ScanRequest{.size = load_le<std::uint64_t>(payload.data()), .path = std::string(as_text(payload.subspan(8)))};
+  if (payload.size() < 9) return fail(Errc::corrupt, "a scan request is cut short");
+  return ScanRequest{.size = load_le<std::uint64_t>(payload.data()),
+                     .path = std::string(as_text(payload.subspan(9))),
+                     .image_layer = payload[8] != 0};
 }
 
 Bytes ReadRequest::encode() const {

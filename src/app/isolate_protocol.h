@@ -54,6 +54,7 @@ class FrameBuffer {
 struct ScanRequest {
   std::uint64_t size = 0;
   std::string path;  // for findings; bytes as the system has them
+  bool image_layer = false;
   Bytes encode() const;
   static Result<ScanRequest> parse(ByteView payload);
 };

@@ -60,7 +60,7 @@ TEST(ReadRequest, lies_inside_of_the_data_or_is_refused) {
 }
 
 TEST(ScanRequest, keeps_the_bytes_of_a_path) {
-  const auto request = ScanRequest::parse(ScanRequest{UINT64_MAX, "a\xff\n!b"}.encode());
+  const auto request = ScanRequest::parse(ScanRequest{UINT64_MAX, "a\xff\n!b", true}.encode());
   ASSERT_TRUE(request);
   EXPECT_EQ(request->size, UINT64_MAX);
   EXPECT_EQ(request->path, "a\xff\n!b");

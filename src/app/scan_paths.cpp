@@ -6,12 +6,14 @@
 #include <array>
 
 #include "app/path_pattern.h"
+#include "scan/container_image.h"
 
 namespace hauberk::app {
 
 namespace {
 
 constexpr std::uint64_t ignore_file_limit = 1u << 20;
+constexpr std::uint64_t image_manifest_limit = 4u << 20;
 
 // Everything below the part of the pattern that is no pattern, as far as it matches.
 Status expand(Files& files, const std::string& pattern, std::vector<std::string>& out) {
@@ -41,6 +43,15 @@ Status expand(Files& files, const std::string& pattern, std::vector<std::string>
   return {};
 }
 
+// The folder is an image layout: remembers its layers.
+void add_layers(Files& files, const std::string& folder, ScanTargets& targets) {
+  const auto layers = scan::image_layers([&](const std::string& name) -> std::optional<std::string> {
+    const auto bytes = read_file(files, join_path(folder, name), image_manifest_limit);
+    return bytes ? std::optional(std::string(as_text(*bytes))) : std::nullopt;
+  });
+  for (const auto& layer : layers) targets.image_layers.insert(join_path(folder, layer));
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> read_ignore_file(Files& files, const std::string& path) {
@@ -67,7 +78,8 @@ Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> p
       if (!is_pattern(path)) return std::unexpected(info.error());
       CHECK(expand(files, path, named));
     } else {
-      named.push_back(path);
+      // What was named is followed, what lies within is not.
+      named.push_back(info && !info->directory && files.info(path + "/.") ? path + "/." : path);
     }
   }
   std::vector<std::string> open(named.rbegin(), named.rend());  // a stack: what was named first comes first
@@ -89,6 +101,7 @@ Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> p
       targets.unread.push_back(scan::unscanned(path, "the folder cannot be read: " + names.error().message));
       continue;
     }
+    if (std::ranges::find(*names, "oci-layout") != names->end()) add_layers(files, path, targets);
     for (auto entry = names->rbegin(); entry != names->rend(); ++entry) open.push_back(join_path(path, *entry));
   }
   return targets;

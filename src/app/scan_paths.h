@@ -1,9 +1,10 @@
 // What `hauberk scan PATH…` looks at: every file that was named, and every file below every folder that was named,
 // sorted. Nothing is left out in silence: links, devices and folders that cannot be read stay in the list, for the
-// scanner to say that it could not check them. Links are never followed.
+// scanner to say that it could not check them. Links to folders are followed only where they were named themselves.
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,9 +16,10 @@ namespace hauberk::app {
 
 struct ScanTargets {
   std::vector<std::string> files;
-  std::vector<scan::Report> unread;  // folders that could not be listed
-  std::uint64_t bytes = 0;           // of the regular files, for progress
-  std::size_t excluded = 0;          // files and folders that `exclude` left out
+  std::set<std::string> image_layers;  // those of the files that are layers, as OCI image layouts say
+  std::vector<scan::Report> unread;    // folders that could not be listed
+  std::uint64_t bytes = 0;             // of the regular files, for progress
+  std::size_t excluded = 0;            // files and folders that `exclude` left out
 };
 
 // Names that do not exist may be patterns (app/path_pattern.h); Errc::not_found if nothing matches. What `exclude`

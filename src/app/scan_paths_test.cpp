@@ -44,6 +44,14 @@ TEST_F(ScanPaths, lists_what_was_named_in_order_and_folders_whole_and_sorted) {
   EXPECT_EQ(targets->bytes, 20);
 }
 
+TEST_F(ScanPaths, follows_a_link_to_a_folder_that_was_named) {
+  fs::create_directory_symlink(folder_ / "a", folder_ / "z");
+  const std::vector<std::string> named = {at("z")};
+  const auto targets = collect_targets(files_, named);
+  ASSERT_TRUE(targets);
+  EXPECT_EQ(targets->files.size(), 3u);
+}
+
 TEST_F(ScanPaths, keeps_links_in_the_list_and_never_follows_them) {
   fs::create_directory_symlink(folder_ / "a", folder_ / "z");
   fs::create_symlink("nowhere", folder_ / "a" / "broken");

@@ -176,7 +176,9 @@ void serve_one(Line& line, const Frame& frame, const ScanFunction& scan, const W
   const SystemClock clock;
   const Tick limit = clock.tick() + settings.time_limit;
   const scan::ScanOptions options{
-      .limits = settings.limits, .hash = settings.hash, .out_of_time = [&] { return clock.tick() >= limit; }};
+      .limits = settings.limits, .hash = settings.hash, .image_layer = request->image_layer, .out_of_time = [&] {
+        return clock.tick() >= limit;
+      }};
   const auto scanned = [&] {
     if (remote) {
       RemoteReader reader(line, request->size);

@@ -1,4 +1,4 @@
-// What archives hold: PyTorch's and NumPy's archives, tar files, compressed streams.
+// What archives hold: PyTorch's and NumPy's archives, compressed streams.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -114,7 +114,7 @@ class ZipInspector {
     }
     if (kind_ == ZipKind::skops && !skops_tree_)
       inspection_.find("skops.malformed", Severity::medium, 0, "schema.json does not describe a tree of objects");
-    if (unknown_ != 0 && !is_torch(kind_))
+    if (unknown_ != 0 && !is_torch(kind_) && inspection_.place() == Place::ordinary)
       inspection_.inconclusive("scan.unsupported",
                                std::to_string(unknown_) +
                                    " members are of formats that are not understood, first of them " +
@@ -235,101 +235,9 @@ class ZipInspector {
   std::string first_unknown_;
 };
 
-std::optional<std::uint64_t> octal(ByteView field) {
-  if (!field.empty() && (field[0] & 0x80) != 0) {  // base-256, as GNU tar writes large sizes
-    std::uint64_t value = field[0] & 0x7f;
-    for (const auto b : field.subspan(1)) {
-      if (value >> 54 != 0) return std::nullopt;
-      value = value << 8 | b;
-    }
-    return value;
-  }
-  std::uint64_t value = 0;
-  for (const auto b : field) {
-    if (b == ' ' || b == 0) continue;
-    if (b < '0' || b > '7' || value >> 60 != 0) return std::nullopt;
-    value = value * 8 + (b - '0');
-  }
-  return value;
-}
-
-std::string text_field(ByteView field) {
-  const auto text = as_text(field);
-  return std::string(text.substr(0, text.find('\0')));
-}
-
 }  // namespace
 
 std::string inspect_zip(Reader& data, Inspection& inspection) { return ZipInspector(data, inspection).run(); }
-
-std::string inspect_tar(Reader& data, Inspection& inspection) {
-  std::uint64_t at = 0, unknown = 0;
-  bool sys_info = false, pickle = false, storages = false, nemo_config = false;
-  std::string long_name;
-  while (at + 512 <= data.size()) {
-    if (!inspection.budget().spend_entries()) {
-      inspection.out_of_budget();
-      break;
-    }
-    const auto header = read_part(data, at, 512, 512);
-    if (!header) {
-      inspection.failed(header.error(), "tar.malformed", at);
-      break;
-    }
-    const ByteView h(*header);
-    if (std::all_of(h.begin(), h.end(), [](auto b) { return b == 0; })) break;
-    const auto size = octal(h.subspan(124, 12));
-    if (!size || *size > data.size() - at - 512) {
-      inspection.malformed("tar.malformed", at, "a member passes the end of the file");
-      break;
-    }
-    const char type = static_cast<char>(h[156]);
-    const std::string prefix = text_field(h.subspan(345, 155)), own = text_field(h.first(100));
-    std::string name = !long_name.empty() ? long_name : prefix.empty() ? own : prefix + "/" + own;
-    long_name.clear();
-    RangeReader content(data, at + 512, *size);
-    if (type == 'L') {
-      if (const auto text = read_part(content, 0, *size, 4096)) long_name = text_field(*text);
-    } else if (type == '1' || type == '2') {
-      const std::string target = text_field(h.subspan(157, 100));
-      const bool leads_out = target.starts_with('/') || ("/" + target + "/").find("/../") != std::string::npos;
-      inspection.find(
-          "tar.link", leads_out ? Severity::critical : Severity::medium, at,
-          leads_out ? "a link that leads out of the folder it is unpacked into" : "the archive holds a link", {},
-          printable(name));
-    } else if (type == '0' || type == '\0' || type == '7') {
-      if (name.starts_with('/') || ("/" + name + "/").find("/../") != std::string::npos)
-        inspection.find("tar.unsafe-path", Severity::critical, at,
-                        "the member's name leads out of the folder it is unpacked into", {}, printable(name));
-      sys_info = sys_info || name == "sys_info";
-      pickle = pickle || name == "pickle";
-      storages = storages || name == "storages";
-      nemo_config = nemo_config || name == "model_config.yaml" || name == "./model_config.yaml";
-      Inspection inside = inspection.child(name);
-      const auto format = identify(content, inspection.budget());
-      const bool raw_storage = name == "storages" || name == "tensors";
-      if (format == Format::pickle && raw_storage)
-        inspect_pickle_file(content, inside);
-      else if (format == Format::unknown)
-        ++unknown;
-      else if (format != Format::empty)
-        inspect_any(content, inside);
-    } else if (type != 'x' && type != 'g' && type != '5' && type != 'K') {
-      inspection.find("tar.link", Severity::medium, at, "the archive holds a device or another special file", {},
-                      printable(name));
-    }
-    at += 512 + (*size + 511) / 512 * 512;
-  }
-  if (sys_info && pickle && storages) {
-    inspection.find("torch.tar-format", Severity::medium, 0,
-                    "PyTorch's oldest form, for which the protection of weights_only can be bypassed (CVE-2025-32434)");
-    return "torch-tar";
-  }
-  if (unknown != 0)
-    inspection.inconclusive("scan.unsupported", std::to_string(unknown) +
-                                                    " members of the tar file are of formats that are not understood");
-  return nemo_config ? "nemo" : "tar";
-}
 
 std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name,
                                bool raw_array) {

@@ -322,34 +322,6 @@ TEST(TorchScript, types_of_its_own_are_fine_and_file_access_is_not) {
   EXPECT_EQ(custom.verdict, ScanVerdict::review) << described_entries(custom);
 }
 
-std::string tar_member(const std::string& name, const std::string& content, char type = '0',
-                       const std::string& target = {}) {
-  std::string header(512, '\0');
-  header.replace(0, name.size(), name);
-  char size[12];
-  std::snprintf(size, sizeof size, "%011o", static_cast<unsigned>(content.size()));
-  header.replace(124, 11, size, 11);
-  header[156] = type;
-  header.replace(157, target.size(), target);
-  header.replace(257, 5, "ustar");
-  return header + content + std::string((512 - content.size() % 512) % 512, '\0');
-}
-
-TEST(Tar, pytorchs_oldest_form_is_for_review_and_its_pickles_are_read) {
-  const std::string rest = tar_member("storages", harmless) + tar_member("tensors", harmless) + std::string(1024, '\0');
-  const auto report = scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmless) + rest);
-  EXPECT_EQ(report.format, "torch-tar");
-  EXPECT_EQ(report.verdict, ScanVerdict::review) << described_entries(report);
-  EXPECT_EQ(scanned(tar_member("sys_info", harmless) + tar_member("pickle", harmful) + rest).verdict,
-            ScanVerdict::malicious);
-}
-
-TEST(Tar, links_that_lead_out_are_malicious) {
-  EXPECT_EQ(scanned(tar_member("x", "", '2', "../../etc/passwd") + std::string(1024, '\0')).verdict,
-            ScanVerdict::malicious);
-  EXPECT_EQ(scanned(tar_member("../x", harmless) + std::string(1024, '\0')).verdict, ScanVerdict::malicious);
-}
-
 TEST(Compressed, content_is_scanned_whatever_the_name) {
   std::string data(compressBound(harmful.size()), '\0');
   uLongf size = data.size();

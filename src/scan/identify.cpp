@@ -253,4 +253,21 @@ Format format_of_name(std::string_view file_name) {
   return Format::unknown;
 }
 
+bool is_binary_name(std::string_view name) {
+  for (const std::string_view ending :
+       {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pb", ".engine", ".plan", ".trt", ".rknn",
+        ".pdmodel", ".msgpack", ".rds", ".t7", ".ptl", ".pte"})
+    if (name.ends_with(ending)) return true;
+  return false;
+}
+
+bool is_model_name(std::string_view name) {
+  for (const std::string_view ending :
+       {".bin",      ".safetensors", ".onnx",    ".gguf",   ".ggml",  ".h5",      ".hdf5",
+        ".keras",    ".npy",         ".npz",     ".tflite", ".model", ".mar",     ".nemo",
+        ".pdparams", ".params",      ".weights", ".cbm",    ".ubj",   ".mlmodel", ".skops"})
+    if (name.ends_with(ending)) return true;
+  return is_binary_name(name);
+}
+
 }  // namespace hauberk::scan

@@ -54,5 +54,9 @@ Format identify(Reader& data, Budget& budget);
 
 // Where the name belongs to one format only, that one: "x.safetensors" -> safetensors. Unknown for all other names.
 Format format_of_name(std::string_view file_name);
+// Names of formats that are never text: whoever loads such a file gets nothing out of text, or an attack that hides.
+bool is_binary_name(std::string_view file_name);
+// Those, and the others under which nobody expects a program.
+bool is_model_name(std::string_view file_name);
 
 }  // namespace hauberk::scan

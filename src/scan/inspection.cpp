@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scan/identify.h"
+
 namespace hauberk::scan {
 
 ScanVerdict Gathering::verdict() const {
@@ -32,6 +34,7 @@ void Inspection::find(std::string_view rule, Severity severity, std::uint64_t of
 }
 
 void Inspection::malformed(std::string_view rule, std::uint64_t offset, std::string message, std::string pointer) {
+  if (place_ == Place::image && !is_model_name(name())) return pass_over();
   gathering_.malformed = true;
   find(rule, Severity::medium, offset, std::move(message), {}, std::move(pointer));
 }
@@ -62,8 +65,15 @@ void Inspection::failed(const Error& error, std::string_view rule, std::uint64_t
   inconclusive("scan.not-scanned", error.text());
 }
 
-Inspection Inspection::child(std::string_view member) const {
-  return Inspection(gathering_, path_ + "!" + printable(member, 300), depth_ + 1);
+Inspection Inspection::child(std::string_view member, Place place) const {
+  return Inspection(gathering_, path_ + "!" + printable(member, 300), depth_ + 1, place);
+}
+
+bool leads_out_of_folder(std::string_view path) {
+  std::string slashed(path);
+  std::replace(slashed.begin(), slashed.end(), '\\', '/');
+  return slashed.starts_with('/') || slashed.find('\0') != std::string::npos ||
+         (slashed.size() > 1 && slashed[1] == ':') || ("/" + slashed + "/").find("/../") != std::string::npos;
 }
 
 std::string printable(std::string_view text, std::size_t limit) {

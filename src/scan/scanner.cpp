@@ -25,25 +25,6 @@ bool is_checkpoint_shard(std::string_view name) {
          name.find_first_not_of("0123456789", data + 15) == std::string_view::npos;
 }
 
-// Names of formats that are never text: whoever loads such a file gets nothing out of text, or an attack that hides.
-bool is_binary_name(std::string_view name) {
-  for (const std::string_view ending :
-       {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pb", ".engine", ".plan", ".trt", ".rknn",
-        ".pdmodel", ".msgpack", ".rds", ".t7", ".ptl", ".pte"})
-    if (name.ends_with(ending)) return true;
-  return false;
-}
-
-// Names under which nobody expects a program.
-bool is_model_name(std::string_view name) {
-  for (const std::string_view ending :
-       {".bin",      ".safetensors", ".onnx",    ".gguf",   ".ggml",  ".h5",      ".hdf5",
-        ".keras",    ".npy",         ".npz",     ".tflite", ".model", ".mar",     ".nemo",
-        ".pdparams", ".params",      ".weights", ".cbm",    ".ubj",   ".mlmodel", ".skops"})
-    if (name.ends_with(ending)) return true;
-  return is_binary_name(name);
-}
-
 std::string inspect_format(Reader& data, Inspection& inspection, Format format) {
   switch (format) {
     case Format::pickle:
@@ -159,6 +140,36 @@ void check_name(const Inspection& at, Inspection& inspection, Format format) {
                   "the name promises " + std::string(name(promised)) + ", the content is " + std::string(name(format)));
 }
 
+// Files of an image that are neither a model nor beside one, going by content and, where that says little, by name.
+bool is_part_of_system(Format format, std::string_view file) {
+  if (is_model_name(file)) return false;
+  switch (format) {
+    case Format::json:
+    case Format::text: {
+      for (const std::string_view name : {"config.json", "tokenizer_config.json", "tokenizer.json", "model_index.json",
+                                          "modules.json", "MLmodel", "chat_template.json"})
+        if (file == name) return false;
+      return file.find("chat_template") == std::string_view::npos && !file.ends_with(".index.json");
+    }
+    case Format::empty:
+    case Format::elf:
+    case Format::windows_program:
+    case Format::mach_o:
+    case Format::script:
+    case Format::xml:
+    case Format::raw_numbers:
+    case Format::unknown:
+    case Format::zlib:
+    case Format::lzma:
+    case Format::small_model:
+    case Format::proto_model:
+    case Format::rar:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Result<Digest> hash_of(Reader& reader) {
   crypto::Sha256 sha;
   Bytes chunk(1u << 20);
@@ -183,6 +194,10 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
     return "unknown";
   }
   const Format format = identify(data, inspection.budget());
+  if (inspection.place() == Place::image && is_part_of_system(format, inspection.name())) {
+    inspection.pass_over();
+    return std::string(name(format));
+  }
   check_name(inspection, inspection, format);
   std::string found = inspect_format(data, inspection, format);
   if (format != Format::zip && format != Format::tar && ends_as_zip(data)) {
@@ -198,7 +213,7 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
 
 Report scan(Reader& reader, std::string_view path, const ScanOptions& options) {
   Gathering gathering{.budget = Budget(options.limits, options.out_of_time)};
-  Inspection inspection(gathering, std::string(path));
+  Inspection inspection(gathering, std::string(path), 0, options.image_layer ? Place::layer : Place::ordinary);
   Report report{.path = std::string(path), .size = reader.size(), .rules_version = std::string(rules_version)};
   report.format = inspect_any(reader, inspection);
   inspection.out_of_budget();
@@ -208,6 +223,9 @@ Report scan(Reader& reader, std::string_view path, const ScanOptions& options) {
     else
       inspection.inconclusive("scan.not-scanned", digest.error().text());
   }
+  if (gathering.passed_over != 0)
+    gathering.notes.push_back("a container image: models in it were looked at, " +
+                              std::to_string(gathering.passed_over) + " other files were not judged");
   if (gathering.dropped != 0)
     gathering.notes.push_back(std::to_string(gathering.dropped) + " more findings are not listed");
   report.verdict = gathering.verdict();

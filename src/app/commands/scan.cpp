@@ -180,11 +180,14 @@ Result<int> run_scan(const ScanArguments& arguments, Context& context) {
     }
   }
   if (!wanted.empty() || targets.files.empty())
-    CHECK(scanner.scan_paths(wanted, [&](std::size_t index, scan::Report report) {
-      progress.add(report.size);
-      if (cache) cache->keep(report);
-      reports[places[index]] = std::move(report);
-    }));
+    CHECK(scanner.scan_paths(
+        wanted,
+        [&](std::size_t index, scan::Report report) {
+          progress.add(report.size);
+          if (cache) cache->keep(report);
+          reports[places[index]] = std::move(report);
+        },
+        targets.image_layers));
   progress.finish();
   if (!arguments.model.empty()) CHECK(scan_model(scanner, arguments.model, context, reports));
   if (from_stdin) reports.push_back(TRY(scan_standard_input(scanner)));
@@ -242,7 +245,8 @@ std::vector<Command> scan_commands() {
       .name = "scan",
       .summary = "say what would happen if a model file were loaded, without loading it",
       .details =
-          "Folders are scanned whole; links are not followed. Each file is read in a child process without "
+          "Folders are scanned whole; links to other folders are not followed. Each file is read in a child process "
+          "without "
           "network, files or exec.\n"
           "Exit code: 0 all clean, 1 something malicious or for a person to review, 3 malformed or not looked at "
           "to the end.\n"
