@@ -10,6 +10,7 @@
 #include <string>
 
 #include "app/isolate.h"
+#include "app/scan_worker.h"
 #include "core/rule_catalog.h"
 #include "core/version.h"
 #include "scan/scanner.h"
@@ -41,6 +42,9 @@ std::string worker_beside() {
 Result<scan::Report> in_process(scan::Reader& reader, const char* name, const hauberk_scan_options& options) {
   scan::ScanOptions wanted;
   wanted.hash = (options.flags & HAUBERK_SCAN_HASH) != 0;
+  wanted.out_of_time = app::time_budget(reader.size(), options.time_limit_ms != 0
+                                                           ? Duration(std::chrono::milliseconds(options.time_limit_ms))
+                                                           : app::IsolationOptions{}.time_limit);
   return scan::scan(reader, name, wanted);
 }
 
@@ -53,7 +57,8 @@ Result<scan::Report> scanned(scan::Reader& reader, const char* name, const haube
   if (options.memory != 0) isolation.memory = options.memory;
   const std::string worker = options.worker != nullptr ? options.worker : worker_beside();
   if (::access(worker.c_str(), X_OK) != 0)
-    return fail(Errc::unavailable, "the program that scans is missing: name hauberk-scan-worker in the options", worker);
+    return fail(Errc::unavailable, "the program that scans is missing: name hauberk-scan-worker in the options",
+                worker);
   isolation.worker = {worker, "scan-worker"};
   app::IsolatedScanner scanner(std::move(isolation));
   return scanner.scan_reader(name, reader.size(),
@@ -141,9 +146,15 @@ int hauberk_scan_verdict(const hauberk_scan_result* result) {
 const char* hauberk_scan_error(const hauberk_scan_result* result) {
   return result == nullptr ? "out of memory" : result->error.c_str();
 }
-const char* hauberk_scan_format(const hauberk_scan_result* result) { return result == nullptr ? "" : result->format.c_str(); }
-const char* hauberk_scan_sha256(const hauberk_scan_result* result) { return result == nullptr ? "" : result->sha256.c_str(); }
-const char* hauberk_scan_json(const hauberk_scan_result* result) { return result == nullptr ? "" : result->json.c_str(); }
+const char* hauberk_scan_format(const hauberk_scan_result* result) {
+  return result == nullptr ? "" : result->format.c_str();
+}
+const char* hauberk_scan_sha256(const hauberk_scan_result* result) {
+  return result == nullptr ? "" : result->sha256.c_str();
+}
+const char* hauberk_scan_json(const hauberk_scan_result* result) {
+  return result == nullptr ? "" : result->json.c_str();
+}
 size_t hauberk_scan_finding_count(const hauberk_scan_result* result) {
   return result == nullptr ? 0 : result->report.findings.size();
 }

@@ -89,6 +89,8 @@ std::string WorkerSettings::encode() const {
   json::Value value;
   value.set("memory", signed_count(memory)).set("time_limit", time_limit.count()).set("hash", hash);
   value.set("bytes_out", signed_count(limits.bytes_out))
+      .set("bytes_out_base", signed_count(limits.bytes_out_base))
+      .set("bytes_out_ratio", signed_count(limits.bytes_out_ratio))
       .set("ratio", signed_count(limits.ratio))
       .set("depth", limits.depth);
   value.set("entries", signed_count(limits.entries)).set("opcodes", signed_count(limits.opcodes));
@@ -105,6 +107,8 @@ Result<WorkerSettings> WorkerSettings::parse(std::string_view text) {
   settings.time_limit = Duration(static_cast<std::int64_t>(TRY(count_of(value, "time_limit"))));
   settings.hash = *hash->as_bool();
   settings.limits.bytes_out = TRY(count_of(value, "bytes_out"));
+  settings.limits.bytes_out_base = TRY(count_of(value, "bytes_out_base"));
+  settings.limits.bytes_out_ratio = std::max<std::uint64_t>(1, TRY(count_of(value, "bytes_out_ratio")));
   settings.limits.ratio = TRY(count_of(value, "ratio"));
   settings.limits.depth = static_cast<std::uint32_t>(TRY(count_of(value, "depth")));
   settings.limits.entries = TRY(count_of(value, "entries"));

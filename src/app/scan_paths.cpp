@@ -102,7 +102,10 @@ Result<ScanTargets> collect_targets(Files& files, std::span<const std::string> p
       continue;
     }
     if (std::ranges::find(*names, "oci-layout") != names->end()) add_layers(files, path, targets);
-    for (auto entry = names->rbegin(); entry != names->rend(); ++entry) open.push_back(join_path(path, *entry));
+    for (auto entry = names->rbegin(); entry != names->rend(); ++entry) {
+      const bool inner = *entry == ".git" || *entry == ".hg" || *entry == ".svn";
+      (inner ? targets.inner : open).push_back(join_path(path, *entry));
+    }
   }
   return targets;
 }

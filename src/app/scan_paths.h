@@ -20,6 +20,7 @@ struct ScanTargets {
   std::vector<scan::Report> unread;    // folders that could not be listed
   std::uint64_t bytes = 0;             // of the regular files, for progress
   std::size_t excluded = 0;            // files and folders that `exclude` left out
+  std::vector<std::string> inner;      // folders in which version control keeps its own files; they are left out
 };
 
 // Names that do not exist may be patterns (app/path_pattern.h); Errc::not_found if nothing matches. What `exclude`

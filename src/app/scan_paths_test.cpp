@@ -44,6 +44,20 @@ TEST_F(ScanPaths, lists_what_was_named_in_order_and_folders_whole_and_sorted) {
   EXPECT_EQ(targets->bytes, 20);
 }
 
+TEST_F(ScanPaths, leaves_out_what_version_control_keeps_unless_it_was_named) {
+  fs::create_directories(folder_ / "a" / ".git" / "hooks");
+  std::ofstream(folder_ / "a" / ".git" / "hooks" / "x") << "#!/bin/sh";
+  std::vector<std::string> named = {at("a")};
+  const auto targets = collect_targets(files_, named);
+  ASSERT_TRUE(targets);
+  EXPECT_EQ(targets->inner, (std::vector<std::string>{at("a/.git")}));
+  EXPECT_EQ(targets->files.size(), 3u);
+  named = {at("a/.git")};
+  const auto itself = collect_targets(files_, named);
+  ASSERT_TRUE(itself);
+  EXPECT_EQ(itself->files, (std::vector<std::string>{at("a/.git/hooks/x")}));
+}
+
 TEST_F(ScanPaths, follows_a_link_to_a_folder_that_was_named) {
   fs::create_directory_symlink(folder_ / "a", folder_ / "z");
   const std::vector<std::string> named = {at("z")};

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -173,12 +174,10 @@ void serve_one(Line& line, const Frame& frame, const ScanFunction& scan, const W
   const bool remote = frame.type == FrameType::scan_remote;
   const auto request = ScanRequest::parse(frame.payload);
   if (!request) leave(WorkerExit::bad_request);
-  const SystemClock clock;
-  const Tick limit = clock.tick() + settings.time_limit;
-  const scan::ScanOptions options{
-      .limits = settings.limits, .hash = settings.hash, .image_layer = request->image_layer, .out_of_time = [&] {
-        return clock.tick() >= limit;
-      }};
+  const scan::ScanOptions options{.limits = settings.limits,
+                                  .hash = settings.hash,
+                                  .image_layer = request->image_layer,
+                                  .out_of_time = time_budget(request->size, settings.time_limit)};
   const auto scanned = [&] {
     if (remote) {
       RemoteReader reader(line, request->size);
@@ -209,6 +208,25 @@ int serve_scans(const ScanFunction& scan, Confinement confinement) {
   if (!layers) leave(WorkerExit::not_confined);
   line.send(FrameType::ready, as_bytes(encode_layers(*layers)));
   for (;;) serve_one(line, line.next(), scan, *settings);
+}
+
+scan::OutOfTime time_budget(std::uint64_t size, Duration limit) {
+  constexpr std::int64_t slowdown = sanitized ? 20 : 1;
+  const auto processor = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  const Tick start = SystemClock().tick();
+  const Duration allowed = slowdown * (std::chrono::milliseconds(1500) + std::chrono::milliseconds(size / 16'000));
+  // The processor's clock costs a system call, so it is asked every few milliseconds only.
+  return [=, began = processor(), next = start]() mutable -> std::string_view {
+    const Tick now = SystemClock().tick();
+    if (now - start >= limit) return "time";
+    if (now < next) return {};
+    next = now + std::chrono::milliseconds(5);
+    return processor() - began >= allowed ? "processor time" : "";
+  };
 }
 
 int run_scan_worker(int, char**) { return serve_scans(scan::scan, {}); }

@@ -14,6 +14,9 @@ namespace hauberk::app {
 // The whole of the hidden verb.
 int run_scan_worker(int argc, char** argv);
 
+// For one file: wall time, and processor time in proportion to its size, so that a small file costs seconds at most.
+scan::OutOfTime time_budget(std::uint64_t size, Duration limit);
+
 using ScanFunction =
     std::function<scan::Report(scan::Reader& reader, std::string_view path, const scan::ScanOptions& options)>;
 // The same with another function in the place of scan::scan and only some layers: tests put an attacker behind each of

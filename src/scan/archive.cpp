@@ -60,14 +60,15 @@ ZipKind kind_of(const std::vector<ZipMember>& members) {
   const auto any_whole = [&](std::string_view name) {
     return std::any_of(members.begin(), members.end(), [&](const ZipMember& m) { return m.name == name; });
   };
+  // TorchServe looks for nothing else.
+  if (std::any_of(members.begin(), members.end(), [](const ZipMember& m) { return m.name.starts_with("MAR-INF/"); }))
+    return ZipKind::archive_of_torchserve;
   if (any_inner([](const std::string& n) { return n == ".data/extern_modules"; })) return ZipKind::torch_package;
   if (any_inner([](const std::string& n) { return n == "constants.pkl" || n.starts_with("code/"); }))
     return ZipKind::torchscript;
   if (any_inner([](const std::string& n) { return n == "data.pkl"; })) return ZipKind::torch;
   if (any_whole("config.json") && (any_whole("metadata.json") || any_whole("model.weights.h5"))) return ZipKind::keras;
   if (any_whole("schema.json")) return ZipKind::skops;
-  if (std::any_of(members.begin(), members.end(), [](const ZipMember& m) { return m.name.starts_with("MAR-INF/"); }))
-    return ZipKind::archive_of_torchserve;
   if (!members.empty() &&
       std::all_of(members.begin(), members.end(), [](const ZipMember& m) { return m.name.ends_with(".npy"); }))
     return ZipKind::npz;
@@ -76,6 +77,47 @@ ZipKind kind_of(const std::vector<ZipMember>& members) {
 
 bool is_torch(ZipKind kind) {
   return kind == ZipKind::torch || kind == ZipKind::torchscript || kind == ZipKind::torch_package;
+}
+
+// APPNOTE 4.4.5; LZMA (14) has a header of its own and is left out.
+std::optional<Compression> compression_of(std::uint16_t method) {
+  switch (method) {
+    case 8:
+      return Compression::deflate;
+    case 12:
+      return Compression::bzip2;
+    case 93:
+      return Compression::zstd;
+    case 95:
+      return Compression::xz;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Without the blanks that the language allows around points and before parentheses.
+std::string squeezed(std::string_view code) {
+  std::string out;
+  out.reserve(code.size());
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\\'; };
+  for (std::size_t i = 0; i < code.size(); ++i) {
+    if (is_blank(code[i])) {
+      const auto next = std::find_if_not(code.begin() + static_cast<std::ptrdiff_t>(i), code.end(), is_blank);
+      if (next != code.end() && (*next == '.' || *next == '(')) {
+        i = static_cast<std::size_t>(next - code.begin()) - 1;
+        continue;
+      }
+      if (!out.empty() && out.back() == '.') continue;
+    }
+    out += code[i];
+  }
+  return out;
+}
+
+bool names_file_access(std::string_view operation) {
+  for (const std::string_view part : {"read", "write", "save", "load", "file", "open", "download", "url"})
+    if (operation.find(part) != std::string_view::npos) return true;
+  return false;
 }
 
 // Keras's archives hold weights, configurations and words.
@@ -109,9 +151,16 @@ class ZipInspector {
     for (const auto& member : members) {
       if (inspection_.out_of_budget()) break;
       if (member.name.ends_with('/') && member.compressed == 0) continue;
-      if (is_torch(kind_) && member.method == 0 && is_storage(inner_name(member))) continue;
+      if (is_torch(kind_) && member.method == 0 && is_storage(inner_name(member)) && !is_array_file(member)) continue;
+      if (member.data == shared_ && ++sharing_ > 8) {
+        inspection_.inconclusive("scan.budget-exhausted", "many members share one content: the rest was not looked at");
+        break;
+      }
+      if (member.data != shared_) shared_ = member.data, sharing_ = 0;
       inspect_member(member);
     }
+    if (kind_ == ZipKind::plain && inspection_.name().ends_with(".mar"))
+      inspection_.malformed("zip.malformed", 0, "an archive for TorchServe without MAR-INF/MANIFEST.json");
     if (kind_ == ZipKind::skops && !skops_tree_)
       inspection_.find("skops.malformed", Severity::medium, 0, "schema.json does not describe a tree of objects");
     if (unknown_ != 0 && !is_torch(kind_) && inspection_.place() == Place::ordinary)
@@ -123,6 +172,12 @@ class ZipInspector {
   }
 
  private:
+  // numpy.load opens the archive as well, and takes this for an array, perhaps of objects.
+  bool is_array_file(const ZipMember& member) {
+    const auto head = read_part(data_, member.data, std::min<std::uint64_t>(6, member.compressed), 6);
+    return !head || as_text(*head) == "\x93NUMPY";
+  }
+
   void inspect_member(const ZipMember& member) {
     Inspection inside = inspection_.child(member.name);
     if ((member.flags & 1) != 0) {
@@ -143,10 +198,11 @@ class ZipInspector {
       inspect_plain(member, raw, inside);
       return;
     }
-    if (method != 8)
+    const auto kind = compression_of(method);
+    if (!kind)
       return inside.inconclusive("scan.unsupported",
                                  "compression method " + std::to_string(method) + " is not understood");
-    auto unpacked = DecompressingReader::open(raw, Compression::deflate, member.size, inside.budget());
+    auto unpacked = DecompressingReader::open(raw, *kind, member.size, inside.budget());
     if (!unpacked) return inside.failed(unpacked.error(), "zip.malformed", member.header);
     std::uint8_t first = 0;
     if (const auto got = (*unpacked)->read_at(0, {&first, 1}); !got)
@@ -160,27 +216,37 @@ class ZipInspector {
       inside.find("zip.program", Severity::high, member.header, "a program in an archive of weights and words");
     if (content.size() <= checksum_limit && member.listed) check_sum(member, content, inside);
     if (is_torch(kind_) && inner.starts_with("code/") && inner.ends_with(".py")) return inspect_code(content, inside);
-    const auto format = identify(content, inside.budget());
+    const auto format = identify(content, inside.budget(), inside.name());
     if (runs_members() && inner.ends_with(".py") && format != Format::empty) {
       const auto source = read_part(content, 0, content.size(), code_limit);
       if (!source) return inside.failed(source.error(), "zip.malformed", member.header);
+      const auto own = inner.substr(inner.rfind('/') + 1);
+      const bool stock = own == "image_classifier.py" || own == "image_segmenter.py" || own == "object_detector.py" ||
+                         own == "text_classifier.py" || own == "base_handler.py" || own == "vision_handler.py";
+      if (kind_ == ZipKind::archive_of_torchserve)
+        inside.find(
+            "text.python", stock ? Severity::high : Severity::low, 0,
+            stock ? "Python code under the name of one of TorchServe's own handlers, in the place of which it runs"
+                  : "Python code that TorchServe may run");
       return inspect_python(as_text(*source), inside, Severity::critical);
     }
-    if (format == Format::pickle && is_torch(kind_) && inside.depth() <= inside.budget().limits().depth) {
+    // PyTorch asks nobody what these are.
+    const bool unpickled = is_torch(kind_) && (inner.ends_with(".pkl") || inner.ends_with("pickle"));
+    if ((format == Format::pickle || (unpickled && format != Format::empty)) && is_torch(kind_) &&
+        inside.depth() <= inside.budget().limits().depth) {
       const PickleContext context{.storages_outside = true, .torchscript_types = kind_ != ZipKind::torch};
       const auto outcome = inspect_pickle(content, inside, context);
       if (outcome.end == PickleEnd::stopped && outcome.next < content.size())
         inside.find("pickle.trailing-bytes", Severity::low, outcome.next,
                     std::to_string(content.size() - outcome.next) + " bytes follow the pickle");
-      return;
+      if (kind_ != ZipKind::torch && inner == "bytecode.pkl") inspect_bytecode(content, inside);
+      if (format == Format::pickle || format == Format::text || format == Format::unknown) return;
     }
     const bool passive =
         format == Format::empty || format == Format::unknown || format == Format::text || format == Format::json;
     const bool text = format == Format::text || format == Format::json;
     if (!passive) {
       inspect_any(content, inside);
-    } else if (is_torch(kind_) && (inner == "data.pkl" || inner == "constants.pkl")) {
-      inside.malformed("pickle.malformed", 0, "this must be a pickle and is none");
     } else if (text) {
       const std::string found = inspect_any(content, inside);
       if (kind_ == ZipKind::keras && member.name == "config.json" && found == "text")
@@ -206,31 +272,63 @@ class ZipInspector {
   void inspect_code(Reader& content, Inspection& inside) {
     const auto bytes = read_part(content, 0, content.size(), code_limit);
     if (!bytes) return inside.failed(bytes.error(), "zip.malformed", 0);
-    const std::string_view code = as_text(*bytes);
+    const std::string code = squeezed(as_text(*bytes));
     for (const std::string_view call :
          {"torch.from_file(", "torch.save(", "aten.from_file(", "aten.save(", "torch.load("})
       if (const auto at = code.find(call); at != std::string_view::npos)
         inside.find("torch.script-file-access", Severity::critical, at,
                     "the model's code would read or write files: " + std::string(call) + "...)");
-    static constexpr std::string_view known[] = {"prim",     "aten",           "quantized", "torchvision", "torchaudio",
-                                                 "inductor", "prims",          "prepacked", "xnnpack",     "onednn",
-                                                 "mkldnn",   "static_runtime", "fb",        "sparse",      "rnn"};
-    for (auto at = code.find("ops."); at != std::string_view::npos; at = code.find("ops.", at + 4)) {
+    static constexpr std::string_view known[] = {
+        "prim",    "aten",   "quantized", "torchvision",    "torchaudio", "inductor", "prims", "prepacked",
+        "xnnpack", "onednn", "mkldnn",    "static_runtime", "fb",         "sparse",   "rnn",   "image"};
+    foreign(code, "ops.", known, inside);
+    static constexpr std::string_view classes[] = {"quantized", "xnnpack", "sparse", "rnn",      "mkldnn",
+                                                   "metal",     "vulkan",  "cuda",   "profiling"};
+    foreign(code, "__torch__.torch.classes.", classes, inside);
+  }
+
+  // What the model's code calls or makes that PyTorch and its sisters do not bring along, or that reaches files.
+  void foreign(std::string_view code, std::string_view root, std::span<const std::string_view> known,
+               Inspection& inside) {
+    for (auto at = code.find(root); at != std::string_view::npos; at = code.find(root, at + root.size())) {
       if (at != 0 &&
           (std::isalnum(static_cast<unsigned char>(code[at - 1])) || code[at - 1] == '_' || code[at - 1] == '.'))
         continue;
-      const auto space = code.substr(at + 4, code.find('.', at + 4) - at - 4);
-      if (space.size() > 64 || std::find(std::begin(known), std::end(known), space) != std::end(known)) continue;
-      inside.find("torch.script-custom-operator", Severity::medium, at,
-                  "the model's code calls an operator of a native library of its own: ops." + printable(space, 40));
-      break;
+      const auto path = code.substr(at + root.size(), 200);
+      const auto space = path.substr(0, path.find('.'));
+      const auto rest = path.substr(std::min(space.size() + 1, path.size()));
+      const auto operation = rest.substr(0, rest.find_first_of("(,)[] \n"));
+      if (space.size() <= 64 && std::find(known.begin(), known.end(), space) != known.end()) {
+        if ((space == "torchaudio" || space == "image") && names_file_access(operation))
+          inside.find("torch.script-file-access", Severity::critical, at,
+                      "the model's code would read or write files: " + std::string(root) + printable(space, 40) + "." +
+                          printable(operation, 60));
+        continue;
+      }
+      return inside.find(
+          "torch.script-custom-operator", Severity::medium, at,
+          "the model's code uses a native library of its own: " + std::string(root) + printable(space, 40));
     }
+  }
+
+  // The form for phones names its operators in a table of texts.
+  void inspect_bytecode(Reader& content, Inspection& inside) {
+    const auto bytes = read_part(content, 0, content.size(), code_limit);
+    if (!bytes) return inside.failed(bytes.error(), "zip.malformed", 0);
+    const auto code = as_text(*bytes);
+    for (const std::string_view operation :
+         {"aten::from_file", "aten::save", "image::write_file", "image::read_file",
+          "torchaudio::sox_io_save_audio_file", "torchaudio::sox_io_load_audio_file"})
+      if (const auto at = code.find(operation); at != std::string_view::npos)
+        inside.find("torch.script-file-access", Severity::critical, at,
+                    "the model's code would read or write files: " + std::string(operation));
   }
 
   Reader& data_;
   Inspection& inspection_;
   ZipKind kind_ = ZipKind::plain;
   bool skops_tree_ = false;
+  std::uint64_t shared_ = 0, sharing_ = 0;
   std::uint64_t unknown_ = 0;
   std::string first_unknown_;
 };

@@ -170,6 +170,71 @@ TEST(Zip, names_and_links_that_lead_out_are_malicious) {
   EXPECT_EQ(link.verdict, ScanVerdict::malicious) << described_entries(link);
 }
 
+// The end record behind another directory, whose size says nothing and whose offset does.
+TEST(Zip, reads_both_directories_where_readers_would_differ) {
+  const std::string good = zip({{"a.npy", harmless}}), evil = zip({{"b.pkl", harmful}});
+  // The last end record's offset names the directory of the first archive, its size the one of the second.
+  std::string two = good + evil;
+  const auto end = two.size() - 22;
+  const auto first_directory = good.size() - 22 - (46 + 5);
+  std::uint8_t offset[4];
+  store_le(offset, static_cast<std::uint32_t>(first_directory));
+  two.replace(end + 16, 4, reinterpret_cast<const char*>(offset), 4);
+  const auto report = scanned(two);
+  EXPECT_TRUE(has(report, "zip.two-directories")) << described_entries(report);
+  EXPECT_EQ(report.verdict, ScanVerdict::malicious);
+}
+
+TEST(Zip, believes_no_count) {
+  std::string data = zip({{"a.pkl", harmless}, {"b.pkl", harmful}});
+  for (const char count : {'\0', '\1', '\7'}) {
+    data[data.size() - 22 + 10] = count;
+    EXPECT_EQ(scanned(data).verdict, ScanVerdict::malicious) << int{count};
+  }
+  data[data.size() - 22 + 10] = 0;
+  EXPECT_EQ(scanned("CBM1" + std::string(100, '\0') + data).verdict, ScanVerdict::malicious);
+}
+
+TEST(Zip, what_small_files_unpack_to_is_limited) {
+  const std::string zeros(48u << 20, '\0');
+  const auto bomb = zip({{"a", zeros, 8}, {"b", zeros, 8}, {"c", zeros, 8}, {"d", zeros, 8}});
+  const auto report = scanned(bomb);
+  EXPECT_EQ(report.verdict, ScanVerdict::inconclusive) << described_entries(report);
+  EXPECT_TRUE(has(report, "scan.budget-exhausted"));
+}
+
+TEST(Zip, torchscript_is_read_with_the_blanks_that_it_allows) {
+  const auto code = [](const std::string& text) {
+    return scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/__torch__.py", text}})).verdict;
+  };
+  EXPECT_EQ(code("x = torch . from_file (\"/etc/passwd\")"), ScanVerdict::malicious);
+  EXPECT_EQ(code("x = ops.torchaudio.sox_io_save_audio_file(\"x\")"), ScanVerdict::malicious);
+  EXPECT_EQ(code("x = ops.image.write_file(\"x\", y)"), ScanVerdict::malicious);
+  EXPECT_EQ(code("x = ops.torchvision.nms(a, b)"), ScanVerdict::clean);
+  EXPECT_EQ(code("x : __torch__.torch.classes.quantized.Conv2dPackedParamsBase"), ScanVerdict::clean);
+  EXPECT_EQ(code("x : __torch__.torch.classes.evil.Thing"), ScanVerdict::review);
+  const auto phone = scanned(zip({{"m/constants.pkl", "\x80\x02)."},
+                                  {"m/code/a.py", ""},
+                                  {"m/bytecode.pkl", "\x80\x02X\x0f" + std::string(3, '\0') + "aten::from_file."}}));
+  EXPECT_EQ(phone.verdict, ScanVerdict::malicious) << described_entries(phone);
+}
+
+TEST(Zip, an_archive_for_torchserve_is_one_whatever_else_it_looks_like) {
+  const auto mar =
+      scanned(zip({{"MAR-INF/MANIFEST.json", "{\"model\": {\"handler\": \"image_classifier\", \"modelName\": \"m\"}}"},
+                   {"image_classifier.py", "import torch\n"},
+                   {"x/data.pkl", harmless}}));
+  EXPECT_EQ(mar.format, "torchserve-mar");
+  EXPECT_EQ(mar.verdict, ScanVerdict::review) << described_entries(mar);
+}
+
+TEST(Zip, a_storage_that_numpy_would_take_for_an_array_is_read) {
+  const std::string array =
+      std::string("\x93NUMPY\1\0\x76\0", 10) + std::string("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }");
+  const std::string npy = array + std::string(10 + 118 - array.size() - 1, ' ') + "\n" + harmful;
+  EXPECT_EQ(scanned(zip({{"m/data.pkl", harmless}, {"m/data/0", npy}})).verdict, ScanVerdict::malicious);
+}
+
 TEST(Zip, follows_nested_archives_to_the_limit_and_says_so) {
   std::string data = zip({{"x.pkl", harmful}});
   for (int i = 0; i < 4; ++i) data = zip({{"inner.zip", data, 8}});

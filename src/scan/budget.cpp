@@ -9,8 +9,9 @@ bool Budget::exhaust(std::string_view limit) {
 
 bool Budget::check_time() {
   if (exhausted()) return false;
-  if (out_of_time_ && out_of_time_()) return exhaust("time");
-  return true;
+  if (!out_of_time_) return true;
+  const auto limit = out_of_time_();
+  return limit.empty() || exhaust(limit);
 }
 
 bool Budget::spend(std::uint64_t& used, std::uint64_t count, std::uint64_t limit, std::string_view what) {

@@ -250,7 +250,7 @@ TEST(TextModel, texts_are_clean_unless_something_executes_them) {
        {"requirements.txt", "numpy==1.0\n# http://x\ntorch>=2 ; python_version > '3'\n", is_clean, "", "requirements"},
        {"requirements.txt", "--extra-index-url http://x\n", is_review, "text.requirement"},
        {"requirements.txt", "a @ git+https://x/y\n", is_review, "text.requirement"},
-       {"modeling.py", "import torch\n", is_review, "text.python", "python"},
+       {"modeling.py", "import torch\n", is_clean, "text.python", "python"},
        {"modeling.py", "from os import system as s\ns('x')\n", is_review, "text.python-call"},
        {"chat_template.jinja", "{{ x.__class__ }}", is_malicious, "jinja.escape", "jinja"},
        {"chat_template.jinja", "{{ x.role }}", is_clean, "", "jinja"},

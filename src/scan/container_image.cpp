@@ -56,7 +56,7 @@ std::set<std::string> image_layers(const ReadImageFile& read) {
   std::set<std::string> layers;
   if (const auto manifest = json_file(read, "manifest.json"); manifest && manifest->as_array() != nullptr)
     for (const auto& image : *manifest->as_array())
-      if (const auto* names = list_of(image, "Layers"); names != nullptr && image.find("Config") != nullptr)
+      if (const auto* names = list_of(image, "Layers"))
         for (const auto& name : *names)
           if (name.as_string() != nullptr && may_be_layer(*name.as_string())) layers.insert(*name.as_string());
   // Indexes name manifests or further indexes.

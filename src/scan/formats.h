@@ -27,5 +27,7 @@ void inspect_trailing(Reader& rest, Inspection& inspection);
 // A dry walk: whether the data is an ONNX model, or a TensorFlow graph, from its outermost fields.
 bool is_onnx(Reader& data);
 bool is_safetensors(Reader& data);
+// Whether it begins with a header of tar that has its checksum: for Python the magic word is no condition.
+bool is_tar(Reader& data);
 
 }  // namespace hauberk::scan

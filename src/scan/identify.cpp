@@ -6,6 +6,7 @@
 
 #include "scan/decompress.h"
 #include "scan/formats.h"
+#include "scan/passive_files.h"
 #include "scan/pickle.h"
 #include "scan/proto_models.h"
 #include "scan/small_models.h"
@@ -53,6 +54,7 @@ constexpr Magic magics[] = {
 };
 
 constexpr std::string_view hdf5_magic = "\x89HDF\r\n\x1a\n"sv;
+constexpr std::uint64_t hdf5_searched = 1ull << 40;
 
 bool has_at(Reader& data, std::uint64_t offset, std::string_view magic) {
   std::array<std::uint8_t, 16> bytes{};
@@ -61,11 +63,11 @@ bool has_at(Reader& data, std::uint64_t offset, std::string_view magic) {
 }
 
 // HDF5 may stand behind a block of the user's own, at 512, 1024, 2048, …
-bool is_hdf5(Reader& data) {
-  if (has_at(data, 0, hdf5_magic)) return true;
-  for (std::uint64_t at = 512; at < data.size() && at <= (1u << 20); at *= 2)
-    if (has_at(data, at, hdf5_magic)) return true;
-  return false;
+std::optional<std::uint64_t> hdf5_place(Reader& data) {
+  if (has_at(data, 0, hdf5_magic)) return 0;
+  for (std::uint64_t at = 512; at < data.size() && at <= hdf5_searched; at *= 2)
+    if (has_at(data, at, hdf5_magic)) return at;
+  return std::nullopt;
 }
 
 bool is_zlib(Reader& data, ByteView head, Budget& budget) {
@@ -73,6 +75,12 @@ bool is_zlib(Reader& data, ByteView head, Budget& budget) {
   const auto reader = DecompressingReader::open(data, Compression::zlib, 1, budget);
   std::uint8_t first = 0;
   return reader && (*reader)->read_at(0, {&first, 1}).has_value();
+}
+
+// The number of Python's version, \r\n, and flags of which few are defined (PEP 552).
+bool is_byte_code(ByteView head) {
+  return head.size() > 16 && head[1] >= 0x0b && head[1] <= 0x0f && head[2] == '\r' && head[3] == '\n' && head[4] <= 3 &&
+         head[5] == 0 && head[6] == 0 && head[7] == 0;
 }
 
 bool is_windows_program(Reader& data, ByteView head) {
@@ -204,13 +212,19 @@ std::string_view name(Format format) {
       return "text";
     case Format::raw_numbers:
       return "raw-numbers";
+    case Format::passive:
+      return "passive";
+    case Format::byte_code:
+      return "python-byte-code";
+    case Format::web_program:
+      return "webassembly";
     case Format::unknown:
       return "unknown";
   }
   return "unknown";
 }
 
-Format identify(Reader& data, Budget& budget) {
+Format identify(Reader& data, Budget& budget, std::string_view file_name) {
   std::array<std::uint8_t, 512> buffer{};
   const auto got = data.read_at(0, buffer);
   if (!got) return Format::unknown;
@@ -222,11 +236,17 @@ Format identify(Reader& data, Budget& budget) {
   if (text.size() >= 4 && text.starts_with("BZh") && text[3] >= '1' && text[3] <= '9') return Format::bzip2;
   if (is_safetensors(data)) return Format::safetensors;
   if (text.size() >= 2 && head[0] == 0x80 && head[1] <= 5) return Format::pickle;
-  if (text.size() > 262 && text.substr(257, 5) == "ustar") return Format::tar;
-  if (is_hdf5(data)) return Format::hdf5;
+  if (is_tar(data)) return Format::tar;
+  if (hdf5_place(data)) return Format::hdf5;
   if (text.size() >= 8 && text.substr(4, 4) == "TFL3") return Format::tflite;
   if (text.size() >= 8 && text.substr(4, 4) == "ET12") return Format::executorch;
   if (is_windows_program(data, head)) return Format::windows_program;
+  if (text.starts_with("\0asm"sv)) return Format::web_program;
+  if (is_byte_code(head)) return Format::byte_code;
+  if (!passive_kind(data, file_name).empty()) return Format::passive;
+  if ((text.starts_with("\xff\xfe"sv) || text.starts_with("\xfe\xff"sv)) && !text.substr(2).starts_with("<"sv) &&
+      !text.substr(2).starts_with("\0<"sv))
+    return Format::text;
   if (is_zlib(data, head, budget)) return Format::zlib;
   if (tensorflow_kind(data) != TensorflowKind::none) return Format::tensorflow;
   if (proto_model(data) != ProtoModel::none) return Format::proto_model;
@@ -251,6 +271,36 @@ Format format_of_name(std::string_view file_name) {
   for (const auto& [ending, format] : endings)
     if (file_name.ends_with(ending)) return format;
   return Format::unknown;
+}
+
+std::vector<Format> other_readings(Reader& data, Format found, std::string_view file_name, Budget& budget) {
+  std::vector<Format> also;
+  const auto add = [&](Format format, bool holds) {
+    if (format != found && holds) also.push_back(format);
+  };
+  // These were asked for pickles before they were taken for what they are.
+  const bool asked = found == Format::text || found == Format::json || found == Format::xml ||
+                     found == Format::small_model || found == Format::raw_numbers || found == Format::unknown;
+  add(Format::pickle, is_pickle_name(file_name) ? found != Format::empty : !asked && is_pickle(data, budget));
+  add(Format::tar, is_tar(data));
+  if (found != Format::hdf5) {
+    const auto place = hdf5_place(data);
+    // The first member of a tar file lies at 512.
+    add(Format::hdf5, place && !(found == Format::tar && *place == 512));
+  }
+  const bool message = found == Format::tensorflow || found == Format::onnx || found == Format::proto_model;
+  if (message || found == Format::small_model || found == Format::pickle) {
+    add(Format::tensorflow, tensorflow_kind(data) != TensorflowKind::none);
+    add(Format::onnx, is_onnx(data));
+    add(Format::proto_model, proto_model(data) != ProtoModel::none);
+  }
+  return also;
+}
+
+bool is_pickle_name(std::string_view name) {
+  for (const std::string_view ending : {".pkl", ".pickle", ".joblib", ".dill", ".pck", ".pcl"})
+    if (name.ends_with(ending)) return true;
+  return false;
 }
 
 bool is_binary_name(std::string_view name) {

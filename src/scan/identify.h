@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "scan/budget.h"
 #include "scan/reader.h"
@@ -46,11 +47,18 @@ enum class Format {
   xml,
   text,
   raw_numbers,  // nothing but floating-point numbers, as weights beside a model are
+  passive,      // pictures, tables and the like: scan/passive_files.h says which
+  byte_code,    // compiled Python
+  web_program,  // WebAssembly
   unknown
 };
 
 std::string_view name(Format format);  // "pickle", "seven-zip", …
-Format identify(Reader& data, Budget& budget);
+// The name decides where the content alone cannot: of magic numbers that are too short to be believed.
+Format identify(Reader& data, Budget& budget, std::string_view file_name = {});
+// What else the data is to a loader that does not ask what it is: a pickle from its first byte on, a tar archive, HDF5
+// behind a block of somebody else's, another message of protobuf.
+std::vector<Format> other_readings(Reader& data, Format found, std::string_view file_name, Budget& budget);
 
 // Where the name belongs to one format only, that one: "x.safetensors" -> safetensors. Unknown for all other names.
 Format format_of_name(std::string_view file_name);
@@ -58,5 +66,7 @@ Format format_of_name(std::string_view file_name);
 bool is_binary_name(std::string_view file_name);
 // Those, and the others under which nobody expects a program.
 bool is_model_name(std::string_view file_name);
+// Names of what is handed to pickle.load or joblib.load.
+bool is_pickle_name(std::string_view file_name);
 
 }  // namespace hauberk::scan

@@ -49,6 +49,31 @@ void Inspection::note(std::string text) {
   if (gathering_.notes.size() < budget().limits().findings) gathering_.notes.push_back(std::move(text));
 }
 
+Inspection::Mark Inspection::mark() const {
+  return {gathering_.findings.size(), gathering_.notes.size(), gathering_.dropped,
+          gathering_.worst,           gathering_.malformed,    gathering_.inconclusive};
+}
+
+bool Inspection::keep_harm_since(const Mark& mark) {
+  auto& findings = gathering_.findings;
+  gathering_.worst = mark.worst;
+  gathering_.malformed = mark.malformed;
+  // What was not kept for want of room may have been harm.
+  gathering_.inconclusive = mark.inconclusive || gathering_.dropped != mark.dropped;
+  if (gathering_.notes.size() > mark.notes) gathering_.notes.resize(mark.notes);
+  const auto begin = findings.begin() + static_cast<std::ptrdiff_t>(std::min(mark.findings, findings.size()));
+  findings.erase(std::remove_if(begin, findings.end(),
+                                [](const Finding& f) {
+                                  return f.severity < Severity::medium || f.rule.ends_with(".malformed") ||
+                                         f.rule == "scan.name-mismatch";
+                                }),
+                 findings.end());
+  for (auto at = findings.begin() + static_cast<std::ptrdiff_t>(std::min(mark.findings, findings.size()));
+       at != findings.end(); ++at)
+    gathering_.worst = std::max(gathering_.worst, at->severity);
+  return findings.size() > mark.findings;
+}
+
 bool Inspection::out_of_budget() {
   if (!budget().exhausted()) return false;
   if (!gathering_.inconclusive || std::none_of(gathering_.findings.begin(), gathering_.findings.end(),

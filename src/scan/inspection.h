@@ -56,6 +56,16 @@ class Inspection {
   // Says so if the error is one of reading; malformed otherwise.
   void failed(const Error& error, std::string_view rule, std::uint64_t offset);
 
+  // What was gathered so far, to go back to.
+  struct Mark {
+    std::size_t findings, notes, dropped;
+    Severity worst;
+    bool malformed, inconclusive;
+  };
+  Mark mark() const;
+  // For a second reading of the same data, which may be no loader's: of what was gathered since, only harm stays; that
+  // this reading is damaged or not understood does not matter. True if something stays.
+  bool keep_harm_since(const Mark& mark);
   // A file of an image that is none of a model's.
   void pass_over() { ++gathering_.passed_over; }
 

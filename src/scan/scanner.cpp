@@ -5,6 +5,7 @@
 #include "scan/identify.h"
 #include "scan/inspection.h"
 #include "scan/json_model.h"
+#include "scan/passive_files.h"
 #include "scan/pickle.h"
 #include "scan/proto_models.h"
 #include "scan/small_models.h"
@@ -23,6 +24,13 @@ bool is_checkpoint_shard(std::string_view name) {
   return data != std::string_view::npos && name.size() == data + 20 && name.substr(data + 11, 4) == "-of-" &&
          name.find_first_not_of("0123456789", data + 6) == data + 11 &&
          name.find_first_not_of("0123456789", data + 15) == std::string_view::npos;
+}
+
+// Scripts that say by their names what they are.
+bool is_script_name(std::string_view name) {
+  for (const std::string_view ending : {".sh", ".bash", ".zsh", ".pl", ".rb", ".lua", ".js"})
+    if (name.ends_with(ending)) return true;
+  return false;
 }
 
 std::string inspect_format(Reader& data, Inspection& inspection, Format format) {
@@ -101,13 +109,27 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
     case Format::elf:
     case Format::windows_program:
     case Format::mach_o:
-    case Format::script:
     case Format::llamafile:
+    case Format::web_program:
       inspection.find("scan.executable", is_model_name(inspection.name()) ? Severity::critical : Severity::high, 0,
                       "this is a program, not a model: it runs when it is started");
       break;
+    case Format::script:
+      if (inspection.name().ends_with(".py")) return inspect_text(data, inspection);
+      inspection.find("scan.executable",
+                      is_model_name(inspection.name())    ? Severity::critical
+                      : is_script_name(inspection.name()) ? Severity::low
+                                                          : Severity::high,
+                      0, "this is a program, not a model: it runs when it is started");
+      break;
+    case Format::byte_code:
+      inspection.find("scan.executable", is_model_name(inspection.name()) ? Severity::critical : Severity::high, 0,
+                      "compiled Python code: whoever imports it runs it, and nobody can read it");
+      break;
+    case Format::passive:
+      return std::string(passive_kind(data, inspection.name()));
     case Format::empty:
-      inspection.malformed("scan.unsupported", 0, "the file is empty");
+      if (is_model_name(inspection.name())) inspection.malformed("scan.unsupported", 0, "the file is empty");
       break;
     case Format::json:
       return inspect_json_model(data, inspection);
@@ -128,16 +150,73 @@ bool may_be_raw(std::string_view name) {
   return name.find('.') == std::string_view::npos || name.find(".data-") != std::string_view::npos;
 }
 
-void check_name(const Inspection& at, Inspection& inspection, Format format) {
-  if (format == Format::raw_numbers && !may_be_raw(at.name()))
+// A pickle by itself or compressed, an archive of PyTorch's, an array.
+bool loads_as_pickle(Format format) {
+  switch (format) {
+    case Format::pickle:
+    case Format::zip:
+    case Format::tar:
+    case Format::gzip:
+    case Format::zlib:
+    case Format::bzip2:
+    case Format::xz:
+    case Format::lzma:
+    case Format::zstd:
+    case Format::lz4:
+    case Format::joblib_old:
+    case Format::npy:
+    case Format::empty:
+    case Format::text:  // said below
+    case Format::json:
+    case Format::xml:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void check_name(Inspection& inspection, Format format) {
+  const auto file = inspection.name();
+  if (format == Format::raw_numbers && !may_be_raw(file))
     inspection.find("scan.name-mismatch", Severity::medium, 0,
                     "the name promises a model, the content is numbers without a header");
-  if ((format == Format::text || format == Format::json || format == Format::xml) && is_binary_name(at.name()))
+  if ((format == Format::text || format == Format::json || format == Format::xml) && is_binary_name(file))
     inspection.find("scan.name-mismatch", Severity::medium, 0, "the name promises a binary model, the content is text");
-  const Format promised = format_of_name(at.name());
-  if (promised == Format::unknown || promised == format) return;
+  if (format == Format::passive && is_model_name(file))
+    inspection.find("scan.name-mismatch", Severity::medium, 0,
+                    "the name promises a model, the content is something else");
+  if (is_pickle_name(file) && !loads_as_pickle(format) && format != Format::unknown)
+    inspection.find("scan.name-mismatch", Severity::medium, 0,
+                    "the name promises a pickle, the content is " + std::string(name(format)));
+  const Format promised = format_of_name(file);
+  if (promised == Format::unknown || promised == format || format == Format::empty) return;
   inspection.find("scan.name-mismatch", Severity::medium, 0,
                   "the name promises " + std::string(name(promised)) + ", the content is " + std::string(name(format)));
+}
+
+// Files that are read as text of some kind because of their names, whatever they begin with.
+bool is_text_by_name(std::string_view file) {
+  for (const std::string_view ending : {".jinja", ".jinja2", ".j2", ".template", ".py", ".pyw", ".yaml", ".yml"})
+    if (file.ends_with(ending)) return true;
+  return file == "MLmodel" || file.find("chat_template") != std::string_view::npos ||
+         (file.find("requirements") != std::string_view::npos && file.ends_with(".txt"));
+}
+
+// The data as others read it who do not ask what it is.
+void inspect_other_readings(Reader& data, Inspection& inspection, Format found) {
+  const auto read = [&](std::string_view as, auto&& inspect) {
+    if (inspection.budget().exhausted()) return;
+    Inspection second = inspection.child(as);
+    const auto mark = second.mark();
+    inspect(second);
+    if (second.keep_harm_since(mark))
+      inspection.find("scan.polyglot", Severity::high, 0,
+                      "the data is " + std::string(name(found)) + " to some readers and something else to others");
+  };
+  for (const auto format : other_readings(data, found, inspection.name(), inspection.budget()))
+    read("as-" + std::string(name(format)), [&](Inspection& second) { inspect_format(data, second, format); });
+  if (is_text_by_name(inspection.name()) && found != Format::text && found != Format::empty)
+    read("as-text", [&](Inspection&) { inspect_text(data, inspection); });
 }
 
 // Files of an image that are neither a model nor beside one, going by content and, where that says little, by name.
@@ -158,6 +237,9 @@ bool is_part_of_system(Format format, std::string_view file) {
     case Format::script:
     case Format::xml:
     case Format::raw_numbers:
+    case Format::passive:
+    case Format::byte_code:
+    case Format::web_program:
     case Format::unknown:
     case Format::zlib:
     case Format::lzma:
@@ -193,13 +275,15 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
     inspection.out_of_budget();
     return "unknown";
   }
-  const Format format = identify(data, inspection.budget());
+  const Format format = identify(data, inspection.budget(), inspection.name());
   if (inspection.place() == Place::image && is_part_of_system(format, inspection.name())) {
     inspection.pass_over();
     return std::string(name(format));
   }
-  check_name(inspection, inspection, format);
+  check_name(inspection, format);
   std::string found = inspect_format(data, inspection, format);
+  inspect_other_readings(data, inspection, format);
+  // What a tar file ends with is a member's own, or follows its end, and is looked at there.
   if (format != Format::zip && format != Format::tar && ends_as_zip(data)) {
     // TFLite's tools append an archive of descriptions; what is in it is inspected all the same.
     if (format != Format::tflite)
@@ -212,7 +296,11 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
 }
 
 Report scan(Reader& reader, std::string_view path, const ScanOptions& options) {
-  Gathering gathering{.budget = Budget(options.limits, options.out_of_time)};
+  // Small files that unpack to much are bombs or near enough.
+  ScanLimits limits = options.limits;
+  if (const auto size = reader.size(); size < limits.bytes_out / limits.bytes_out_ratio)
+    limits.bytes_out = std::min(limits.bytes_out, limits.bytes_out_base + size * limits.bytes_out_ratio);
+  Gathering gathering{.budget = Budget(limits, options.out_of_time)};
   Inspection inspection(gathering, std::string(path), 0, options.image_layer ? Place::layer : Place::ordinary);
   Report report{.path = std::string(path), .size = reader.size(), .rules_version = std::string(rules_version)};
   report.format = inspect_any(reader, inspection);

@@ -18,9 +18,9 @@ inline constexpr std::string_view rules_version = "2026.11.2";
 
 struct ScanOptions {
   ScanLimits limits;
-  bool hash = false;                  // also compute the SHA-256 (reads everything)
-  bool image_layer = false;           // a layer of a container image: what is looked for in it is models
-  std::function<bool()> out_of_time;  // asked now and then; empty: no deadline
+  bool hash = false;         // also compute the SHA-256 (reads everything)
+  bool image_layer = false;  // a layer of a container image: what is looked for in it is models
+  OutOfTime out_of_time;     // empty: no deadline
 };
 
 // Never fails: what goes wrong is a finding or a note, and the verdict says so.

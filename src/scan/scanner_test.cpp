@@ -148,7 +148,7 @@ TEST(Scanner, a_limit_that_is_used_up_is_inconclusive_and_named) {
   ASSERT_TRUE(found(few_opcodes, "scan.budget-exhausted"));
   EXPECT_NE(few_opcodes.notes.at(0).find("pickle opcodes"), std::string::npos);
   int asked = 0;
-  const auto late = scan(reader, "x", {.out_of_time = [&] { return ++asked > 2; }});
+  const auto late = scan(reader, "x", {.out_of_time = [&]() -> std::string_view { return ++asked > 2 ? "time" : ""; }});
   EXPECT_EQ(late.verdict, ScanVerdict::inconclusive) << explained(late);
 }
 

@@ -239,7 +239,7 @@ class TarInspector {
     storages_ = storages_ || member.name == "storages";
     nemo_config_ = nemo_config_ || member.name == "model_config.yaml";
     Inspection inside = inspection_.child(member.name, place);
-    const auto format = identify(content, inspection_.budget());
+    const auto format = identify(content, inspection_.budget(), inside.name());
     const bool raw_storage = member.name == "storages" || member.name == "tensors";
     if (format == Format::pickle && raw_storage) {
       inspect_pickle_file(content, inside);
@@ -299,6 +299,13 @@ class TarInspector {
 };
 
 }  // namespace
+
+bool is_tar(Reader& data) {
+  std::array<std::uint8_t, block> header{};
+  const auto got = data.read_at(0, header);
+  if (!got || *got != block || is_zero(header)) return false;
+  return has_its_checksum(header) || as_text(ByteView(header).subspan(257, 5)) == "ustar";
+}
 
 std::string inspect_tar(Reader& data, Inspection& inspection) { return TarInspector(data, inspection).run(); }
 

@@ -44,6 +44,29 @@ bool is_text_throughout(Reader& data, Inspection& inspection) {
   return !at.failed() && following == 0;
 }
 
+// Documents and tables in the encodings of old; nothing but people and tables' readers look at them.
+bool is_document_name(std::string_view name) {
+  for (const std::string_view ending :
+       {".txt", ".csv", ".tsv", ".md", ".rst", ".html", ".htm", ".log", ".srt", ".tex", ".bib"})
+    if (name.ends_with(ending)) return name.find("requirements") == std::string_view::npos;
+  return false;
+}
+
+bool is_old_text(Reader& data) {
+  Cursor at(data);
+  const bool wide =
+      at.need(2) && ((at.data()[0] == 0xff && at.data()[1] == 0xfe) || (at.data()[0] == 0xfe && at.data()[1] == 0xff));
+  while (at.need(1)) {
+    const auto some = ByteView(at.data(), at.buffered());
+    const bool fine = std::all_of(some.begin(), some.end(), [&](std::uint8_t b) {
+      return b >= 0x20 || (b >= 9 && b <= 13) || b == 0x1b || wide;
+    });
+    if (!fine) return false;
+    at.advance(some.size());
+  }
+  return !at.failed();
+}
+
 // What makes pip fetch from elsewhere than its index, or run more than it says.
 void inspect_requirements(std::string_view text, Inspection& inspection) {
   std::uint64_t offset = 0;
@@ -83,9 +106,14 @@ std::optional<std::string> text_whole(Reader& data, std::uint64_t limit, Inspect
 
 std::string inspect_text(Reader& data, Inspection& inspection) {
   const std::string name = text_lower(inspection.name());
-  if (!is_text_throughout(data, inspection)) return "unknown";
+  const auto mark = inspection.mark();
+  if (!is_text_throughout(data, inspection)) {
+    if (!is_document_name(name) || !is_old_text(data)) return "unknown";
+    inspection.keep_harm_since(mark);
+    return "text";
+  }
   if (name.ends_with(".py") || name.ends_with(".pyw")) {
-    inspection.find("text.python", Severity::low, 0, "Python code beside the model: whoever imports it runs it");
+    inspection.find("text.python", Severity::info, 0, "Python code beside the model: whoever imports it runs it");
     if (const auto source = text_whole(data, text_source_limit, inspection)) inspect_python(*source, inspection);
     return "python";
   }
@@ -97,16 +125,16 @@ std::string inspect_text(Reader& data, Inspection& inspection) {
   const std::string head = head_bytes ? std::string(as_text(*head_bytes)) : std::string();
   const auto first = head.find_first_not_of(" \t\r\n");
   const std::string_view opening = first == std::string::npos ? "" : std::string_view(head).substr(first, 2);
-  if (head.starts_with("tree\nversion=v")) {
-    inspect_texts_within(data, inspection);
-    return "lightgbm";
-  }
   const bool named_template = name.ends_with(".jinja") || name.ends_with(".jinja2") || name.ends_with(".j2") ||
                               name.ends_with(".template") || name.find("chat_template") != std::string::npos;
   if (named_template || opening == "{%" || opening == "{{" || opening == "{#") {
     if (const auto text = text_whole(data, text_template_limit, inspection))
       inspect_jinja(*text, inspection, TemplateTrust::certain);
     return "jinja";
+  }
+  if (head.starts_with("tree\nversion=v")) {
+    inspect_texts_within(data, inspection);
+    return "lightgbm";
   }
   // Documentation shows templates and runs none.
   const bool documentation = name.ends_with(".md") || name.ends_with(".rst");

@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t local_signature = 0x04034b50, central_signature = 0x02014b50, end_signature = 0x06054b50;
 constexpr std::uint32_t end64_signature = 0x06064b50, locator64_signature = 0x07064b50,
                         descriptor_signature = 0x08074b50;
+constexpr std::uint64_t end64_size = 56, locator64_size = 20;
 constexpr std::size_t local_size = 30, central_size = 46, end_size = 22, tail_limit = end_size + 65535;
 constexpr std::uint16_t flag_encrypted = 1, flag_descriptor = 8, flag_patched = 1 << 5, flag_strong = 1 << 6,
                         flag_masked = 1 << 13;
@@ -18,46 +19,79 @@ constexpr std::uint16_t flag_encrypted = 1, flag_descriptor = 8, flag_patched = 
 struct Directory {
   std::uint64_t end = 0;    // offset of the end record
   std::uint64_t start = 0;  // of the first central header
+  std::uint64_t size = 0;   // of all central headers
   std::uint64_t base = 0;   // bytes before the archive
   std::uint64_t count = 0;
   bool trailing = false;  // bytes follow the archive
 };
 
-std::optional<Directory> find_directory(Reader& data) {
+// What an end record says about the directory, and where the directory would have to end.
+struct EndRecord {
+  std::uint64_t count = 0, size = 0, offset = 0, directory_end = 0;
+};
+
+bool has_signature(Reader& data, std::uint64_t at, std::uint32_t signature) {
+  const auto found = read_part(data, at, 4, 4);
+  return found && load_le<std::uint32_t>(found->data()) == signature;
+}
+
+std::optional<EndRecord> end64_record(Reader& data, std::uint64_t at) {
+  const auto record = read_part(data, at, end64_size, end64_size);
+  if (!record || load_le<std::uint32_t>(record->data()) != end64_signature) return std::nullopt;
+  return EndRecord{.count = load_le<std::uint64_t>(record->data() + 32),
+                   .size = load_le<std::uint64_t>(record->data() + 40),
+                   .offset = load_le<std::uint64_t>(record->data() + 48),
+                   .directory_end = at};
+}
+
+// Every directory that a reader could take for the archive's, the usual one first. Readers go back from the end record
+// by the directory's size, or go to its offset; for the records of ZIP64 they follow the locator, or look before it.
+std::vector<Directory> directories_of(Reader& data, const Directory& found, const EndRecord& plain) {
+  std::vector<EndRecord> records;
+  if (found.end >= locator64_size && has_signature(data, found.end - locator64_size, locator64_signature)) {
+    const auto locator = read_part(data, found.end - locator64_size, locator64_size, locator64_size);
+    const auto named = locator ? load_le<std::uint64_t>(locator->data() + 8) : 0;
+    for (const auto at : {found.end - locator64_size - std::min(found.end - locator64_size, end64_size), named})
+      if (const auto record = end64_record(data, at)) records.push_back(*record);
+  }
+  records.push_back(plain);
+  if (records.size() > 1) records.back().directory_end = records.front().directory_end;
+  std::vector<Directory> out;
+  const auto add = [&](const EndRecord& record, std::uint64_t start, std::uint64_t base) {
+    const bool empty = record.count == 0 && record.size == 0;
+    if (!empty && !has_signature(data, start, central_signature)) return;
+    if (std::any_of(out.begin(), out.end(), [&](const Directory& d) { return d.start == start; })) return;
+    if (empty && !out.empty()) return;
+    Directory directory = found;
+    directory.start = start, directory.base = base, directory.count = record.count, directory.size = record.size;
+    out.push_back(directory);
+  };
+  for (const auto& record : records) {
+    if (record.size <= record.directory_end) {
+      const auto start = record.directory_end - record.size;
+      add(record, start, start >= record.offset ? start - record.offset : 0);
+    }
+    if (record.offset < data.size()) add(record, record.offset, 0);
+  }
+  return out;
+}
+
+std::vector<Directory> find_directories(Reader& data) {
   const std::uint64_t tail_start = data.size() > tail_limit ? data.size() - tail_limit : 0;
   auto tail = read_part(data, tail_start, data.size() - tail_start, tail_limit);
-  if (!tail || tail->size() < end_size) return std::nullopt;
+  if (!tail || tail->size() < end_size) return {};
   for (std::size_t at = tail->size() - end_size + 1; at-- > 0;) {
     const auto* p = tail->data() + at;
     if (load_le<std::uint32_t>(p) != end_signature) continue;
-    Directory found{.end = tail_start + at, .count = load_le<std::uint16_t>(p + 10)};
-    std::uint64_t size = load_le<std::uint32_t>(p + 12), offset = load_le<std::uint32_t>(p + 16), records = found.end;
+    Directory found{.end = tail_start + at};
     found.trailing = at + end_size + load_le<std::uint16_t>(p + 20) != tail->size();
-    if (const auto locator = found.end >= 20 ? read_part(data, found.end - 20, 20, 20) : fail(Errc::corrupt, "");
-        locator && load_le<std::uint32_t>(locator->data()) == locator64_signature) {
-      const auto record_at = load_le<std::uint64_t>(locator->data() + 8);
-      const auto record = read_part(data, record_at, 56, 56);
-      if (record && load_le<std::uint32_t>(record->data()) == end64_signature) {
-        found.count = load_le<std::uint64_t>(record->data() + 32);
-        size = load_le<std::uint64_t>(record->data() + 40);
-        offset = load_le<std::uint64_t>(record->data() + 48);
-        records = record_at;
-      }
-    }
-    if (size > records) continue;
-    found.start = records - size;
-    found.base = found.start >= offset ? found.start - offset : 0;
-    if (found.count == 0 && size == 0) return found;
-    const auto first = read_part(data, found.start, 4, 4);
-    if (first && load_le<std::uint32_t>(first->data()) == central_signature) return found;
-    const auto named = read_part(data, offset, 4, 4);
-    if (named && load_le<std::uint32_t>(named->data()) == central_signature) {
-      found.start = offset;
-      found.base = 0;
-      return found;
-    }
+    const EndRecord plain{.count = load_le<std::uint16_t>(p + 10),
+                          .size = load_le<std::uint32_t>(p + 12),
+                          .offset = load_le<std::uint32_t>(p + 16),
+                          .directory_end = found.end};
+    if (auto directories = directories_of(data, found, plain); !directories.empty()) return directories;
   }
-  return std::nullopt;
+  return {};
 }
 
 // The values of the ZIP64 extra field replace those that do not fit.
@@ -85,15 +119,20 @@ class ZipWalk {
   ZipWalk(Reader& data, Inspection& inspection) : data_(data), inspection_(inspection) {}
 
   std::vector<ZipMember> walk() {
-    if (const auto directory = find_directory(data_)) {
-      directory_ = *directory;
-      if (directory_.trailing)
-        inspection_.find("zip.trailing-bytes", Severity::low, directory_.end, "bytes follow the end of the archive");
-      read_directory();
-    } else {
+    const auto directories = find_directories(data_);
+    if (directories.empty()) {
       directory_.start = data_.size();
       inspection_.malformed("zip.malformed", 0, "the archive has no directory: it is cut off or damaged");
     }
+    if (directories.size() > 1)
+      inspection_.find("zip.two-directories", Severity::high, directories[1].start,
+                       "the archive has two directories: readers differ in which one they take");
+    for (auto directory = directories.rbegin(); directory != directories.rend(); ++directory) {
+      directory_ = *directory;
+      read_directory();
+    }
+    if (!directories.empty() && directory_.trailing)
+      inspection_.find("zip.trailing-bytes", Severity::low, directory_.end, "bytes follow the end of the archive");
     for (auto& member : members_) check_local(member);
     std::sort(members_.begin(), members_.end(),
               [](const ZipMember& a, const ZipMember& b) { return a.header < b.header; });
@@ -103,42 +142,74 @@ class ZipWalk {
   }
 
  private:
+  // By size as Python reads it, and on to what the count announces as others do.
   void read_directory() {
     Cursor at(data_, directory_.start);
-    for (std::uint64_t i = 0; i < directory_.count; ++i) {
+    const std::uint64_t stop = directory_.start + directory_.size;
+    std::uint64_t read = 0;
+    while (at.position() < stop || read < directory_.count) {
       if (!inspection_.budget().spend_entries()) return (void)inspection_.out_of_budget();
       const std::uint64_t place = at.position();
-      if (!at.need(central_size) || load_le<std::uint32_t>(at.data()) != central_signature)
-        return inspection_.malformed("zip.malformed", place, "the directory lists fewer members than it announces");
-      const auto* p = at.data();
-      ZipMember member{.flags = load_le<std::uint16_t>(p + 8),
-                       .method = load_le<std::uint16_t>(p + 10),
-                       .crc = load_le<std::uint32_t>(p + 16),
-                       .compressed = load_le<std::uint32_t>(p + 20),
-                       .size = load_le<std::uint32_t>(p + 24),
-                       .header = load_le<std::uint32_t>(p + 42)};
-      const std::size_t name = load_le<std::uint16_t>(p + 28), extra = load_le<std::uint16_t>(p + 30),
-                        comment = load_le<std::uint16_t>(p + 32);
-      const std::uint32_t mode = load_le<std::uint32_t>(p + 38) >> 16;
-      at.advance(central_size);
-      Bytes texts(name + extra);
-      const auto got = data_.read_at(at.position(), texts);
-      if (!got || *got != texts.size() || !at.skip(name + extra + comment))
-        return inspection_.malformed("zip.malformed", place, "the directory is cut off");
-      member.name.assign(as_text(ByteView(texts).first(name)));
-      apply_zip64(ByteView(texts).subspan(name), member.size == 0xffffffff, member.compressed == 0xffffffff,
-                  member.header == 0xffffffff, member);
-      member.header += directory_.base;
-      member.link = (mode & 0170000) == 0120000;
-      members_.push_back(std::move(member));
+      if (!at.need(central_size) || load_le<std::uint32_t>(at.data()) != central_signature) {
+        inspection_.malformed("zip.malformed", place, "the directory lists fewer members than it announces");
+        break;
+      }
+      if (!read_entry(at, place)) return inspection_.malformed("zip.malformed", place, "the directory is cut off");
+      ++read;
     }
-    if (at.position() < directory_.end && at.need(4) && load_le<std::uint32_t>(at.data()) == central_signature)
-      inspection_.find("zip.hidden-entry", Severity::high, at.position(),
+    // The count of the plain record has 16 bits.
+    if (read > directory_.count && (read & 0xffff) != directory_.count)
+      inspection_.find("zip.hidden-entry", Severity::high, directory_.start,
                        "the directory lists more members than it announces");
     if (directory_.base != 0)
       inspection_.find(
           "zip.prefix", Severity::medium, 0,
           std::to_string(directory_.base) + " bytes stand before the archive: it may be another file as well");
+  }
+
+  bool read_entry(Cursor& at, std::uint64_t place) {
+    const auto* p = at.data();
+    ZipMember member{.flags = load_le<std::uint16_t>(p + 8),
+                     .method = load_le<std::uint16_t>(p + 10),
+                     .crc = load_le<std::uint32_t>(p + 16),
+                     .compressed = load_le<std::uint32_t>(p + 20),
+                     .size = load_le<std::uint32_t>(p + 24),
+                     .header = load_le<std::uint32_t>(p + 42)};
+    const std::size_t name = load_le<std::uint16_t>(p + 28), extra = load_le<std::uint16_t>(p + 30),
+                      comment = load_le<std::uint16_t>(p + 32);
+    const std::uint32_t mode = load_le<std::uint32_t>(p + 38) >> 16;
+    at.advance(central_size);
+    Bytes texts(name + extra);
+    const auto got = data_.read_at(at.position(), texts);
+    if (!got || *got != texts.size() || !at.skip(name + extra + comment)) return false;
+    member.name.assign(as_text(ByteView(texts).first(name)));
+    const auto extras = ByteView(texts).subspan(name);
+    apply_zip64(extras, member.size == 0xffffffff, member.compressed == 0xffffffff, member.header == 0xffffffff,
+                member);
+    check_unicode_name(extras, member, place);
+    member.header += directory_.base;
+    member.link = (mode & 0170000) == 0120000;
+    members_.push_back(std::move(member));
+    return true;
+  }
+
+  // Info-ZIP's field 0x7075: the name in UTF-8, which some readers prefer.
+  void check_unicode_name(ByteView extra, const ZipMember& member, std::uint64_t place) {
+    while (extra.size() >= 4) {
+      const auto id = load_le<std::uint16_t>(extra.data());
+      const std::size_t length = std::min<std::size_t>(load_le<std::uint16_t>(extra.data() + 2), extra.size() - 4);
+      if (id == 0x7075 && length > 5) {
+        const std::string name(as_text(extra.subspan(9, length - 5)));
+        const bool ascii = std::all_of(member.name.begin(), member.name.end(), [](char c) { return (c & 0x80) == 0; });
+        if (leads_out_of_folder(name))
+          inspection_.find("zip.unsafe-path", Severity::critical, place,
+                           "the member's name leads out of the folder it is unpacked into", {}, printable(name));
+        else if (name != member.name && ascii)
+          inspection_.find("zip.header-mismatch", Severity::high, place,
+                           "the member has a second name, which some readers prefer", {}, printable(name));
+      }
+      extra = extra.subspan(4 + length);
+    }
   }
 
   void check_local(ZipMember& member) {
@@ -295,8 +366,9 @@ class ZipWalk {
 std::vector<ZipMember> read_zip(Reader& data, Inspection& inspection) { return ZipWalk(data, inspection).walk(); }
 
 bool ends_as_zip(Reader& data) {
-  const auto directory = find_directory(data);
-  return directory && directory->count != 0;
+  const auto directories = find_directories(data);
+  return std::any_of(directories.begin(), directories.end(),
+                     [](const Directory& d) { return d.count != 0 || d.size != 0; });
 }
 
 }  // namespace hauberk::scan

@@ -194,6 +194,9 @@ Result<int> run_scan(const ScanArguments& arguments, Context& context) {
   std::ranges::move(targets.unread, std::back_inserter(reports));
   if (targets.excluded != 0)
     context.out.hint(fmt::format("{} files and folders were excluded and not looked at", targets.excluded));
+  for (const auto& folder : targets.inner)
+    context.out.hint(
+        fmt::format("{} is version control's own and was not looked at; name it to have it scanned", folder));
   CHECK(settle(arguments, context, baseline, reports));
   if (!arguments.sarif.empty()) CHECK(write_sarif(context, arguments.sarif, reports));
   const auto took = context.clock.tick() - start;

@@ -1,0 +1,84 @@
+// Sources: the formats' own specifications (PNG, JFIF, GIF, RIFF, ISO 14496-12, PDF, OpenType, Apache Parquet and
+// Arrow, SQLite, fastText's Model::saveModel, TFRecord).
+#include "scan/passive_files.h"
+
+#include <array>
+#include <cstring>
+
+namespace hauberk::scan {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct PassiveMagic {
+  std::string_view bytes;
+  std::string_view kind;
+  std::size_t offset = 0;
+};
+
+constexpr PassiveMagic strong[] = {
+    {"\x89PNG\r\n\x1a\n"sv, "png"},
+    {"\xff\xd8\xff"sv, "jpeg"},
+    {"GIF87a"sv, "gif"},
+    {"GIF89a"sv, "gif"},
+    {"WEBPVP8"sv, "webp", 8},
+    {"WAVEfmt "sv, "wave", 8},
+    {"AVI LIST"sv, "avi", 8},
+    {"II*\0"sv, "tiff"},
+    {"MM\0*"sv, "tiff"},
+    {"%PDF-"sv, "pdf"},
+    {"fLaC\0"sv, "flac"},
+    {"ID3"sv, "mp3"},
+    {"OggS\0"sv, "ogg"},
+    {"ftyp"sv, "mp4", 4},
+    {"\x1a\x45\xdf\xa3"sv, "matroska"},
+    {"OTTO\0"sv, "font"},
+    {"wOFF"sv, "font"},
+    {"wOF2"sv, "font"},
+    {"ARROW1\0\0"sv, "arrow"},
+    {"FEA1"sv, "feather"},
+    {"SQLite format 3\0"sv, "sqlite"},
+    {"\0\0\0\1Bud1"sv, "ds-store"},
+    {"\xba\x16\x4f\x2f\x0c\0\0\0"sv, "fasttext"},
+};
+
+// Few bytes, and usual in other data: believed under their own name only.
+struct WeakMagic {
+  std::string_view bytes, ending, kind;
+};
+constexpr WeakMagic weak[] = {
+    {"\0\0\1\0"sv, ".ico", "icon"}, {"BM"sv, ".bmp", "bmp"},       {"\0\1\0\0"sv, ".ttf", "font"},
+    {"\xff\xfb"sv, ".mp3", "mp3"},  {"\xff\xf3"sv, ".mp3", "mp3"},
+};
+
+// Two ends that say the same.
+bool is_parquet(Reader& data, std::string_view head) {
+  std::array<std::uint8_t, 4> tail{};
+  if (data.size() < 12 || !head.starts_with("PAR1")) return false;
+  const auto got = data.read_at(data.size() - 4, tail);
+  return got && *got == 4 && std::memcmp(tail.data(), "PAR1", 4) == 0;
+}
+
+// TensorBoard's records: a length, its checksum, then a message that begins with a time.
+bool is_event_log(std::string_view head, std::string_view name) {
+  return name.find("tfevents") != std::string_view::npos && head.size() >= 21 && head[12] == 0x09 &&
+         head.substr(3, 5) == "\0\0\0\0\0"sv;
+}
+
+}  // namespace
+
+std::string_view passive_kind(Reader& data, std::string_view file_name) {
+  std::array<std::uint8_t, 32> buffer{};
+  const auto got = data.read_at(0, buffer);
+  if (!got) return {};
+  const std::string_view head = as_text(ByteView(buffer).first(*got));
+  for (const auto& magic : strong)
+    if (head.size() >= magic.offset && head.substr(magic.offset).starts_with(magic.bytes)) return magic.kind;
+  for (const auto& magic : weak)
+    if (head.starts_with(magic.bytes) && file_name.ends_with(magic.ending)) return magic.kind;
+  if (is_parquet(data, head)) return "parquet";
+  if (is_event_log(head, file_name)) return "tensorboard";
+  return {};
+}
+
+}  // namespace hauberk::scan
