@@ -92,8 +92,8 @@ function(hauberk_program)
     BUILD_RPATH "${HAUBERK_DEPS_DIR}/onnxruntime/lib" BUILD_WITH_INSTALL_RPATH OFF)
 endfunction()
 
-# Every src/**/X_fuzz.cpp is the fuzz target fuzz_X of its folder. With HAUBERK_FUZZ it links libFuzzer; without, it
-# links fuzz/replay.cpp, which runs the files given: the seed corpus fuzz/corpus/X is replayed by ctest in every build.
+# Every src/**/X_fuzz.cpp is the fuzz target fuzz_X of its folder. With HAUBERK_FUZZ it links libFuzzer, and ctest lets it
+# search from the seeds in fuzz/corpus/X for some seconds; without, it links fuzz/replay.cpp, which only replays them.
 function(hauberk_fuzzers)
   file(GLOB_RECURSE fuzzers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/*_fuzz.cpp)
   foreach(file ${fuzzers})
@@ -107,6 +107,14 @@ function(hauberk_fuzzers)
     if(HAUBERK_FUZZ)
       add_executable(fuzz_${stem} ${file})
       target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)
+      if(HAUBERK_TESTS)
+        # What it finds on the way stays in the build folder; a seed makes two runs alike.
+        set(found ${CMAKE_BINARY_DIR}/fuzz/${stem})
+        file(MAKE_DIRECTORY ${found})
+        add_test(NAME fuzz_${stem} COMMAND fuzz_${stem} -seed=1 -runs=20000 -max_total_time=${HAUBERK_FUZZ_SECONDS}
+                 -timeout=20 -rss_limit_mb=2048 -verbosity=0 -artifact_prefix=${found}- ${found} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${stem})
+        set_tests_properties(fuzz_${stem} PROPERTIES TIMEOUT 300)
+      endif()
     elseif(HAUBERK_TESTS)
       add_executable(fuzz_${stem} ${file} ${CMAKE_SOURCE_DIR}/fuzz/replay.cpp)
       add_test(NAME fuzz_${stem} COMMAND fuzz_${stem} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${stem})

@@ -7,6 +7,7 @@ set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
 
 set(HAUBERK_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
 option(HAUBERK_FUZZ "Build the fuzz targets with libFuzzer" OFF)
+set(HAUBERK_FUZZ_SECONDS 5 CACHE STRING "How long ctest lets each fuzz target search")
 option(HAUBERK_UNITY "Unity build: fastest for a full build" OFF)
 option(HAUBERK_PCH "Precompiled standard headers: fastest for daily work" ON)
 option(HAUBERK_TESTS "Build the tests" ON)

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -212,20 +211,15 @@ int serve_scans(const ScanFunction& scan, Confinement confinement) {
 
 scan::OutOfTime time_budget(std::uint64_t size, Duration limit) {
   constexpr std::int64_t slowdown = sanitized ? 20 : 1;
-  const auto processor = [] {
-    timespec now{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-  };
   const Tick start = SystemClock().tick();
   const Duration allowed = slowdown * (std::chrono::milliseconds(1500) + std::chrono::milliseconds(size / 16'000));
   // The processor's clock costs a system call, so it is asked every few milliseconds only.
-  return [=, began = processor(), next = start]() mutable -> std::string_view {
+  return [=, began = thread_processor_time(), next = start]() mutable -> std::string_view {
     const Tick now = SystemClock().tick();
     if (now - start >= limit) return "time";
     if (now < next) return {};
     next = now + std::chrono::milliseconds(5);
-    return processor() - began >= allowed ? "processor time" : "";
+    return thread_processor_time() - began >= allowed ? "processor time" : "";
   };
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <ctime>
 
 namespace hauberk {
 namespace {
@@ -31,6 +32,12 @@ constexpr Unit units[] = {{"ms", milliseconds(1)}, {"us", microseconds(1)}, {"ns
 
 Instant SystemClock::now() const { return time_point_cast<Duration>(system_clock::now()); }
 Tick SystemClock::tick() const { return time_point_cast<Duration>(steady_clock::now()); }
+
+Duration thread_processor_time() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return seconds(used.tv_sec) + nanoseconds(used.tv_nsec);
+}
 
 // Digit by digit: each event of the ledger has one.
 std::string rfc3339(Instant when) {

@@ -29,6 +29,9 @@ class SystemClock final : public Clock {
   Tick tick() const override;
 };
 
+// What this thread has used of the processor. Costs a system call.
+Duration thread_processor_time();
+
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(Instant start) : since_epoch_(start.time_since_epoch().count()) {}
