@@ -52,6 +52,9 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       return inspect_zip(data, inspection);
     case Format::tar:
       return inspect_tar(data, inspection);
+    case Format::seven_zip:
+      inspect_seven_zip(data, inspection);
+      break;
     case Format::gzip:
       return inspect_compressed(data, inspection, Compression::gzip, "gzip");
     case Format::zlib:

@@ -80,13 +80,6 @@ void apply_zip64(ByteView extra, bool size_open, bool compressed_open, bool head
   }
 }
 
-bool leads_out_of_folder(std::string_view path) {
-  std::string slashed(path);
-  std::replace(slashed.begin(), slashed.end(), '\\', '/');
-  return slashed.starts_with('/') || slashed.find('\0') != std::string::npos ||
-         (slashed.size() > 1 && slashed[1] == ':') || ("/" + slashed + "/").find("/../") != std::string::npos;
-}
-
 class ZipWalk {
  public:
   ZipWalk(Reader& data, Inspection& inspection) : data_(data), inspection_(inspection) {}
@@ -300,6 +293,13 @@ class ZipWalk {
 }  // namespace
 
 std::vector<ZipMember> read_zip(Reader& data, Inspection& inspection) { return ZipWalk(data, inspection).walk(); }
+
+bool leads_out_of_folder(std::string_view path) {
+  std::string slashed(path);
+  std::replace(slashed.begin(), slashed.end(), '\\', '/');
+  return slashed.starts_with('/') || slashed.find('\0') != std::string::npos ||
+         (slashed.size() > 1 && slashed[1] == ':') || ("/" + slashed + "/").find("/../") != std::string::npos;
+}
 
 bool ends_as_zip(Reader& data) {
   const auto directory = find_directory(data);

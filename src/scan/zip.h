@@ -32,6 +32,10 @@ std::vector<ZipMember> read_zip(Reader& data, Inspection& inspection);
 // Whether the data ends with a directory of an archive: where another format is expected, two loaders see two files.
 bool ends_as_zip(Reader& data);
 
+// Whether unpacking a member of this name, or following a link to it, may end outside of the folder it is unpacked
+// into.
+bool leads_out_of_folder(std::string_view path);
+
 // Inspects all members; the answer is the kind of the archive: "torch-zip", "torchscript", "npz", "keras", "zip", …
 std::string inspect_zip(Reader& data, Inspection& inspection);
 
