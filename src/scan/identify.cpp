@@ -10,6 +10,7 @@
 #include "scan/proto_models.h"
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
+#include "scan/torch7.h"
 
 namespace hauberk::scan {
 namespace {
@@ -186,6 +187,8 @@ std::string_view name(Format format) {
       return "proto-model";
     case Format::small_model:
       return "small-model";
+    case Format::torch7:
+      return "torch7";
     case Format::llamafile:
       return "llamafile";
     case Format::elf:
@@ -222,6 +225,7 @@ Format identify(Reader& data, Budget& budget) {
   if (text.size() >= 4 && text.starts_with("BZh") && text[3] >= '1' && text[3] <= '9') return Format::bzip2;
   if (is_safetensors(data)) return Format::safetensors;
   if (text.size() >= 2 && head[0] == 0x80 && head[1] <= 5) return Format::pickle;
+  if (is_torch7(data)) return Format::torch7;
   if (text.size() > 262 && text.substr(257, 5) == "ustar") return Format::tar;
   if (is_hdf5(data)) return Format::hdf5;
   if (text.size() >= 8 && text.substr(4, 4) == "TFL3") return Format::tflite;
@@ -236,6 +240,8 @@ Format identify(Reader& data, Budget& budget) {
   const auto kind = text_kind(head);
   return kind == Format::unknown && is_raw_numbers(data) ? Format::raw_numbers : kind;
 }
+
+bool has_late_magic(Reader& data) { return has_at(data, 257, "ustar"sv) || is_hdf5(data); }
 
 Format format_of_name(std::string_view file_name) {
   static constexpr std::pair<std::string_view, Format> endings[] = {{".safetensors", Format::safetensors},

@@ -38,6 +38,7 @@ enum class Format {
   llamafile,
   proto_model,  // scan/proto_models.h says which
   small_model,  // scan/small_models.h says which
+  torch7,
   elf,
   windows_program,
   mach_o,
@@ -51,6 +52,9 @@ enum class Format {
 
 std::string_view name(Format format);  // "pickle", "seven-zip", …
 Format identify(Reader& data, Budget& budget);
+
+// Whether the data is a tar or HDF5 file as well, whose magic numbers do not stand at the beginning.
+bool has_late_magic(Reader& data);
 
 // Where the name belongs to one format only, that one: "x.safetensors" -> safetensors. Unknown for all other names.
 Format format_of_name(std::string_view file_name);

@@ -10,6 +10,7 @@
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
 #include "scan/text_model.h"
+#include "scan/torch7.h"
 #include "scan/xml_model.h"
 #include "scan/zip.h"
 
@@ -93,6 +94,8 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
         inspection.note("a part of a checkpoint: bytes that its index gives a meaning, and nothing but tensors");
         return "tensorflow-checkpoint-shard";
       }
+      if (inspection.name().ends_with(".t7") || inspection.name().ends_with(".th"))
+        inspect_texts_within(data, inspection);
       inspection.inconclusive("scan.unsupported", "the content is of no format that is known");
       break;
     case Format::tflite:
@@ -105,6 +108,11 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       return inspect_proto_model(data, inspection);
     case Format::small_model:
       return inspect_small_model(data, inspection);
+    case Format::torch7:
+      if (has_late_magic(data))
+        inspection.find("scan.polyglot", Severity::high, 0,
+                        "the file is a tar or HDF5 file as well: other loaders see something else");
+      return inspect_torch7(data, inspection);
     case Format::catboost:
       inspect_catboost(data, inspection);
       break;
@@ -155,6 +163,9 @@ void check_name(const Inspection& at, Inspection& inspection, Format format) {
                     "the name promises a model, the content is numbers without a header");
   if ((format == Format::text || format == Format::json || format == Format::xml) && is_binary_name(at.name()))
     inspection.find("scan.name-mismatch", Severity::medium, 0, "the name promises a binary model, the content is text");
+  if (format == Format::unknown && at.name().ends_with(".t7"))
+    inspection.find("scan.name-mismatch", Severity::medium, 0,
+                    "the name promises an object of Torch7, the content is none");
   const Format promised = format_of_name(at.name());
   if (promised == Format::unknown || promised == format) return;
   inspection.find("scan.name-mismatch", Severity::medium, 0,

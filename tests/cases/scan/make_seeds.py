@@ -129,6 +129,59 @@ def seven_archives():
     yield "none", seven_archive([("only a name", b"")], copy, bytes)
 
 
+class Torch7:
+    """Writes as Torch7 does, in one of its two spellings."""
+
+    def __init__(self, ascii=False):
+        self.ascii, self.out, self.objects = ascii, b"", 0
+
+    def put(self, form, *values):
+        self.out += b" ".join(b"%d" % v for v in values) + b"\n" if self.ascii else struct.pack("<%d%s" % (len(values), form), *values)
+        return self
+
+    def chars(self, text):
+        self.put("i", len(text))
+        self.out += text + (b"\n" if self.ascii and text else b"")
+        return self
+
+    def text(self, text):
+        return self.put("i", 2).chars(text)
+
+    def number(self, value):
+        return self.put("i", 1).put("d", value)
+
+    def index(self, tag):
+        self.objects += 1
+        return self.put("i", tag).put("i", self.objects)
+
+    def table(self, pairs):
+        return self.index(3).put("i", pairs)
+
+    def object(self, name):
+        return self.index(4).chars(b"V 1").chars(name)
+
+    def tensor(self, *sizes):
+        count = 1
+        for size in sizes:
+            count *= size
+        self.object(b"torch.FloatTensor").put("i", len(sizes)).put("q", *sizes).put("q", *([1] * len(sizes))).put("q", 1)
+        return self.object(b"torch.FloatStorage").put("q", count).put("f", *range(count))
+
+    def function(self, *constants):
+        chunk = b"\x1bLJ\x01\x02" + b"".join(bytes((len(c) + 5,)) + c for c in constants)
+        return self.index(8).chars(chunk).table(1).number(1).table(2).text(b"name").text(b"x").text(b"value").number(2)
+
+
+def torch7_objects():
+    for spelling in (False, True):
+        end = "_ascii" if spelling else ""
+        net = Torch7(spelling).object(b"nn.Sequential").table(2).text(b"modules").table(1).number(1).object(b"nn.Linear").table(1)
+        yield "network" + end, net.text(b"weight").tensor(2, 3).text(b"train").put("i", 5).put("i", 1).out
+        yield "function" + end, Torch7(spelling).object(b"nn.Linear").table(1).text(b"updateOutput").function(b"id", b"execute", b"os").out
+        yield "shared" + end, Torch7(spelling).table(2).number(1).tensor(2).number(2).put("i", 4).put("i", 3).out
+        yield "unknown" + end, Torch7(spelling).object(b"my.Layer").table(1).text(b"tds").object(b"tds.Vec").put("q", 1).text(b"v").out
+
+
 def number(value):
     out = b""
     while value > 127:
@@ -201,7 +254,7 @@ def others():
 
 def main(folder):
     corpora = {"pickle": pickles, "npy": arrays, "zip": archives, "onnx": onnx_models, "gguf": gguf_models, "safetensors": safetensors_models,
-               "seven_zip": seven_archives}
+               "seven_zip": seven_archives, "torch7": torch7_objects}
     corpora = {name: list(make()) for name, make in corpora.items()}
     first = [(f"{name}_{seeds[0][0]}", seeds[0][1]) for name, seeds in corpora.items()]
     corpora["scanner"] = list(others()) + first
