@@ -229,6 +229,8 @@ class Lz4Decoder final : public Decoder {
   bool ended_ = false;
 };
 
+}  // namespace
+
 std::unique_ptr<Decoder> make_decoder(Reader& in, Compression kind) {
   switch (kind) {
     case Compression::bzip2:
@@ -248,12 +250,16 @@ std::unique_ptr<Decoder> make_decoder(Reader& in, Compression kind) {
   return std::make_unique<ZlibDecoder>(in, kind);
 }
 
-}  // namespace
-
 Result<std::unique_ptr<DecompressingReader>> DecompressingReader::open(Reader& compressed, Compression kind,
                                                                        std::optional<std::uint64_t> declared_size,
                                                                        Budget& budget) {
-  std::unique_ptr<DecompressingReader> reader(new DecompressingReader(compressed, kind, budget));
+  return open([&compressed, kind] { return make_decoder(compressed, kind); }, declared_size, budget);
+}
+
+Result<std::unique_ptr<DecompressingReader>> DecompressingReader::open(Maker make,
+                                                                       std::optional<std::uint64_t> declared_size,
+                                                                       Budget& budget) {
+  std::unique_ptr<DecompressingReader> reader(new DecompressingReader(std::move(make), budget));
   CHECK(reader->restart());
   if (declared_size) {
     reader->size_ = *declared_size;
@@ -270,7 +276,7 @@ Result<std::unique_ptr<DecompressingReader>> DecompressingReader::open(Reader& c
 }
 
 Status DecompressingReader::restart() {
-  decoder_ = make_decoder(compressed_, kind_);
+  decoder_ = TRY(make_());
   window_.clear();
   window_start_ = 0;
   return {};

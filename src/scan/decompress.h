@@ -4,6 +4,7 @@
 // Errors: Errc::corrupt for what is no such stream or is cut off, Errc::exhausted for the budget.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -21,24 +22,29 @@ class Decoder {
   virtual std::uint64_t consumed() const = 0;                // compressed bytes used
 };
 
+// Reads on as the decoder asks for more. The reader must outlive the decoder.
+std::unique_ptr<Decoder> make_decoder(Reader& compressed, Compression kind);
+
 class DecompressingReader final : public Reader {
  public:
+  using Maker = std::function<Result<std::unique_ptr<Decoder>>()>;  // a decoder that stands at the stream's start
+
   // Without a declared size, the stream is decoded once to its end to learn it; if it breaks off, that is its end.
   static Result<std::unique_ptr<DecompressingReader>> open(Reader& compressed, Compression kind,
                                                            std::optional<std::uint64_t> declared_size, Budget& budget);
+  static Result<std::unique_ptr<DecompressingReader>> open(Maker make, std::optional<std::uint64_t> declared_size,
+                                                           Budget& budget);
   std::uint64_t size() const override { return size_; }
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override;
   bool damaged() const { return damaged_; }
   std::uint64_t consumed() const { return decoder_->consumed(); }
 
  private:
-  DecompressingReader(Reader& compressed, Compression kind, Budget& budget)
-      : compressed_(compressed), kind_(kind), budget_(budget) {}
+  DecompressingReader(Maker make, Budget& budget) : make_(std::move(make)), budget_(budget) {}
   Status restart();
   Result<std::size_t> decode_more();
 
-  Reader& compressed_;
-  Compression kind_;
+  Maker make_;
   Budget& budget_;
   std::unique_ptr<Decoder> decoder_;
   Bytes window_;

@@ -1,7 +1,7 @@
 // The inspectors of the formats, one function each. All of them read bounded parts, spend from the inspection's budget
 // and answer through findings; data that breaks the format is malformed. Tensor data is never read.
 // Sources: NEP 1 (npy), the safetensors reference reader, onnx.proto, ggml's gguf.md, the HDF5
-// file format specification, POSIX ustar.
+// file format specification, POSIX ustar, 7-Zip's 7zFormat.txt.
 #pragma once
 
 #include <string>
@@ -17,6 +17,7 @@ void inspect_onnx(Reader& data, Inspection& inspection);
 void inspect_gguf(Reader& data, Inspection& inspection);
 void inspect_hdf5(Reader& data, Inspection& inspection);
 std::string inspect_tar(Reader& data, Inspection& inspection);  // "torch-tar" or "tar"
+void inspect_seven_zip(Reader& data, Inspection& inspection);
 // The content of a compressed stream, whatever that is: "gzip+pickle".
 std::string inspect_compressed(Reader& data, Inspection& inspection, Compression kind, std::string_view name,
                                bool raw_array = false);  // bytes of no format are an array's, which a pickle describes

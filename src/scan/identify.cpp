@@ -11,6 +11,7 @@
 #include "scan/proto_models.h"
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
+#include "scan/torch7.h"
 
 namespace hauberk::scan {
 namespace {
@@ -194,6 +195,8 @@ std::string_view name(Format format) {
       return "proto-model";
     case Format::small_model:
       return "small-model";
+    case Format::torch7:
+      return "torch7";
     case Format::llamafile:
       return "llamafile";
     case Format::elf:
@@ -236,6 +239,7 @@ Format identify(Reader& data, Budget& budget, std::string_view file_name) {
   if (text.size() >= 4 && text.starts_with("BZh") && text[3] >= '1' && text[3] <= '9') return Format::bzip2;
   if (is_safetensors(data)) return Format::safetensors;
   if (text.size() >= 2 && head[0] == 0x80 && head[1] <= 5) return Format::pickle;
+  if (is_torch7(data)) return Format::torch7;
   if (is_tar(data)) return Format::tar;
   if (hdf5_place(data)) return Format::hdf5;
   if (text.size() >= 8 && text.substr(4, 4) == "TFL3") return Format::tflite;

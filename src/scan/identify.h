@@ -39,6 +39,7 @@ enum class Format {
   llamafile,
   proto_model,  // scan/proto_models.h says which
   small_model,  // scan/small_models.h says which
+  torch7,
   elf,
   windows_program,
   mach_o,

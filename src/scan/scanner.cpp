@@ -11,6 +11,7 @@
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
 #include "scan/text_model.h"
+#include "scan/torch7.h"
 #include "scan/xml_model.h"
 #include "scan/zip.h"
 
@@ -41,6 +42,9 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       return inspect_zip(data, inspection);
     case Format::tar:
       return inspect_tar(data, inspection);
+    case Format::seven_zip:
+      inspect_seven_zip(data, inspection);
+      break;
     case Format::gzip:
       return inspect_compressed(data, inspection, Compression::gzip, "gzip");
     case Format::zlib:
@@ -92,6 +96,8 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       return inspect_proto_model(data, inspection);
     case Format::small_model:
       return inspect_small_model(data, inspection);
+    case Format::torch7:
+      return inspect_torch7(data, inspection);
     case Format::catboost:
       inspect_catboost(data, inspection);
       break;
@@ -188,6 +194,9 @@ void check_name(Inspection& inspection, Format format) {
   if (is_pickle_name(file) && !loads_as_pickle(format) && format != Format::unknown)
     inspection.find("scan.name-mismatch", Severity::medium, 0,
                     "the name promises a pickle, the content is " + std::string(name(format)));
+  if (format == Format::unknown && file.ends_with(".t7"))
+    inspection.find("scan.name-mismatch", Severity::medium, 0,
+                    "the name promises an object of Torch7, the content is none");
   const Format promised = format_of_name(file);
   if (promised == Format::unknown || promised == format || format == Format::empty) return;
   inspection.find("scan.name-mismatch", Severity::medium, 0,
@@ -204,19 +213,22 @@ bool is_text_by_name(std::string_view file) {
 
 // The data as others read it who do not ask what it is.
 void inspect_other_readings(Reader& data, Inspection& inspection, Format found) {
-  const auto read = [&](std::string_view as, auto&& inspect) {
+  const auto read = [&](std::string_view as, bool suspicious, auto&& inspect) {
     if (inspection.budget().exhausted()) return;
     Inspection second = inspection.child(as);
     const auto mark = second.mark();
     inspect(second);
-    if (second.keep_harm_since(mark))
+    if (second.keep_harm_since(mark) || suspicious)
       inspection.find("scan.polyglot", Severity::high, 0,
                       "the data is " + std::string(name(found)) + " to some readers and something else to others");
   };
   for (const auto format : other_readings(data, found, inspection.name(), inspection.budget()))
-    read("as-" + std::string(name(format)), [&](Inspection& second) { inspect_format(data, second, format); });
+    // No writer leaves these by chance; archives may hold one at any place.
+    read("as-" + std::string(name(format)),
+         format == Format::tar || (format == Format::hdf5 && found != Format::zip && found != Format::tar),
+         [&](Inspection& second) { inspect_format(data, second, format); });
   if (is_text_by_name(inspection.name()) && found != Format::text && found != Format::empty)
-    read("as-text", [&](Inspection&) { inspect_text(data, inspection); });
+    read("as-text", false, [&](Inspection&) { inspect_text(data, inspection); });
 }
 
 // Files of an image that are neither a model nor beside one, going by content and, where that says little, by name.

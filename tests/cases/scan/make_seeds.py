@@ -3,9 +3,11 @@
 
 Usage: make_seeds.py FOLDER   (the folder fuzz/corpus). Deterministic; needs nothing but Python.
 """
+import bz2
 import gzip
 import io
 import json
+import lzma
 import pickle
 import struct
 import sys
@@ -74,6 +76,110 @@ def archives():
     yield "nested", archive([("in.zip", archive([("x.pkl", inner)]))])
     whole = bytearray(archive([("a", b"1"), ("hidden.pkl", inner)]))
     yield "cut", bytes(whole[:-30])
+
+
+def seven_number(value):
+    return bytes((value,)) if value < 128 else b"\xff" + struct.pack("<Q", value)
+
+
+def seven_streams(contents, coders, pack, body):
+    """The streams of one folder, whose packed bytes are appended to the body."""
+    whole, at = b"".join(contents), len(body)
+    stream = pack(whole)
+    body += stream
+    out = b"\x06" + seven_number(at) + b"\x01\x09" + seven_number(len(stream)) + b"\0"
+    out += b"\x07\x0b\x01\0" + coders + b"\x0c" + seven_number(len(whole)) * coders[0] + b"\0"
+    sizes = b"".join(seven_number(len(content)) for content in contents[:-1])
+    crcs = b"".join(struct.pack("<I", zlib.crc32(content)) for content in contents)
+    return out + b"\x08\x0d" + seven_number(len(contents)) + (b"\x09" + sizes if sizes else b"") + b"\x0a\x01" + crcs + b"\0\0"
+
+
+def seven_archive(members, coders, pack, packed_header=False):
+    def lzma_raw(data):
+        return lzma.compress(data, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 4096}])
+    body = bytearray()
+    full = [content for _, content in members if content]
+    names = b"\0" + b"".join(name.encode("utf-16-le") + b"\0\0" for name, _ in members)
+    empty = bytes((sum(0x80 >> i for i, (_, content) in enumerate(members[:8]) if not content),))
+    header = b"\x01" + (b"\x04" + seven_streams(full, coders, pack, body) if full else b"") + b"\x05" + seven_number(len(members))
+    header += (b"\x0e\x01" + empty if empty != b"\0" else b"") + b"\x11" + seven_number(len(names)) + names
+    header += b"\x15" + seven_number(2 + 4 * len(members)) + b"\x01\0" + struct.pack("<I", 0o100644 << 16 | 0x8000) * len(members) + b"\0\0"
+    if packed_header:
+        header = b"\x17" + seven_streams([header], b"\x01\x23\x03\x01\x01\x05\x5d\0\x10\0\0", lzma_raw, body)
+    start = struct.pack("<QQI", len(body), len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\0\x04" + struct.pack("<I", zlib.crc32(start)) + start + bytes(body) + header
+
+
+def seven_archives():
+    def raw(*filters):
+        return lambda data: lzma.compress(data, lzma.FORMAT_RAW, filters=list(filters))
+    lzma2, x86 = {"id": lzma.FILTER_LZMA2, "dict_size": 4096}, {"id": lzma.FILTER_X86}
+    inner = pickle.dumps({"w": 1}, 2)
+    members = [("d/a.pkl", inner), ("empty", b""), ("b.txt", b"a note\n"), ("c.pkl", pickle.dumps(Command(), 2))]
+    copy = b"\x01\x01\0"
+    yield "copy", seven_archive(members, copy, bytes)
+    yield "packed_header", seven_archive(members, copy, bytes, packed_header=True)
+    yield "lzma2", seven_archive(members, b"\x01\x21\x21\x01\0", raw(lzma2))
+    yield "bcj", seven_archive(members, b"\x02\x04\x03\x03\x01\x03\x21\x21\x01\0\0\x01", raw(x86, lzma2))
+    yield "delta_copy", seven_archive(members, b"\x02\x21\x03\x01\0\x01\0\0\x01", lambda data: bytes((b - a) % 256 for a, b in zip(b"\0" + data, data)))
+    yield "deflate", seven_archive(members, b"\x01\x03\x04\x01\x08", lambda data: zlib.compress(data, wbits=-15))
+    yield "bzip2", seven_archive(members, b"\x01\x03\x04\x02\x02", bz2.compress)
+    yield "aes", seven_archive(members, b"\x01\x04\x06\xf1\x07\x01", bytes)
+    yield "nested", seven_archive([("in.7z", seven_archive(members, copy, bytes)), ("../x", inner)], copy, bytes)
+    yield "none", seven_archive([("only a name", b"")], copy, bytes)
+
+
+class Torch7:
+    """Writes as Torch7 does, in one of its two spellings."""
+
+    def __init__(self, ascii=False):
+        self.ascii, self.out, self.objects = ascii, b"", 0
+
+    def put(self, form, *values):
+        self.out += b" ".join(b"%d" % v for v in values) + b"\n" if self.ascii else struct.pack("<%d%s" % (len(values), form), *values)
+        return self
+
+    def chars(self, text):
+        self.put("i", len(text))
+        self.out += text + (b"\n" if self.ascii and text else b"")
+        return self
+
+    def text(self, text):
+        return self.put("i", 2).chars(text)
+
+    def number(self, value):
+        return self.put("i", 1).put("d", value)
+
+    def index(self, tag):
+        self.objects += 1
+        return self.put("i", tag).put("i", self.objects)
+
+    def table(self, pairs):
+        return self.index(3).put("i", pairs)
+
+    def object(self, name):
+        return self.index(4).chars(b"V 1").chars(name)
+
+    def tensor(self, *sizes):
+        count = 1
+        for size in sizes:
+            count *= size
+        self.object(b"torch.FloatTensor").put("i", len(sizes)).put("q", *sizes).put("q", *([1] * len(sizes))).put("q", 1)
+        return self.object(b"torch.FloatStorage").put("q", count).put("f", *range(count))
+
+    def function(self, *constants):
+        chunk = b"\x1bLJ\x01\x02" + b"".join(bytes((len(c) + 5,)) + c for c in constants)
+        return self.index(8).chars(chunk).table(1).number(1).table(2).text(b"name").text(b"x").text(b"value").number(2)
+
+
+def torch7_objects():
+    for spelling in (False, True):
+        end = "_ascii" if spelling else ""
+        net = Torch7(spelling).object(b"nn.Sequential").table(2).text(b"modules").table(1).number(1).object(b"nn.Linear").table(1)
+        yield "network" + end, net.text(b"weight").tensor(2, 3).text(b"train").put("i", 5).put("i", 1).out
+        yield "function" + end, Torch7(spelling).object(b"nn.Linear").table(1).text(b"updateOutput").function(b"id", b"execute", b"os").out
+        yield "shared" + end, Torch7(spelling).table(2).number(1).tensor(2).number(2).put("i", 4).put("i", 3).out
+        yield "unknown" + end, Torch7(spelling).object(b"my.Layer").table(1).text(b"tds").object(b"tds.Vec").put("q", 1).text(b"v").out
 
 
 def number(value):
@@ -147,7 +253,8 @@ def others():
 
 
 def main(folder):
-    corpora = {"pickle": pickles, "npy": arrays, "zip": archives, "onnx": onnx_models, "gguf": gguf_models, "safetensors": safetensors_models}
+    corpora = {"pickle": pickles, "npy": arrays, "zip": archives, "onnx": onnx_models, "gguf": gguf_models, "safetensors": safetensors_models,
+               "seven_zip": seven_archives, "torch7": torch7_objects}
     corpora = {name: list(make()) for name, make in corpora.items()}
     first = [(f"{name}_{seeds[0][0]}", seeds[0][1]) for name, seeds in corpora.items()]
     corpora["scanner"] = list(others()) + first
