@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Scans large generated files with hauberk, picklescan and modelscan, and prints wall, CPU and peak memory side by side.
+"""Scans large generated files with hauberk and four others, and prints wall, CPU and peak memory side by side.
 
-usage: bench/scan.py [--runs N] [--keep]
+usage: bench/scan.py [--runs N] [--keep] [--limit SECONDS]
 
 The files are made in build/bench/ (1.1 GB; --keep leaves them): a pickle of a million small dicts, a torch archive with one
-tensor of a gigabyte, the same pickle with a call of os.system as its last object (all must find it), and a deep zip of many
-small pickles. Figures are medians of N runs (3), the files in the page cache; each tool's whole process counts.
-Memory is the largest resident set of the tool or any process that it started.
+tensor of a gigabyte, the same pickle with a call of os.system as its last object (all must find it), a zip of many small
+pickles, and a folder of 3,000 small ones. Figures are medians of N runs (3), the files in the page cache; each tool's whole
+process counts. Memory is the largest resident set of the tool or any process that it started. A run that takes longer than
+the limit (300) is ended, and its tool measured once. What the tools say of labelled files: bench/scan_detection.py.
 """
 import argparse
 import collections
@@ -15,9 +16,11 @@ import os
 import pathlib
 import pickle
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import types
 import zipfile
@@ -88,31 +91,51 @@ def make_many(path: pathlib.Path) -> None:
             archive.writestr(f"parts/{number:04d}.pkl", content)
 
 
+def make_folder(path: pathlib.Path) -> None:
+    path.mkdir()
+    content = pickle.dumps(records(50), protocol=4)
+    for number in range(3000):
+        (path / f"{number:04d}.pkl").write_bytes(content)
+
+
 FILES = {
     "pickle of a million dicts": ("million.pkl", make_pickle, True),
     "the same with os.system in it": ("poisoned.pkl", make_poisoned_pickle, False),
     "torch archive of 1 GB": ("weights.pt", make_torch, True),
     "zip of 2000 pickles": ("many.zip", make_many, True),
+    "folder of 3000 small pickles": ("folder", make_folder, True),
 }
+HASHED = "torch archive of 1 GB"
 TOOLS = {
     "hauberk": lambda file: [ROOT / "build/release/hauberk", "scan", file],
     "picklescan": lambda file: [PEERS / "picklescan", "-p", file],
     "modelscan": lambda file: [PEERS / "modelscan", "-p", file],
+    "fickling": lambda file: [PEERS / "fickling", "--check-safety", file],
+    "modelaudit": lambda file: [PEERS / "modelaudit", "scan", file],
 }
 
 
-def measure(command: list) -> Run:
+def measure(command: list, limit: float) -> Run:
     began = time.monotonic()
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=os.environ | {"NO_ANALYTICS": "1", "PROMPTFOO_DISABLE_TELEMETRY": "1"}, start_new_session=True)
+    alarm = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
+    alarm.start()
     _, status, usage = os.wait4(process.pid, 0)
+    alarm.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, process.returncode)
+
+
+def size_of(file: pathlib.Path) -> int:
+    return sum(one.stat().st_size for one in file.iterdir()) if file.is_dir() else file.stat().st_size
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--limit", type=float, default=300)
     arguments = parser.parse_args()
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,22 +147,31 @@ def main() -> int:
             maker = multiprocessing.Process(target=make, args=(file,))  # apart: children inherit the parent's peak memory
             maker.start()
             maker.join()
-        subprocess.run(["cat", file], stdout=subprocess.DEVNULL)
+        subprocess.run(["cat", *(file.iterdir() if file.is_dir() else [file])], stdout=subprocess.DEVNULL)
         base = None
-        for tool, command in TOOLS.items():
+        tools = dict(TOOLS)
+        if title == HASHED:
+            tools["hauberk --hash"] = lambda file: [ROOT / "build/release/hauberk", "scan", "--hash", file]
+        for tool, command in tools.items():
             if not shutil.which(str(command(file)[0])):
                 print(f"| {title} | | {tool} | not here | | | | |")
                 continue
-            runs = [measure(command(file)) for _ in range(arguments.runs)]
+            runs = [measure(command(file), arguments.limit)]
+            while len(runs) < arguments.runs and runs[0].status >= 0:
+                runs.append(measure(command(file), arguments.limit))
             wall, cpu, memory = (statistics.median(getattr(run, field) for run in runs) for field in ("wall", "cpu", "memory"))
             base = wall if tool == "hauberk" else base
             if tool == "hauberk" and (runs[0].status == 0) != clean:
                 wrong += 1
-            print(f"| {title} | {file.stat().st_size / 1e6:.0f} | {tool} | {wall:.2f} | {cpu:.2f} | {memory:.0f} | {runs[0].status} "
+            print(f"| {title} | {size_of(file) / 1e6:.0f} | {tool} | {wall:.3f} | {cpu:.3f} | {memory:.0f} | "
+                  f"{runs[0].status if runs[0].status >= 0 else 'ended'} "
                   f"| {f'{wall / base:.1f} x' if base else '?'} |", flush=True)
     if not arguments.keep:
         for name, _, _ in FILES.values():
-            (folder / name).unlink(missing_ok=True)
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
     return 1 if wrong else 0
 
 
