@@ -3,6 +3,7 @@
 #include "scan/passive_files.h"
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 namespace hauberk::scan {
@@ -40,6 +41,11 @@ constexpr PassiveMagic strong[] = {
     {"SQLite format 3\0"sv, "sqlite"},
     {"\0\0\0\1Bud1"sv, "ds-store"},
     {"\xba\x16\x4f\x2f\x0c\0\0\0"sv, "fasttext"},
+    {"\x0c\xdb\x3a\x2a"sv, "ocdbt"},
+    {"\x0c\xdb\x20\xde"sv, "ocdbt"},
+    {"\x0c\xdb\x12\x34"sv, "ocdbt"},
+    {"MATLAB 5.0 MAT-fi"sv, "matlab"},
+    {"______LightGBM_Binary_File_Token"sv, "lightgbm-data"},
 };
 
 // Few bytes, and usual in other data: believed under their own name only.
@@ -51,12 +57,15 @@ constexpr WeakMagic weak[] = {
     {"\xff\xfb"sv, ".mp3", "mp3"},  {"\xff\xf3"sv, ".mp3", "mp3"},
 };
 
+bool reads(Reader& data, std::uint64_t offset, std::string_view expected) {
+  std::array<std::uint8_t, 16> bytes{};
+  const auto got = data.read_at(offset, MutableBytes(bytes).first(expected.size()));
+  return got && *got == expected.size() && std::memcmp(bytes.data(), expected.data(), expected.size()) == 0;
+}
+
 // Two ends that say the same.
 bool is_parquet(Reader& data, std::string_view head) {
-  std::array<std::uint8_t, 4> tail{};
-  if (data.size() < 12 || !head.starts_with("PAR1")) return false;
-  const auto got = data.read_at(data.size() - 4, tail);
-  return got && *got == 4 && std::memcmp(tail.data(), "PAR1", 4) == 0;
+  return data.size() >= 12 && head.starts_with("PAR1") && reads(data, data.size() - 4, "PAR1");
 }
 
 // TensorBoard's records: a length, its checksum, then a message that begins with a time.
@@ -65,7 +74,32 @@ bool is_event_log(std::string_view head, std::string_view name) {
          head.substr(3, 5) == "\0\0\0\0\0"sv;
 }
 
+// Weights of a CoreML package: a count, version 2, and a mark where the first of them is described.
+bool is_coreml_weights(Reader& data, std::string_view head) {
+  return head.size() >= 8 && head.substr(4, 4) == "\2\0\0\0"sv && reads(data, 64, "\xef\xbe\xad\xde"sv);
+}
+
+// word2vec's binary form: a line with the number of words and the length of each vector, then word, blank, floats.
+bool is_word_vectors(Reader& data, std::string_view head) {
+  const auto line = head.substr(0, head.find('\n'));
+  std::uint64_t words = 0, length = 0;
+  const auto first = std::from_chars(line.data(), line.data() + line.size(), words);
+  if (line.size() == head.size() || first.ec != std::errc{} || first.ptr == line.data() + line.size() ||
+      *first.ptr != ' ')
+    return false;
+  const auto second = std::from_chars(first.ptr + 1, line.data() + line.size(), length);
+  if (second.ec != std::errc{} || second.ptr != line.data() + line.size()) return false;
+  if (words == 0 || words > 100'000'000 || length == 0 || length > 100'000) return false;
+  const auto body = data.size() - line.size() - 1;
+  return body >= words * (4 * length + 2) && body <= words * (4 * length + 400);
+}
+
 }  // namespace
+
+bool is_numbers_of_models(std::string_view kind) {
+  return kind == "word-vectors" || kind == "coreml-weights" || kind == "fasttext" || kind == "lightgbm-data" ||
+         kind == "ocdbt";
+}
 
 std::string_view passive_kind(Reader& data, std::string_view file_name) {
   std::array<std::uint8_t, 32> buffer{};
@@ -78,6 +112,8 @@ std::string_view passive_kind(Reader& data, std::string_view file_name) {
     if (head.starts_with(magic.bytes) && file_name.ends_with(magic.ending)) return magic.kind;
   if (is_parquet(data, head)) return "parquet";
   if (is_event_log(head, file_name)) return "tensorboard";
+  if (is_coreml_weights(data, head)) return "coreml-weights";
+  if (is_word_vectors(data, head)) return "word-vectors";
   return {};
 }
 

@@ -11,5 +11,7 @@ namespace hauberk::scan {
 
 // "png", "parquet", "fasttext", …; empty for anything else. The name counts where a magic number is weak.
 std::string_view passive_kind(Reader& data, std::string_view file_name);
+// Of these kinds: those that are a model's numbers, and may have a model's name.
+bool is_numbers_of_models(std::string_view kind);
 
 }  // namespace hauberk::scan

@@ -138,10 +138,11 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       if (is_model_name(inspection.name())) inspection.malformed("scan.unsupported", 0, "the file is empty");
       break;
     case Format::json:
-      return inspect_json_model(data, inspection);
     case Format::xml:
-      return inspect_xml(data, inspection);
     case Format::text:
+      if (is_checkpoint_shard(inspection.name())) return inspect_format(data, inspection, Format::unknown);
+      if (format == Format::json) return inspect_json_model(data, inspection);
+      if (format == Format::xml) return inspect_xml(data, inspection);
       return inspect_text(data, inspection);
     default:
       inspection.inconclusive("scan.unsupported", "the format " + std::string(name(format)) + " is not understood yet");
@@ -181,14 +182,14 @@ bool loads_as_pickle(Format format) {
   }
 }
 
-void check_name(Inspection& inspection, Format format) {
+void check_name(Reader& data, Inspection& inspection, Format format) {
   const auto file = inspection.name();
   if (format == Format::raw_numbers && !may_be_raw(file))
     inspection.find("scan.name-mismatch", Severity::medium, 0,
                     "the name promises a model, the content is numbers without a header");
   if ((format == Format::text || format == Format::json || format == Format::xml) && is_binary_name(file))
     inspection.find("scan.name-mismatch", Severity::medium, 0, "the name promises a binary model, the content is text");
-  if (format == Format::passive && is_model_name(file))
+  if (format == Format::passive && is_model_name(file) && !is_numbers_of_models(passive_kind(data, file)))
     inspection.find("scan.name-mismatch", Severity::medium, 0,
                     "the name promises a model, the content is something else");
   if (is_pickle_name(file) && !loads_as_pickle(format) && format != Format::unknown)
@@ -292,7 +293,7 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
     inspection.pass_over();
     return std::string(name(format));
   }
-  check_name(inspection, format);
+  check_name(data, inspection, format);
   std::string found = inspect_format(data, inspection, format);
   inspect_other_readings(data, inspection, format);
   // What a tar file ends with is a member's own, or follows its end, and is looked at there.
