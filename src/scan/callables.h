@@ -28,6 +28,7 @@ enum class Check : std::uint8_t {
   encoding,       // codecs.encode: text codecs only
   partial,        // judge the function that is wrapped
   getter,         // operator.itemgetter, attrgetter: plain names and keys
+  method_caller,  // operator.methodcaller: the plain name of a method; what it makes is a function
   attribute,      // getattr: a plain name of a harmless class
   nested_pickle,  // loads the bytes it is given
   dill_type,      // dill's way to name a builtin type

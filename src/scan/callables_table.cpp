@@ -46,7 +46,7 @@ constexpr Group groups[] = {
     {Risk::execution, Check::none, "run code",
      "Tkinter.* _bootsubprocess.* _codecs.register _codecs.register_error _ctypes_test.* _functools.reduce "
      "_interpchannels.* _interpqueues.* _interpreters.* _multiprocessing.* _opcode.* _operator.call "
-     "_operator.delitem _operator.methodcaller _operator.setitem _pydecimal.* _signal.* _sitebuiltins.* _sys.* "
+     "_operator.delitem _operator.setitem _pydecimal.* _signal.* _sitebuiltins.* _sys.* "
      "_sysconfigdata.* _testcapi.* _testinternalcapi.* _thread.start_new _thread.start_new_thread "
      "_xxinterpchannels.* _xxsubinterpreters.* abc.update_abstractmethods asyncio.* atexit.* bsddb.* "
      "builtins.__build_class__ builtins.apply builtins.breakpoint builtins.compile builtins.eval builtins.exec "
@@ -57,7 +57,7 @@ constexpr Group groups[] = {
      "hydra.utils.instantiate inspect.* interpreters.* itertools.accumulate itertools.dropwhile "
      "itertools.filterfalse itertools.groupby itertools.starmap itertools.takewhile keyboard.* logging.config.* "
      "mouse.* multiprocessing.* new.* nltk.app.* nturl2path.* opcode.* operator.call operator.delitem "
-     "operator.methodcaller operator.setitem pandas.test pandas.util._print_versions.* pandas.util._tester.* "
+     "operator.setitem pandas.test pandas.util._print_versions.* pandas.util._tester.* "
      "pyautogui.* pynput.* pyperclip.* pythoncom.* pywintypes.* sched.* setproctitle.* signal.* "
      "sklearn.show_versions string.Formatter string.Formatter.* sympy.core.sympify.sympify sympy.lambdify "
      "sympy.parse_expr sympy.parsing.sympy_parser.* sympy.sympify sympy.utilities.lambdify.* symtable.* sys.* "
@@ -307,6 +307,8 @@ constexpr Group groups[] = {
     {Risk::by_arguments, Check::attribute, "reach any attribute", "builtins.getattr"},
     {Risk::by_arguments, Check::nested_pickle, "load another serialised object", "torch.storage._load_from_bytes"},
     {Risk::by_arguments, Check::dill_type, "carry code", "dill._dill._load_type"},
+    {Risk::by_arguments, Check::method_caller, "call a method of what it is given",
+     "_operator.methodcaller operator.methodcaller"},
     {Risk::by_arguments, Check::type_of, "make a class", "builtins.type"},
     {Risk::code, Check::none, "carry code or run a program of its own",
      "_thread.* airflow.* anyio.* ast.* autogen.* celery.* click.* contextlib.* curio.* dask.* "

@@ -45,16 +45,20 @@ void inspect_as_plain(Reader& data, Inspection& inspection, const PickleContext&
   if (!inspection.budget().spend_opcodes(machine.opcodes())) return;
   Severity worst = Severity::info;
   std::uint64_t offset = known.first_array();
+  std::string what;
   for (const auto& finding : found.findings) {
     const auto at = finding.where.offset.value_or(0);
     if (!finding.where.file.empty() || (at > known.first_array() && !known.found_at().contains(at))) {
-      if (finding.severity > worst) offset = at;
-      worst = std::max(worst, finding.severity);
+      if (finding.severity <= worst) continue;
+      worst = finding.severity;
+      offset = at;
+      what = finding.message;
     }
   }
-  if (worst >= Severity::medium)
+  // Arrays of objects are pickles of their own. Read with the memo of this one, they import what does not exist.
+  if (worst >= (known.saw_object_arrays() ? Severity::high : Severity::medium))
     inspection.find("pickle.dangerous-import", worst, offset,
-                    "the bytes of an array are opcodes that do harm when the file is read without joblib");
+                    "the bytes of an array are opcodes to whoever reads the file without joblib: " + what);
 }
 
 }  // namespace

@@ -13,9 +13,10 @@ using Kind = PickleValue::Kind;
 constexpr std::uint64_t nested_text_limit = 64u << 20;  // bytes that are written as text and must be decoded in memory
 constexpr unsigned inner_calls = 8;                     // calls within calls that one opcode may cause
 constexpr unsigned containers_within = 6;
-constexpr std::size_t values_handed_over = 4096;  // that are looked at for one call
+constexpr std::size_t values_handed_over = 512;  // that are looked at for one call
 constexpr std::uint64_t looks_between_checks = 1u << 16;
 constexpr std::size_t getter_names = 256;
+constexpr std::size_t plain_names_kept = 100'000;
 constexpr std::size_t attribute_limit = 256;  // no real name is longer
 constexpr std::size_t details_limit = 1'000'000;
 
@@ -84,7 +85,10 @@ PickleValue PickleJudge::judge_call(PickleMachine& machine, const PickleCall& ca
 // An object is called: what getattr() or a maker of functions gave, or an instance with __call__.
 void PickleJudge::called_object(PickleMachine& machine, const PickleCall& call) {
   const auto* maker = seen_of(call.callee);
-  const bool code = !maker || makes_functions(maker->judgement, maker->name);
+  const auto* detail = detail_of(call.callee);
+  if (maker && maker->judgement.check == Check::dill_type && detail && detail->fresh) return;
+  const bool code =
+      !maker || maker->judgement.check == Check::method_caller || makes_functions(maker->judgement, maker->name);
   const auto severity = code ? Severity::critical : Severity::high;
   if (!is_news(object_calls_, severity)) return;
   find("pickle.computed-call", severity, call.offset,
@@ -109,7 +113,7 @@ void PickleJudge::hand_over(PickleMachine& machine, const PickleCall& call, cons
     complete = hand_over(machine, call.keywords, call.offset, 0, left) && complete;
   if (!complete) last_opaque_ = call.offset;
   // The budget bounds this: the same arguments may come again and again.
-  looked_at_ += values_handed_over - left + call.arguments.size();
+  looked_at_ += 4 * (values_handed_over - left) + call.arguments.size();
   if (looked_at_ < looks_between_checks) return;
   if (!inspection_.budget().spend_opcodes(std::exchange(looked_at_, 0))) machine.refuse();
 }
@@ -159,7 +163,8 @@ bool PickleJudge::hand_over(PickleMachine& machine, PickleValue value, std::uint
 void PickleJudge::hand_over_object(PickleMachine& machine, PickleValue object, std::uint64_t offset) {
   const auto* maker = seen_of(object);
   if (!maker) return;
-  if (maker->judgement.check == Check::attribute && is_news(object_calls_, Severity::high))
+  const bool method = maker->judgement.check == Check::attribute || maker->judgement.check == Check::method_caller;
+  if (method && is_news(object_calls_, Severity::high))
     find("pickle.computed-call", Severity::high, offset,
          "hands a method of an object to another function, which may call it: " + rendered(machine, object));
   const auto* detail = detail_of(object);
@@ -211,6 +216,7 @@ PickleValue PickleJudge::check_arguments(PickleMachine& machine, const PickleCal
       check_partial(machine, call, seen);
       break;
     case Check::getter:
+    case Check::method_caller:
       check_getter(machine, call, seen);
       break;
     case Check::nested_pickle:
@@ -220,8 +226,7 @@ PickleValue PickleJudge::check_arguments(PickleMachine& machine, const PickleCal
         unusual(machine, call, seen, Severity::medium, "calls a loader of bytes without giving it any");
       break;
     case Check::dill_type:
-      check_dill_type(machine, call, seen);
-      break;
+      return keep(call, {.fresh = check_dill_type(machine, call, seen)});
     case Check::type_of:
       if (call.arguments.size() != 1) unusual(machine, call, seen, Severity::high, "makes a class");
       break;
@@ -266,24 +271,34 @@ void PickleJudge::check_getter(PickleMachine& machine, const PickleCall& call, S
   if (looked_at.size() < call.arguments.size() || !call.complete)
     unusual(machine, call, seen, Severity::medium, "fetches more than anybody looks at");
   if (!inspection_.budget().spend_opcodes(8 * looked_at.size())) return machine.refuse();
+  if (seen.judgement.check == Check::method_caller) {
+    const auto method = looked_at.empty() ? std::nullopt : machine.text_of(looked_at[0], attribute_limit);
+    if (!method || is_internal_name(*method))
+      return unusual(machine, call, seen, Severity::critical, "would call a method whose name the stream computes");
+    return;
+  }
   for (const auto argument : looked_at) {
+    if (plain_names_.contains(argument.payload()) && argument.kind() == Kind::text) continue;
     const auto text = argument.kind() == Kind::text ? machine.text_of(argument, attribute_limit) : std::nullopt;
     if (text && is_internal_name(*text))
       return unusual(machine, call, seen, Severity::critical, "would reach into Python's internals");
     if (argument.kind() == Kind::text ? !text : argument.kind() > Kind::tuple)
       unusual(machine, call, seen, Severity::medium, "fetches something that cannot be followed");
+    if (text && plain_names_.size() < plain_names_kept) plain_names_.insert(argument.payload());
   }
 }
 
-void PickleJudge::check_dill_type(PickleMachine& machine, const PickleCall& call, Seen& seen) {
+// True for a type of plain data. To call that one is harmless.
+bool PickleJudge::check_dill_type(PickleMachine& machine, const PickleCall& call, Seen& seen) {
   static constexpr std::string_view plain[] = {"int",       "float",     "bool",         "str",
                                                "bytes",     "list",      "dict",         "tuple",
                                                "set",       "frozenset", "object",       "type",
                                                "NoneType",  "slice",     "range",        "complex",
                                                "bytearray", "ndarray",   "EllipsisType", "NotImplementedType"};
   const auto name = call.arguments.empty() ? std::nullopt : machine.text_of(call.arguments[0], 64);
-  if (!name || std::find(std::begin(plain), std::end(plain), *name) == std::end(plain))
-    report_call(machine, call, seen, "pickle.code-object", Severity::high);
+  const bool is_plain = name && std::find(std::begin(plain), std::end(plain), *name) != std::end(plain);
+  if (!is_plain) report_call(machine, call, seen, "pickle.code-object", Severity::high);
+  return is_plain && *name != "type";
 }
 
 // getattr(): of a global, what it gives is a global again. Of an object it is a method, to be kept and not called.
@@ -531,6 +546,8 @@ PickleValue PickleJudge::result_of(PickleMachine& machine, const PickleCall& cal
     detail.dtype = parse_dtype(*text);
     const auto kind = text->find_first_not_of("<>|=");
     detail.dtype_kind = kind == std::string::npos ? '\0' : (*text)[kind];
+  } else if (seen.maker == Maker::text_dtype) {
+    detail.dtype = Dtype{.item_size = 16, .has_object = true};
   } else if (seen.judgement.check == Check::encoding && !call.arguments.empty()) {
     detail.encoded = call.arguments[0];
   } else if (seen.maker == Maker::partial && !call.arguments.empty()) {
@@ -540,6 +557,10 @@ PickleValue PickleJudge::result_of(PickleMachine& machine, const PickleCall& cal
   } else {
     return PickleMachine::result_of(call);
   }
+  return keep(call, detail);
+}
+
+PickleValue PickleJudge::keep(const PickleCall& call, const Detail& detail) {
   if (details_.size() >= details_limit) return PickleMachine::result_of(call);
   details_.push_back(detail);
   return PickleMachine::result_of(call, static_cast<std::uint32_t>(details_.size()));

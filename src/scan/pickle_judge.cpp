@@ -46,6 +46,7 @@ bool PickleJudge::is_plain_name(std::string_view dotted) {
 
 PickleJudge::Maker PickleJudge::maker_of(const PickleGlobal& name) {
   if (name.module == "numpy" && name.name == "dtype") return Maker::dtype;
+  if (name.module == "numpy._core._internal" && name.name == "_convert_to_stringdtype_kwargs") return Maker::text_dtype;
   if (name.module.ends_with("joblib.numpy_pickle") || name.module.ends_with("joblib.numpy_pickle_compat")) {
     if (name.name == "NumpyArrayWrapper") return Maker::array_wrapper;
     if (name.name == "NDArrayWrapper" || name.name == "ZNDArrayWrapper") return Maker::file_wrapper;
@@ -116,6 +117,8 @@ void PickleJudge::built(PickleMachine& machine, PickleValue target, PickleValue 
       return;
     case Maker::file_wrapper:
       if (skips_arrays_) return file_built(machine, state, offset);
+      return;
+    case Maker::text_dtype:
       return;
     case Maker::distribution:
       distribution_built(machine, state, offset);

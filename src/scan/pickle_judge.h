@@ -37,6 +37,7 @@ class PickleJudge final : public PickleListener {
   void finish();  // after the run: what was imported and never called
 
   bool saw_arrays() const { return first_array_.has_value(); }
+  bool saw_object_arrays() const { return object_arrays_; }
   std::uint64_t first_array() const { return first_array_.value_or(0); }
   // Offsets of what was found: a second reading of the same stream says nothing new of them.
   const std::unordered_set<std::uint64_t>& found_at() const { return found_at_; }
@@ -45,7 +46,16 @@ class PickleJudge final : public PickleListener {
 
  private:
   // Makers whose objects need a look when they are given state.
-  enum class Maker : std::uint8_t { other, dtype, array_wrapper, file_wrapper, partial, distribution, inner_pickle };
+  enum class Maker : std::uint8_t {
+    other,
+    dtype,
+    text_dtype,
+    array_wrapper,
+    file_wrapper,
+    partial,
+    distribution,
+    inner_pickle
+  };
   struct Seen {
     Judgement judgement;
     std::string name;
@@ -61,7 +71,8 @@ class PickleJudge final : public PickleListener {
     char dtype_kind = 0;
     PickleValue encoded;  // the text that _codecs.encode turns into bytes
     PickleValue wrapped;  // the function in functools.partial
-    bool fresh = false;   // a joblib wrapper as joblib itself makes it, and not filled yet
+    // A wrapper of joblib's as joblib itself makes it, and not filled yet; a type of dill's that is one of plain data.
+    bool fresh = false;
   };
 
   static Maker maker_of(const PickleGlobal& name);
@@ -91,7 +102,7 @@ class PickleJudge final : public PickleListener {
   void check_encoding(PickleMachine& machine, const PickleCall& call, Seen& seen);
   void check_partial(PickleMachine& machine, const PickleCall& call, Seen& seen);
   void check_getter(PickleMachine& machine, const PickleCall& call, Seen& seen);
-  void check_dill_type(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  bool check_dill_type(PickleMachine& machine, const PickleCall& call, Seen& seen);
   PickleValue check_attribute(PickleMachine& machine, const PickleCall& call, Seen& seen);
   PickleValue fetched_from_global(PickleMachine& machine, const PickleCall& call, Seen& seen, const std::string& name);
   PickleValue check_import(PickleMachine& machine, const PickleCall& call, Seen& seen);
@@ -106,6 +117,7 @@ class PickleJudge final : public PickleListener {
   bool may_be_callable(PickleMachine& machine, PickleValue value, unsigned depth);
   void nested_pickle(PickleMachine& machine, PickleValue argument, std::uint64_t offset, Seen& seen);
   PickleValue result_of(PickleMachine& machine, const PickleCall& call, const Seen& seen);
+  PickleValue keep(const PickleCall& call, const Detail& detail);
 
   // State: pickle_state.cpp.
   void check_keys(PickleMachine& machine, PickleValue state, std::uint64_t offset);
@@ -125,6 +137,7 @@ class PickleJudge final : public PickleListener {
   bool skips_arrays_;
   bool persistent_seen_ = false;
   bool called_a_global_ = false;
+  bool object_arrays_ = false;
   Seen object_calls_;  // of objects that the stream makes
   std::uint32_t embedded_ = 0;
   std::optional<std::uint64_t> first_array_;
@@ -134,7 +147,8 @@ class PickleJudge final : public PickleListener {
   std::vector<Detail> details_;
   std::vector<std::uint64_t> nested_;  // constants that are whole pickles, less those that reach a loader
   std::unordered_set<std::uint64_t> found_at_;
-  std::array<std::uint64_t, 256> plain_keys_{};  // places of keys that were looked at, as far as they collide not
+  std::unordered_set<std::uint64_t> plain_names_;  // places of texts that getters may fetch
+  std::array<std::uint64_t, 256> plain_keys_{};    // places of keys that were looked at, as far as they collide not
 };
 
 }  // namespace hauberk::scan

@@ -52,6 +52,20 @@ bool begins_like_pickle(const std::uint8_t* content, Kind kind) {
   return kind != Kind::number && ((content[0] == 'g' && content[1] == 'A') || (content[0] == '8' && content[1] == '0'));
 }
 
+// A small integer in its one plain spelling, on which all unpicklers agree.
+std::optional<std::int64_t> plain_integer(std::string_view text) {
+  if (text.ends_with('L')) text.remove_suffix(1);
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty() || text.size() > 15 || (text[0] == '0' && text.size() > 1)) return std::nullopt;
+  std::int64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + (c - '0');
+  }
+  return negative ? -value : value;
+}
+
 // A memo index in text, as int() reads it.
 std::optional<std::uint64_t> memo_index(std::string_view text) {
   std::uint64_t value = 0;
@@ -583,8 +597,9 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
   // To strtol(), and so to the C unpickler, an INT of nothing is zero.
   const bool zero = opcode == 'I' && (line.empty() || line[0] == '\0');
   if (line.size() <= line_limit && !zero && !looks_like_integer(line)) return end(PickleEnd::bad_operand);
-  const auto small = line.size() < 16 ? memo_index(line) : std::nullopt;
-  return push(small ? PickleValue{Kind::integer, *small} : PickleValue{Kind::number, opcode_at_});
+  const auto small = plain_integer(line);
+  return push(small ? PickleValue{Kind::integer, static_cast<std::uint64_t>(*small)}
+                    : PickleValue{Kind::number, opcode_at_});
 }
 
 bool PickleMachine::import_lines(PickleValue& out) {

@@ -104,10 +104,10 @@ void PickleJudge::distribution_built(PickleMachine& machine, PickleValue state, 
 void PickleJudge::partial_built(PickleMachine& machine, PickleValue state, Seen& seen, std::uint64_t offset) {
   bool complete = false;
   const auto parts = machine.tuple_items(state, &complete);
-  if (!complete || parts.size() != 4 || parts[0].kind() != Kind::global)
+  if (!complete || parts.size() != 4)
     return find("pickle.attribute-write", Severity::critical, offset,
-                "would put a function that the stream itself makes into functools.partial");
-  const PickleCall made{CallForm::reduce, {Kind::global, parts[0].payload()}, parts, true, offset, PickleValue{}};
+                "would put something that cannot be followed into functools.partial");
+  const PickleCall made{CallForm::reduce, parts[0], parts.first(1), true, offset, PickleValue{}};
   check_partial(machine, made, seen);
   if (parts[3].kind() == Kind::dict) check_keys(machine, parts[3], offset);
 }
@@ -205,6 +205,7 @@ std::optional<std::uint64_t> PickleJudge::elements(PickleMachine& machine, Pickl
 }
 
 void PickleJudge::nested_array(PickleMachine& machine) {
+  object_arrays_ = true;
   Inspection inside = inspection_.child("array@" + std::to_string(machine.position()));
   if (inside.depth() > inspection_.budget().limits().depth) {
     inspection_.inconclusive("scan.budget-exhausted", "pickles are nested deeper than the scan follows");
