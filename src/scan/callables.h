@@ -28,11 +28,22 @@ enum class Check : std::uint8_t {
   encoding,       // codecs.encode: text codecs only
   partial,        // judge the function that is wrapped
   getter,         // operator.itemgetter, attrgetter: plain names and keys
+  method_caller,  // operator.methodcaller: the plain name of a method; what it makes is a function
   attribute,      // getattr: a plain name of a harmless class
   nested_pickle,  // loads the bytes it is given
   dill_type,      // dill's way to name a builtin type
   type_of,        // type(x) is harmless, type(name, bases, dict) makes a class
-  calls_first,    // calls its first argument
+  imports,        // imports what its two arguments name
+  calls_first,    // calls its first argument with the tuple that comes second; the state of the result comes third
+  calls_typed,    // the same, with the type of the result second and the others behind it
+  class_first,    // makes an object of the class that comes first
+  class_twice,    // makes an object of the class that comes first by __new__ of the one that comes second
+  new_object,     // calls __new__ of its first argument
+  bit_generator,  // calls its argument, unless that is the name of one of NumPy's generators
+  random_state,   // calls its second argument with the first
+  enumeration,    // Enum(value) is a member, Enum(name, members) makes a class
+  shared,         // harmless, but what it returns is shared by all who ask for it
+  acting,         // a class whose constructor acts; making it without one is harmless
 };
 
 struct CallableRule {
@@ -48,8 +59,8 @@ struct Judgement {
   std::string_view effect;
   Check check = Check::none;
   bool indirect = false;  // the name reaches through a module or into Python's internals
-  bool in_known_library =
-      false;  // an unknown function of a known library: mentioned, it is data; called, it is unknown
+  // An unknown function of a known library: mentioned, it is data; called or handed to a call, it is unknown.
+  bool in_known_library = false;
 };
 
 std::span<const CallableRule> callable_rules();  // sorted by pattern

@@ -36,7 +36,7 @@ void inspect_npy(Reader& data, Inspection& inspection) {
     at = start + length;
     if (parsed->dtype.has_object) {
       inspection.note(inspection.path() + ": an array of Python objects, which NumPy loads with pickle");
-      const auto outcome = inspect_pickle(data, inspection, {.start = at});
+      const auto outcome = inspect_pickle(data, inspection, {.start = at, .plain_unpickler = true});
       if (outcome.end != PickleEnd::stopped) return;
       at = outcome.next;
       continue;

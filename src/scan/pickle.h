@@ -12,6 +12,7 @@ struct PickleContext {
   std::uint64_t start = 0;
   bool storages_outside = false;   // persistent ids name storages, as in PyTorch's files
   bool torchscript_types = false;  // names below __torch__ are types of the archive's own code
+  bool plain_unpickler = false;    // what loads this does not know joblib's arrays
 };
 
 struct PickleOutcome {
@@ -21,6 +22,13 @@ struct PickleOutcome {
 };
 
 PickleOutcome inspect_pickle(Reader& data, Inspection& inspection, const PickleContext& context = {});
+// A pickle of which nobody says that it gets loaded: the worst that loading it would do, and whether it ends where the
+// data ends. Into the inspection goes nothing; its budget pays.
+struct DryRun {
+  Severity worst = Severity::info;
+  bool whole = false;
+};
+DryRun dry_run_pickle(Reader& data, const Inspection& inspection);
 // The whole of the data: pickle after pickle. Answers the format: "pickle", "joblib", "torch-legacy".
 std::string inspect_pickle_file(Reader& data, Inspection& inspection);
 // A dry run: whether this is a pickle, or does harm like one before it breaks off. For data without a magic number.

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "scan/pickle_names.h"
-#include "scan/pickle_text.h"
 #include "scan/program_text.h"
 
 namespace hauberk::scan {
@@ -17,13 +16,15 @@ constexpr std::size_t tuple_chunk = 4096;        // values
 constexpr std::size_t tuple_kept = 2048;         // items of a tuple that holds more than plain constants
 constexpr std::size_t constant_tuple_kept = 64;  // items of a tuple of constants: its end can do nothing
 constexpr std::size_t dict_kept = 256;           // keys and values
+constexpr std::size_t list_kept = 256;           // items that are no constants
 constexpr std::size_t line_limit = 4096;         // longer names and numbers are none
 constexpr std::uint64_t opaque_tuple = PickleValue::payload_mask;
 constexpr std::uint64_t empty_tuple = PickleValue::payload_mask - 1;
 constexpr std::size_t budget_step = 1u << 16;  // opcodes between two looks at the budget
 
-bool is_constant(Kind kind) { return kind <= Kind::buffer; }
-bool is_changeable(Kind kind) { return !is_constant(kind) || kind == Kind::byte_array || kind == Kind::buffer; }
+bool is_changeable(PickleValue value) {
+  return !value.is_constant() || value.kind() == Kind::byte_array || value.kind() == Kind::buffer;
+}
 
 // The unpicklers take what int() or strtol() take; which of them, and in which version, differs. Only what none takes
 // ends the run. Digits may be grouped by '_', carry a base prefix and stand between blanks.
@@ -49,6 +50,20 @@ bool looks_like_real(std::string_view text) {
 bool begins_like_pickle(const std::uint8_t* content, Kind kind) {
   if (kind != Kind::text && content[0] == 0x80) return content[1] <= 5;
   return kind != Kind::number && ((content[0] == 'g' && content[1] == 'A') || (content[0] == '8' && content[1] == '0'));
+}
+
+// A small integer in its one plain spelling, on which all unpicklers agree.
+std::optional<std::int64_t> plain_integer(std::string_view text) {
+  if (text.ends_with('L')) text.remove_suffix(1);
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty() || text.size() > 15 || (text[0] == '0' && text.size() > 1)) return std::nullopt;
+  std::int64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + (c - '0');
+  }
+  return negative ? -value : value;
 }
 
 // A memo index in text, as int() reads it.
@@ -205,7 +220,7 @@ bool PickleMachine::execute(std::uint8_t opcode) {
     case '}':
       return push({Kind::dict, dicts_++ & PickleValue::payload_mask});
     case ']':
-      return push({Kind::list});
+      return push({Kind::list, lists_++ & PickleValue::payload_mask});
     case 0x8f:
       return push({Kind::set});
     case ')':
@@ -372,7 +387,7 @@ bool PickleMachine::get(std::uint64_t index) {
 
 PickleValue PickleMachine::make_tuple_of(std::span<const PickleValue> items) {
   if (items.empty()) return {Kind::tuple, empty_tuple};
-  const bool constants = std::all_of(items.begin(), items.end(), [](PickleValue v) { return is_constant(v.kind()); });
+  const bool constants = std::all_of(items.begin(), items.end(), [](PickleValue v) { return v.is_constant(); });
   const auto kept = items.first(std::min(items.size(), constants ? constant_tuple_kept : tuple_kept));
   if (tuple_chunks_.empty() || tuple_used_ + kept.size() + 1 > tuple_chunk) {
     // Half of the budget for tuples: past that they are opaque, and a rule that needs their items says so.
@@ -403,13 +418,36 @@ std::span<const PickleValue> PickleMachine::tuple_items(PickleValue tuple, bool*
   return {place + 1, static_cast<std::size_t>(place[0].payload() >> 1)};
 }
 
+std::span<const PickleValue> PickleMachine::items_of(const RecentlyFilled& recent, PickleValue value, bool* complete) {
+  const auto& kept = recent[value.payload() % recent.size()];
+  const bool here = kept.number == value.payload();
+  // One that is newer than all that were filled is empty.
+  if (complete) *complete = here ? kept.complete : value.payload() >= kept.next_number;
+  return here ? std::span<const PickleValue>(kept.items) : std::span<const PickleValue>{};
+}
+
 std::span<const PickleValue> PickleMachine::dict_items(PickleValue dict, bool* complete) const {
+  if (dict.kind() == Kind::dict) return items_of(recent_dicts_, dict, complete);
   if (complete) *complete = false;
-  if (dict.kind() != Kind::dict) return {};
-  const auto& kept = recent_dicts_[dict.payload() % recent_dicts_.size()];
-  if (kept.number != dict.payload()) return {};
-  if (complete) *complete = kept.complete;
-  return kept.items;
+  return {};
+}
+
+std::span<const PickleValue> PickleMachine::list_items(PickleValue list, bool* complete) const {
+  if (list.kind() == Kind::list) return items_of(recent_lists_, list, complete);
+  if (complete) *complete = false;
+  return {};
+}
+
+PickleMachine::Filled& PickleMachine::filled(RecentlyFilled& recent, PickleValue target) {
+  auto& kept = recent[target.payload() % recent.size()];
+  if (kept.number != target.payload()) {
+    // The first items of one that is newer than any that was kept here; an older one comes back incomplete.
+    kept.complete = target.payload() >= kept.next_number;
+    kept.number = target.payload();
+    kept.next_number = std::max(kept.next_number, kept.number + 1);
+    kept.items.clear();
+  }
+  return kept;
 }
 
 bool PickleMachine::set_items(std::size_t from) {
@@ -417,49 +455,70 @@ bool PickleMachine::set_items(std::size_t from) {
   const PickleValue target = stack_[from - 1];
   const auto items = std::span<const PickleValue>(stack_).subspan(from);
   if (target.kind() == Kind::dict) {
-    auto& kept = recent_dicts_[target.payload() % recent_dicts_.size()];
-    if (kept.number != target.payload()) {
-      // The first items of a dict newer than any that was kept here; an older one comes back incomplete.
-      kept.complete = target.payload() >= kept.next_number;
-      kept.number = target.payload();
-      kept.next_number = std::max(kept.next_number, kept.number + 1);
-      kept.items.clear();
-    }
+    auto& kept = filled(recent_dicts_, target);
     const std::size_t room = dict_kept - std::min(dict_kept, kept.items.size());
     if (items.size() > room) kept.complete = false;
     kept.items.insert(kept.items.end(), items.begin(),
                       items.begin() + static_cast<std::ptrdiff_t>(std::min(room, items.size())));
   } else if (!items.empty()) {
-    if (!is_changeable(target.kind()) || target.kind() == Kind::tuple || target.kind() == Kind::set)
+    if (!is_changeable(target) || target.kind() == Kind::tuple || target.kind() == Kind::set)
       return end(PickleEnd::wrong_type);
-    if (target.kind() != Kind::list) listener_.changed(*this, target, opcode_at_);
+    if (target.kind() != Kind::list)
+      listener_.changed(*this, target, opcode_at_);
+    else
+      keep_in_list(target, items);
   }
   const bool pairs = items.size() % 2 == 0;  // pickle.py notices only after it has set the others
   stack_.resize(from);
   return pairs || end(PickleEnd::wrong_type);
 }
 
+bool PickleMachine::make_list(std::size_t from) {
+  const PickleValue list{Kind::list, lists_++ & PickleValue::payload_mask};
+  keep_in_list(list, std::span<const PickleValue>(stack_).subspan(from));
+  stack_.resize(from);
+  return push(list);
+}
+
+void PickleMachine::keep_in_list(PickleValue list, std::span<const PickleValue> items) {
+  for (const auto item : items) {
+    if (item.is_constant()) continue;
+    auto& kept = filled(recent_lists_, list);
+    if (kept.items.size() < list_kept)
+      kept.items.push_back(item);
+    else
+      kept.complete = false;
+  }
+}
+
 bool PickleMachine::append_items(std::size_t from, bool to_set) {
   if (from <= fence()) return end(PickleEnd::underflow);
   const PickleValue target = stack_[from - 1];
   if (stack_.size() > from && target.kind() != (to_set ? Kind::set : Kind::list)) {
-    if (!is_changeable(target.kind())) return end(PickleEnd::wrong_type);
+    if (!is_changeable(target)) return end(PickleEnd::wrong_type);
     if (target.kind() == Kind::tuple || target.kind() == Kind::dict) return end(PickleEnd::wrong_type);
     listener_.changed(*this, target, opcode_at_);
+  } else if (!to_set) {
+    keep_in_list(target, std::span<const PickleValue>(stack_).subspan(from));
   }
   stack_.resize(from);
   return true;
 }
 
-bool PickleMachine::call(CallForm form, PickleValue callee, std::span<const PickleValue> arguments, bool complete) {
-  if (is_constant(callee.kind()) || callee.kind() == Kind::tuple || callee.kind() == Kind::list ||
+PickleValue PickleMachine::result_of(const PickleCall& call, std::uint32_t detail) {
+  const bool named = call.callee.kind() == Kind::global && call.callee.payload() < PickleValue::no_global;
+  return PickleValue::object(named ? static_cast<std::uint32_t>(call.callee.payload()) : PickleValue::no_global,
+                             detail);
+}
+
+bool PickleMachine::call(CallForm form, PickleValue callee, std::span<const PickleValue> arguments, bool complete,
+                         PickleValue keywords) {
+  if (callee.is_constant() || callee.kind() == Kind::tuple || callee.kind() == Kind::list ||
       callee.kind() == Kind::dict || callee.kind() == Kind::set)
     return end(PickleEnd::wrong_type);
-  const std::uint32_t detail = listener_.called(*this, {form, callee, arguments, complete, opcode_at_});
+  const PickleValue result = listener_.called(*this, {form, callee, arguments, complete, opcode_at_, keywords});
   if (refused_) return end(PickleEnd::refused);
-  const bool named = callee.kind() == Kind::global && callee.payload() < PickleValue::no_global;
-  return push(
-      PickleValue::object(named ? static_cast<std::uint32_t>(callee.payload()) : PickleValue::no_global, detail));
+  return push(result);
 }
 
 bool PickleMachine::reduce(CallForm form, bool with_keywords) {
@@ -471,7 +530,7 @@ bool PickleMachine::reduce(CallForm form, bool with_keywords) {
   bool complete = false;
   const auto items = tuple_items(arguments, &complete);
   if (with_keywords && !(keywords.kind() == Kind::dict && dict_items(keywords).empty())) complete = false;
-  return call(form, callee, items, complete);
+  return call(form, callee, items, complete, keywords);
 }
 
 bool PickleMachine::read_line(std::string& line) {
@@ -538,8 +597,9 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
   // To strtol(), and so to the C unpickler, an INT of nothing is zero.
   const bool zero = opcode == 'I' && (line.empty() || line[0] == '\0');
   if (line.size() <= line_limit && !zero && !looks_like_integer(line)) return end(PickleEnd::bad_operand);
-  const auto small = line.size() < 16 ? memo_index(line) : std::nullopt;
-  return push(small ? PickleValue{Kind::integer, *small} : PickleValue{Kind::number, opcode_at_});
+  const auto small = plain_integer(line);
+  return push(small ? PickleValue{Kind::integer, static_cast<std::uint64_t>(*small)}
+                    : PickleValue{Kind::number, opcode_at_});
 }
 
 bool PickleMachine::import_lines(PickleValue& out) {
@@ -551,12 +611,12 @@ bool PickleMachine::import_lines(PickleValue& out) {
     module.resize(std::min<std::size_t>(module.size(), 64));
     name.resize(std::min<std::size_t>(name.size(), 64));
   }
+  map_python2_name(module, name);
   out = import(std::move(module), std::move(name));
   return true;
 }
 
 PickleValue PickleMachine::import(std::string module, std::string name) {
-  map_python2_name(module, name);
   std::string key = module + '\n' + name;
   const auto [place, added] = global_numbers_.try_emplace(std::move(key), static_cast<std::uint32_t>(globals_.size()));
   if (added) {
@@ -590,6 +650,7 @@ bool PickleMachine::stack_global() {
       listener_.anomaly(*this, PickleAnomaly::long_name, opcode_at_);
       return push({Kind::global, import("?", "?").payload()});
     }
+    map_python2_name(*module_text, *name_text);
     const PickleValue global = import(std::move(*module_text), std::move(*name_text));
     if (global.kind() == Kind::global && global_at_.size() < 100'000)
       global_at_.insert_or_assign(
@@ -651,8 +712,9 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
     case 0x91: {
       std::size_t mark = 0;
       if (!pop_mark(mark)) return false;
+      if (opcode == 'l') return make_list(mark);
       stack_.resize(mark);
-      return push({opcode == 'l' ? Kind::list : Kind::set});
+      return push({Kind::set});
     }
     case 'd': {
       std::size_t mark = 0;
@@ -707,66 +769,6 @@ bool PickleMachine::execute_rare(std::uint8_t opcode) {
 bool PickleMachine::skip_foreign(std::uint64_t count) {
   if (frame_end_ != 0 && cursor_.position() >= frame_end_) frame_end_ = 0;
   return cursor_.skip(count);
-}
-
-std::optional<PickleMachine::Span> PickleMachine::content_of(PickleValue value) {
-  if (value.kind() != Kind::text && value.kind() != Kind::bytes && value.kind() != Kind::byte_array)
-    return std::nullopt;
-  std::array<std::uint8_t, 9> head{};
-  const auto near = cursor_.loaded(value.payload(), head.size());
-  if (!near.empty())
-    std::copy(near.begin(), near.end(), head.begin());
-  else if (!data_.read_at(value.payload(), head))
-    return std::nullopt;
-  unsigned length_bytes = 0;
-  switch (head[0]) {
-    case 0x8c:
-    case 'U':
-    case 'C':
-      length_bytes = 1;
-      break;
-    case 'X':
-    case 'T':
-    case 'B':
-      length_bytes = 4;
-      break;
-    case 0x8d:
-    case 0x8e:
-    case 0x96:
-      length_bytes = 8;
-      break;
-    default:
-      return std::nullopt;  // a line: its end is not known
-  }
-  std::uint64_t length = 0;
-  for (unsigned i = 0; i < length_bytes; ++i) length |= std::uint64_t{head[i + 1]} << 8 * i;
-  return Span{value.payload() + 1 + length_bytes, length};
-}
-
-std::optional<std::string> PickleMachine::text_of(PickleValue value, std::size_t limit) {
-  if (value.kind() != Kind::text && value.kind() != Kind::bytes && value.kind() != Kind::byte_array)
-    return std::nullopt;
-  if (const auto span = content_of(value)) {
-    if (span->length > limit) return std::nullopt;
-    const auto length = static_cast<std::size_t>(span->length);
-    if (const auto near = cursor_.loaded(span->offset, length); near.size() == length)
-      return std::string(as_text(near));
-    std::string text(length, '\0');
-    const auto got = data_.read_at(span->offset, MutableBytes(reinterpret_cast<std::uint8_t*>(text.data()), length));
-    return got && *got == length ? std::optional(std::move(text)) : std::nullopt;
-  }
-  std::string line(limit * 6 + 4, '\0');  // an escape has at most ten characters, mostly four
-  const auto got =
-      data_.read_at(value.payload(), MutableBytes(reinterpret_cast<std::uint8_t*>(line.data()), line.size()));
-  if (!got || *got == 0) return std::nullopt;
-  line.resize(*got);
-  const auto newline = line.find('\n');
-  if (newline == std::string::npos) return std::nullopt;
-  const std::string_view operand = std::string_view(line).substr(1, newline - 1);
-  auto text = line[0] == 'S'   ? decode_string_escapes(operand)
-              : line[0] == 'V' ? decode_unicode_escapes(operand)
-                               : std::string(operand);
-  return text.size() <= limit ? std::optional(std::move(text)) : std::nullopt;
 }
 
 }  // namespace hauberk::scan

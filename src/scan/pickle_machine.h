@@ -35,7 +35,7 @@ class PickleValue {
     tuple,
     list,
     dict,
-    set,     // payload: number in the arena; none for lists and sets
+    set,     // payload: number in the arena, or of the list or dict; none for sets
     global,  // payload: number of the global
     object,  // the result of a call: global called (24 bits), detail (32 bits)
     persistent,
@@ -53,6 +53,7 @@ class PickleValue {
   std::int64_t integer() const { return static_cast<std::int64_t>(bits_ << 8) >> 8; }
   std::uint32_t callee() const { return static_cast<std::uint32_t>(payload() >> 32); }  // of an object
   std::uint32_t detail() const { return static_cast<std::uint32_t>(payload()); }        // of an object
+  bool is_constant() const { return kind() <= Kind::buffer; }
   bool operator==(const PickleValue&) const = default;
 
   static constexpr std::uint64_t payload_mask = (std::uint64_t{1} << 56) - 1;
@@ -76,6 +77,7 @@ struct PickleCall {
   std::span<const PickleValue> arguments;  // the first ones
   bool complete;                           // whether these are all
   std::uint64_t offset;                    // of the opcode
+  PickleValue keywords;                    // the dict of NEWOBJ_EX
 };
 
 enum class PickleAnomaly {
@@ -110,8 +112,8 @@ class PickleListener {
  public:
   virtual ~PickleListener() = default;
   virtual void imported(PickleMachine& machine, std::uint32_t global, std::uint64_t offset) = 0;
-  // The answer is kept as the detail of the resulting object.
-  virtual std::uint32_t called(PickleMachine& machine, const PickleCall& call) = 0;
+  // The answer is what the call gives: result_of(call) unless more is known of it.
+  virtual PickleValue called(PickleMachine& machine, const PickleCall& call) = 0;
   virtual void built(PickleMachine& machine, PickleValue target, PickleValue state, std::uint64_t offset) = 0;
   // SETITEM(S), APPEND(S), ADDITEMS on something else than a list, dict or set of the stream itself.
   virtual void changed(PickleMachine& machine, PickleValue target, std::uint64_t offset) = 0;
@@ -144,17 +146,25 @@ class PickleMachine {
   std::optional<Span> content_of(PickleValue value);  // of text and bytes: where the raw content lies
   std::span<const PickleValue> tuple_items(PickleValue tuple, bool* complete = nullptr) const;
   std::span<const PickleValue> dict_items(PickleValue dict, bool* complete = nullptr) const;  // key, value, key, …
+  // What a list holds besides constants.
+  std::span<const PickleValue> list_items(PickleValue list, bool* complete = nullptr) const;
+  // An object that a call made; the detail is the listener's own.
+  static PickleValue result_of(const PickleCall& call, std::uint32_t detail = 0);
+  // The global of this name, imported as if an opcode had named it. It must have the names of Python 3.
+  PickleValue import(std::string module, std::string name);
   // Data of another kind lies between this opcode and the next one. False if there is less of it.
   bool skip_foreign(std::uint64_t count);
   void refuse() { refused_ = true; }
 
  private:
-  struct DictItems {
+  // The items of the lists or dicts that were filled last, by number.
+  struct Filled {
     std::uint64_t number = ~std::uint64_t{0};
     std::uint64_t next_number = 0;  // above all that were kept here
     bool complete = true;
     std::vector<PickleValue> items;
   };
+  using RecentlyFilled = std::array<Filled, 64>;
   using Kind = PickleValue::Kind;
 
   bool execute(std::uint8_t opcode);
@@ -176,10 +186,14 @@ class PickleMachine {
   PickleValue make_tuple_of(std::span<const PickleValue> items);
   bool set_items(std::size_t from);
   bool append_items(std::size_t from, bool to_set);
+  bool make_list(std::size_t from);
+  void keep_in_list(PickleValue list, std::span<const PickleValue> items);
   bool import_lines(PickleValue& out);
   bool stack_global();
-  PickleValue import(std::string module, std::string name);
-  bool call(CallForm form, PickleValue callee, std::span<const PickleValue> arguments, bool complete);
+  bool call(CallForm form, PickleValue callee, std::span<const PickleValue> arguments, bool complete,
+            PickleValue keywords = {});
+  static Filled& filled(RecentlyFilled& recent, PickleValue target);
+  static std::span<const PickleValue> items_of(const RecentlyFilled& recent, PickleValue value, bool* complete);
   bool reduce(CallForm form, bool with_keywords);
   bool put(std::uint64_t index);
   bool get(std::uint64_t index);
@@ -205,8 +219,8 @@ class PickleMachine {
   std::uint64_t memo_count_ = 0;
   std::vector<std::unique_ptr<PickleValue[]>> tuple_chunks_;
   std::size_t tuple_used_ = 0;
-  std::uint64_t dicts_ = 0;
-  std::array<DictItems, 64> recent_dicts_;
+  std::uint64_t dicts_ = 0, lists_ = 0;
+  RecentlyFilled recent_dicts_, recent_lists_;
   std::vector<PickleGlobal> globals_;
   std::unordered_map<std::string, std::uint32_t> global_numbers_;
   struct KnownOperands {

@@ -240,12 +240,37 @@ TEST(Callables, full_names_are_judged_and_not_their_parts) {
   EXPECT_EQ(risk("collections", "_sys.modules"), Risk::execution);
   EXPECT_EQ(risk("numpy", "__builtins__"), Risk::execution);
   EXPECT_EQ(risk("sklearn.linear_model._base", "LinearRegression"), Risk::class_only);
-  EXPECT_EQ(risk("sklearn.linear_model._base", "Popen"), Risk::unknown);
+  EXPECT_EQ(risk("sklearn.linear_model._base", "Popen"), Risk::execution);
+  EXPECT_EQ(risk("sklearn.linear_model._base", "Thread"), Risk::unknown);
   EXPECT_EQ(risk("sklearn.utils.fixes", "run"), Risk::unknown);
   EXPECT_EQ(risk("pathlib", "PosixPath"), Risk::harmless);
   EXPECT_EQ(risk("pathlib", "Path.write_text"), Risk::access);
   EXPECT_EQ(risk("my.module", "Thing"), Risk::unknown);
   EXPECT_EQ(risk("", ""), Risk::unknown);
+}
+
+TEST(Callables, modules_within_modules_are_no_classes) {
+  const auto risk = [](std::string_view module, std::string_view name) { return judge(module, name).risk; };
+  EXPECT_EQ(risk("scipy.sparse._construct", "os"), Risk::execution);
+  EXPECT_EQ(risk("torch.nn.functional", "importlib"), Risk::execution);
+  EXPECT_EQ(risk("scipy.sparse._matrix_io", "np"), Risk::code);
+  EXPECT_EQ(risk("scipy.sparse._matrix_io", "np.memmap"), Risk::access);
+  EXPECT_EQ(risk("torch.nn.modules.activation", "F"), Risk::code);
+  EXPECT_EQ(risk("scipy.special._basic", "ndimage.foo"), Risk::unknown);
+  EXPECT_FALSE(judge("scipy.special._basic", "ndimage.foo").in_known_library);
+  EXPECT_EQ(risk("scipy.sparse._csr", "csr_matrix"), Risk::class_only);
+  EXPECT_EQ(risk("scipy.stats._continuous_distns", "norm_gen"), Risk::class_only);
+  EXPECT_EQ(risk("scipy.stats._continuous_distns", "optimize"), Risk::unknown);
+  EXPECT_EQ(risk("somewhere.enums", "Framework.torch"), Risk::unknown);
+}
+
+TEST(Callables, methods_of_known_classes_are_data_unless_they_act) {
+  const auto plain = judge("scipy.interpolate._interpolate", "interp1d._call_linear_np");
+  EXPECT_EQ(plain.risk, Risk::unknown);
+  EXPECT_TRUE(plain.in_known_library);
+  EXPECT_EQ(judge("pandas.core.frame", "DataFrame.to_pickle").risk, Risk::access);
+  EXPECT_EQ(judge("pathlib", "PosixPath.unlink").risk, Risk::access);
+  EXPECT_FALSE(judge("my.module", "Thing.method").in_known_library);
 }
 
 TEST(FileReader, reads_windows_and_says_what_is_wrong) {

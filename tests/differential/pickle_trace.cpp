@@ -17,14 +17,14 @@ class Trace final : public PickleListener {
   void imported(PickleMachine& machine, std::uint32_t global, std::uint64_t) override {
     add("import " + named(machine, global));
   }
-  std::uint32_t called(PickleMachine& machine, const PickleCall& call) override {
+  PickleValue called(PickleMachine& machine, const PickleCall& call) override {
     if (call.callee.kind() == Kind::global)
       add("call " + named(machine, static_cast<std::uint32_t>(call.callee.payload())));
     else if (call.callee.kind() == Kind::object)
       add("call-object " + maker(machine, call.callee));
     else
       add("call-other");
-    return 0;
+    return PickleMachine::result_of(call);
   }
   void built(PickleMachine& machine, PickleValue target, PickleValue, std::uint64_t) override {
     on(machine, "build ", target);
