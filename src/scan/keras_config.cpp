@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view keras_keys[] = {"class_name",
                                            "module",
                                            "registered_name",
+                                           "spec_name",
                                            "config",
                                            "function",
                                            "function_type",
@@ -44,10 +45,8 @@ constexpr std::string_view keras_keys[] = {"class_name",
 static_assert(std::size(keras_keys) <= keras_keys_limit);
 
 constexpr std::size_t texts_of_a_key = 64;
-// What decides what is imported and called; of the others only the first texts matter.
-constexpr std::string_view deciding_keys[] = {"class_name", "module", "registered_name", "config",  "function",
-                                              "code",       "fn",     "fn_module",       "fn_name", "func",
-                                              "symbol"};
+// Of these only the first matter; all others decide what is imported, called or opened.
+constexpr std::string_view minor_keys[] = {"args", "url", "origin"};
 
 bool is_path_key(std::string_view key) {
   return key == "vocabulary" || key == "merges" || key == "proto" || key == "path" || key == "filepath" ||
@@ -101,7 +100,7 @@ void KerasRules::add(Frame& frame, Text text) {
   if (auto& count = frame.counts[static_cast<std::size_t>(key - std::begin(keras_keys))]; count < texts_of_a_key) {
     ++count;
     frame.texts.push_back(std::move(text));
-  } else if (std::find(std::begin(deciding_keys), std::end(deciding_keys), text.key) != std::end(deciding_keys)) {
+  } else if (std::find(std::begin(minor_keys), std::end(minor_keys), text.key) == std::end(minor_keys)) {
     frame.overflows = true;
   }
 }
@@ -164,6 +163,11 @@ void KerasRules::judge_object(const Frame& frame) {
       for (const auto& text : frame.texts)
         if (text.key == "config" || text.key == "registered_name")
           for (const auto module : modules) judge_class(frame, module, text.value);
+    // A type of tensors is named by a key of its own, and called with the configuration.
+    if (name == "__typespec__")
+      for (const auto& text : frame.texts)
+        if (text.key == "spec_name")
+          for (const auto module : modules) judge_class(frame, module, text.value);
     if (name == "__lambda__") judge_lambda(frame);
     if (name == "Lambda" || name.ends_with(">Lambda")) judge_functions(frame);
     if (name == "TFOpLambda" || name == "SlicingOpLambda" || name == "TensorFlowOpLayer" || name == "ClassMethod")
@@ -191,8 +195,9 @@ void KerasRules::judge_object(const Frame& frame) {
 void KerasRules::judge_class(const Frame& frame, std::string_view module, std::string_view name) {
   if (module.empty()) return;
   const bool library = keras_library(module);
-  // The function's own name is judged instead.
-  if (library && name == "function") return;
+  // The name of the function, or of the type, is judged instead.
+  if ((library && name == "function") || name == "__typespec__") return;
+  if (name.ends_with("Spec") && (module == "tensorflow" || module.starts_with("tensorflow.python."))) return;
   const std::string whole = std::string(module) + "." + std::string(name);
   const auto effect = keras_effect(module, name);
   if (effect && effect->severity >= Severity::critical)

@@ -106,6 +106,18 @@ TEST(KerasConfig, every_code_of_a_lambda_is_judged) {
   EXPECT_EQ(lambda(bad, fine), ScanVerdict::malicious);
 }
 
+TEST(KerasConfig, types_of_tensors_are_judged_by_their_name) {
+  const auto verdict = [](const std::string& module, const std::string& name) {
+    return keras_scan(R"json({"class_name": "__typespec__", "module": ")json" + module +
+                      R"json(", "spec_name": ")json" + name + R"json(", "config": [[null, 2], "float32"]})json")
+        .verdict;
+  };
+  EXPECT_EQ(verdict("tensorflow.python.framework.tensor", "TensorSpec"), ScanVerdict::clean);
+  EXPECT_EQ(verdict("os", "system"), ScanVerdict::malicious);
+  EXPECT_EQ(verdict("keras.models", "load_model"), ScanVerdict::malicious);
+  EXPECT_EQ(verdict("somebody", "TensorSpec"), ScanVerdict::review);
+}
+
 TEST(KerasConfig, files_that_layers_read_are_told) {
   const auto verdict = [](const char* name, const std::string& config) {
     return keras_scan(keras_object("keras_hub.tokenizers", name, config)).verdict;

@@ -89,6 +89,7 @@ class TensorflowWalk {
   void meta_graph(const WireField& message, int depth) {
     each(message, depth, [&](const WireField& f) {
       if (f.number == 2) graph(f, depth + 1);
+      if (f.number == 4) collection(f, depth + 1);
       if (f.number == 6) asset(f, depth + 1);
       if (f.number == 7)
         each(f, depth + 1, [&](const WireField& object) {
@@ -102,6 +103,24 @@ class TensorflowWalk {
         });
     });
     graph_.settle();
+  }
+
+  // Before there was a field for assets they stood in a collection, where loaders still find them: 1 key, 2 value:
+  // 5 list: 1 item: 2 the asset.
+  void collection(const WireField& message, int depth) {
+    std::string key;
+    each(message, depth, [&](const WireField& f) {
+      if (f.number == 1) key = wire_text(at_, f, 64);
+      if (f.number != 2 || (!key.empty() && key != "saved_model_assets")) return;
+      each(f, depth + 1, [&](const WireField& list) {
+        if (list.number != 5) return;
+        each(list, depth + 2, [&](const WireField& item) {
+          each(item, depth + 3, [&](const WireField& part) {
+            if (part.number == 2) asset(part, depth + 4);
+          });
+        });
+      });
+    });
   }
 
   void asset(const WireField& message, int depth) {
@@ -157,7 +176,7 @@ class TensorflowWalk {
     each(message, depth, [&](const WireField& f) {
       if (f.number == 1) found.name = wire_text(at_, f);
       if (f.number == 2) found.op = wire_text(at_, f);
-      if (f.number == 3 && found.inputs.size() < 256)
+      if (f.number == 3 && found.inputs.size() < tensorflow_inputs_kept)
         found.inputs.push_back(wire_text(at_, f));
       else if (f.number == 3)
         found.cut = true;

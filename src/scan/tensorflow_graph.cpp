@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kept_bytes = 48u << 20;  // of nodes that constants are followed through
 constexpr std::size_t texts_followed = 256;    // that one input may have
 constexpr std::size_t work_limit = 200'000;    // nodes that are passed while following
+constexpr std::size_t links_limit = 500'000;   // to arguments, variables and queues
 constexpr int follow_depth = 40;
 constexpr char unknown_text = '\x01';  // stands for what only running the graph tells
 
@@ -86,6 +87,7 @@ constexpr InputRisk path_inputs[] = {
     {"SaveV2", 0, "write a file"},
     {"Save", 0, "write a file"},
     {"SaveSlices", 0, "write a file"},
+    {"MergeV2Checkpoints", 0, "read and delete files"},
     {"MergeV2Checkpoints", 1, "write and delete files"},
     {"RestoreV2", 0, "read a file"},
     {"Restore", 0, "read a file"},
@@ -383,25 +385,29 @@ void TensorflowGraph::keep(TensorflowNode& node) {
 // What variables and queues are given, and what calls give to the arguments of functions.
 void TensorflowGraph::link_sinks() {
   std::size_t links = 0;
+  // False once there are too many.
   const auto feed = [&](Place place, const std::string& scope, const std::string& input) {
-    if (++links > 500'000) return (void)(lost_ = true);
+    if (++links > links_limit) return !(lost_ = true);
     feeds_[std::move(place)].emplace_back(scope, input);
+    return true;
   };
   for (const auto& [place, kept] : nodes_) {
     const auto& [scope, name] = place;
-    if (stores_into(kept.op) && !kept.inputs.empty())
+    if (stores_into(kept.op))
       for (std::size_t i = 1; i < kept.inputs.size(); ++i)
-        feed({scope, node_of(kept.inputs[0])}, scope, kept.inputs[i]);
+        if (!feed({scope, node_of(kept.inputs[0])}, scope, kept.inputs[i])) return;
     for (const auto& call : kept.calls) {
       const auto function = signatures_.find(call);
       if (function == signatures_.end()) continue;
-      const auto& arguments = function->second.arguments;
       const auto& body = function->second.scope;
-      for (const auto& value : function->second.returns) feed(place, body, value);
+      const auto& arguments = function->second.arguments;
+      for (const auto& value : function->second.returns)
+        if (!feed(place, body, value)) return;
       const bool in_order = is_one_of({"PartitionedCall", "StatefulPartitionedCall"}, kept.op) || kept.op == call;
       for (std::size_t i = 0; i < arguments.size(); ++i)
-        for (std::size_t k = 0; k < kept.inputs.size(); ++k)
-          if (!in_order || i == k) feed({body, arguments[i]}, scope, kept.inputs[k]);
+        for (std::size_t k = in_order ? i : 0;
+             k < (in_order ? std::min(i + 1, kept.inputs.size()) : kept.inputs.size()); ++k)
+          if (!feed({body, arguments[i]}, scope, kept.inputs[k])) return;
     }
   }
 }

@@ -18,6 +18,8 @@
 
 namespace hauberk::scan {
 
+constexpr std::size_t tensorflow_inputs_kept = 10'000;  // of one node
+
 struct TensorflowNode {
   std::string name, op;
   std::string scope;                // of the function that it is part of; empty for the graph's own

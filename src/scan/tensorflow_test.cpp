@@ -115,6 +115,18 @@ TEST(Tensorflow, assets_stay_in_the_folder) {
   EXPECT_TRUE(tf_has(report, "tensorflow.asset-path"));
 }
 
+TEST(Tensorflow, assets_of_old_models_stay_there_too) {
+  const auto asset = [](const std::string& name) {
+    const auto file = wire_bytes(1, wire_bytes(1, "c:0")) + wire_bytes(2, name);
+    const auto list = wire_bytes(5, wire_bytes(1, wire_bytes(1, "type/AssetFileDef") + wire_bytes(2, file)));
+    return wire_bytes(4, wire_bytes(1, "saved_model_assets") + wire_bytes(2, list));
+  };
+  const auto table = tf_graph({tf_constant("c", "/home/author/vocab.txt"),
+                               tf_node("n", "InitializeTableFromTextFile", wire_bytes(3, "x") + wire_bytes(3, "c"))});
+  EXPECT_EQ(tf_scan(saved_model(table, asset("vocab.txt"))).verdict, ScanVerdict::clean);
+  EXPECT_EQ(tf_scan(saved_model(table, asset("../vocab.txt"))).verdict, ScanVerdict::malicious);
+}
+
 TEST(Tensorflow, configurations_of_keras_within_are_judged) {
   const std::string lambda =
       R"json({"class_name": "Lambda", "config": {"function": "lambda x: __import__('os').system('id')"}})json";

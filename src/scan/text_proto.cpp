@@ -108,11 +108,14 @@ class TextProtoReader {
   }
 
   bool content(const std::string& field, bool scalar) {
-    if (budget_ != nullptr && !budget_->spend_entries()) return stop(TextEnd::out_of_budget);
     const int c = peek();
+    // Weights are long lists of numbers, which cost nothing but time.
+    const bool message = c == '{' || c == '<' || c == '[';
+    if (budget_ != nullptr && (message ? !budget_->spend_entries() : (++values_ & 1023) == 0 && !budget_->check_time()))
+      return stop(TextEnd::out_of_budget);
     const auto offset = at_.position();
     if (c < 0) return stop(TextEnd::cut);
-    if (c == '{' || c == '<' || c == '[') {
+    if (message) {
       if (open_.size() >= text_depth) return stop(TextEnd::too_deep);
       at_.advance(1);
       const std::string name = field;  // may be part of the level that moves
@@ -196,6 +199,7 @@ class TextProtoReader {
   TextProtoEvents& events_;
   Budget* budget_;
   std::vector<Level> open_;
+  std::uint64_t values_ = 0;
   TextEnd end_ = TextEnd::complete;
 };
 
@@ -275,7 +279,7 @@ class TextProtoRules final : public TextProtoEvents {
     } else if (in == "external_data") {
       if (field == "key") key_ = text.substr(0, 4096);
       if (field == "value") value_ = text.substr(0, 4096);
-    } else if (in == "asset_file_def") {
+    } else if (in == "asset_file_def" || in.ends_with("AssetFileDef")) {
       if (field == "filename") graph_.asset_file(text.substr(0, 4096), offset);
     } else if (in == "tensor_info") {
       if (field == "name") graph_.asset_tensor(text.substr(0, 4096));
@@ -334,7 +338,7 @@ class TextProtoRules final : public TextProtoEvents {
     if (field == "op") node.graph.op = part;
     if (field == "op_type") node.type = part;
     if (field == "domain") node.domain = part;
-    if (field == "input" && node.graph.inputs.size() < 256)
+    if (field == "input" && node.graph.inputs.size() < tensorflow_inputs_kept)
       node.graph.inputs.push_back(part);
     else if (field == "input")
       node.graph.cut = true;
