@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kept_bytes = 48u << 20;  // of nodes that constants are followed through
 constexpr std::size_t texts_followed = 256;    // that one input may have
+constexpr std::size_t joined_followed = 64;    // that joining texts may make
 constexpr std::size_t work_limit = 200'000;    // nodes that are passed while following
 constexpr std::size_t links_limit = 500'000;   // to arguments, variables and queues
 constexpr int follow_depth = 40;
@@ -462,7 +463,7 @@ TensorflowGraph::Texts TensorflowGraph::joined(const std::string& scope, const K
     Texts longer;
     for (const auto& begin : out)
       for (const auto& part : parts) {
-        if (longer.size() >= texts_followed) return lost_ = true, longer;
+        if (longer.size() >= joined_followed) return lost_ = true, longer;
         longer.insert((first ? part : begin + node.separator + part).substr(0, 4096));
       }
     if (!longer.empty()) out = std::move(longer);

@@ -291,6 +291,19 @@ TEST(Tensorflow, constants_are_followed_to_the_files_they_name) {
   for (const auto& c : cases) EXPECT_EQ(tf_scan(saved_model(c.graph)).verdict, c.verdict) << c.name;
 }
 
+TEST(Tensorflow, more_ways_than_can_be_followed_are_told) {
+  std::string graph = tf_graph({tf_constant("n0", "a"), tf_constant("m0", "b")});
+  for (int i = 1; i <= 30; ++i) {
+    const auto before = std::to_string(i - 1), now = std::to_string(i);
+    for (const std::string name : {"n", "m"})
+      graph +=
+          wire_bytes(1, tf_node(name + now, "StringJoin", wire_bytes(3, "n" + before) + wire_bytes(3, "m" + before)));
+  }
+  EXPECT_EQ(tf_scan(saved_model(graph)).verdict, ScanVerdict::clean);
+  graph += wire_bytes(1, tf_node("s", "SaveV2", tf_inputs({"n30", "x", "x"})));
+  EXPECT_EQ(tf_scan(saved_model(graph)).verdict, ScanVerdict::inconclusive);
+}
+
 TEST(Tensorflow, constants_are_followed_into_functions) {
   const auto call = tf_node("call", "StatefulPartitionedCall",
                             tf_inputs({"p", "c"}) + tf_attribute("f", wire_bytes(10, wire_bytes(1, "saver"))));
