@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "scan/tensorflow.h"
@@ -159,15 +161,17 @@ class TfliteWalk {
   void run() {
     const auto model = flat_.root();
     const auto codes = flat_.vector(model, 1, 4);
-    std::vector<std::string> customs(std::min<std::uint32_t>(codes.count, 65'536));
-    for (std::uint32_t i = 0; i < customs.size() && more(); ++i) {
+    // Every one of them: an operator may have any number.
+    std::vector<bool> flex_codes(codes.count);
+    for (std::uint32_t i = 0; i < codes.count && more(); ++i) {
       const auto code = flat_.element(codes, i);
       const auto builtin =
           std::max<std::int32_t>(flat_.number<std::int8_t>(code, 0, 0), flat_.number<std::int32_t>(code, 3, 0));
-      if (builtin == 32) customs[i] = flat_.text(code, 1);
-      if (builtin == 32 && customs[i].empty()) customs[i] = "?";
+      if (builtin != 32) continue;
+      const auto name = flat_.text(code, 1);
+      flex_codes[i] = name.starts_with("Flex");
+      if (customs_.size() < 1000 && customs_.insert(name).second) custom(name.empty() ? "?" : name);
     }
-    for (const auto& name : customs) custom(name);
     const auto graphs = flat_.vector(model, 2, 4);
     for (std::uint32_t i = 0; i < graphs.count && more(); ++i) {
       const auto operators = flat_.vector(flat_.element(graphs, i), 3, 4);
@@ -178,7 +182,7 @@ class TfliteWalk {
           inspection_.malformed(tflite_rule, op.at, "an operator has a number that no operator has");
           return;
         }
-        if (index < customs.size() && customs[index].starts_with("Flex")) flex(op);
+        if (flex_codes[index]) flex(op);
       }
     }
     buffers(flat_.vector(model, 4, 4));
@@ -229,28 +233,50 @@ class TfliteWalk {
   Reader& data_;
   Inspection& inspection_;
   Flatbuffer flat_;
+  std::set<std::string> customs_;
 };
 
 }  // namespace
 
 void inspect_tflite(Reader& data, Inspection& inspection) { TfliteWalk(data, inspection).run(); }
 
+namespace {
+
+// Program: 1 execution plans, 2 constant buffers, 3 data of delegates, 4 segments: offset and size behind the program.
+void inspect_program(Flatbuffer& flat, std::uint64_t segments_at, std::uint64_t size, Inspection& inspection) {
+  const auto program = flat.root();
+  for (const unsigned part : {1u, 2u, 3u, 4u}) {
+    const auto items = flat.vector(program, part, 4);
+    for (std::uint32_t i = 0; i < items.count && !flat.broken(); ++i) {
+      if (!inspection.budget().spend_entries()) return (void)inspection.out_of_budget();
+      const auto item = flat.element(items, i);
+      if (part == 1)
+        for (const unsigned list : {2u, 5u, 6u, 7u}) (void)flat.vector(item, list, 4);
+      if (part == 2) (void)flat.vector(item, 0, 1);
+      if (part == 3) (void)flat.vector(item, 0, 1);
+      if (part != 4) continue;
+      const auto offset = flat.number<std::uint64_t>(item, 0, 0), length = flat.number<std::uint64_t>(item, 1, 0);
+      if (segments_at > size || offset > size - segments_at || length > size - segments_at - offset)
+        return inspection.malformed("executorch.malformed", item.at, "a segment passes the end of the file");
+    }
+  }
+}
+
+}  // namespace
+
 void inspect_executorch(Reader& data, Inspection& inspection) {
   Flatbuffer flat(data);
-  const auto program = flat.root();
-  const auto plans = flat.vector(program, 1, 4);
-  for (std::uint32_t i = 0; i < plans.count && !flat.broken(); ++i) {
-    if (!inspection.budget().spend_entries()) return (void)inspection.out_of_budget();
-    (void)flat.element(plans, i);
-  }
   std::uint8_t extended[4] = {};
+  std::uint64_t segments = 0;
   const auto got = data.read_at(8, extended);
   if (got && *got == 4 && as_text(extended) == "eh00") {
     const auto length = flat.at<std::uint32_t>(12);
-    const auto size = flat.at<std::uint64_t>(16), segments = flat.at<std::uint64_t>(24);
+    const auto size = flat.at<std::uint64_t>(16);
+    segments = flat.at<std::uint64_t>(24);
     if (length < 24 || size > data.size() || segments > data.size())
       inspection.malformed("executorch.malformed", 8, "the header describes more than the file holds");
   }
+  inspect_program(flat, segments, data.size(), inspection);
   if (flat.broken())
     inspection.malformed("executorch.malformed", 0, "the program refers to a place outside of itself");
   else

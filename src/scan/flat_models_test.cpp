@@ -56,15 +56,18 @@ class FlatWriter {
   std::string out_;
 };
 
-// One custom operator with its options, one graph that runs it.
-std::string tflite(const std::string& custom, const std::string& options, std::uint32_t index = 0) {
+// One custom operator with its options, one graph that runs it; its code stands behind as many of operators of TFLite.
+std::string tflite(const std::string& custom, const std::string& options, std::uint32_t index = 0,
+                   std::size_t behind = 0) {
   FlatWriter w;
   const auto model = w.table(3);
   w.four(0, static_cast<std::uint32_t>(model));
-  const auto codes = w.vector(1);
+  const auto codes = w.vector(behind + 1);
   w.refer(FlatWriter::field(model, 1), codes);
+  const auto stock = w.table(1);
+  for (std::size_t i = 0; i < behind; ++i) w.refer(codes + 4 + 4 * i, stock);
   const auto code = w.table(4);
-  w.refer(codes + 4, code);
+  w.refer(codes + 4 + 4 * behind, code);
   w.four(FlatWriter::field(code, 0), 32), w.four(FlatWriter::field(code, 3), 32);
   w.refer(FlatWriter::field(code, 1), w.bytes(custom));
   const auto graphs = w.vector(1);
@@ -118,6 +121,13 @@ TEST(Tflite, operators_of_tensorflow_are_judged_by_the_node_they_hold) {
   EXPECT_EQ(flat_scan(tflite("FlexReadFile", flex_options("ReadFile"))).verdict, ScanVerdict::malicious);
   EXPECT_EQ(flat_scan(tflite("FlexErf", flex_options("WriteFile"))).verdict, ScanVerdict::malicious);
   EXPECT_EQ(flat_scan(tflite("FlexErf", "nonsense")).verdict, ScanVerdict::inconclusive);
+}
+
+TEST(Tflite, operators_of_any_number_are_judged) {
+  for (const std::uint32_t behind : {1u, 65'535u, 65'536u, 200'000u})
+    EXPECT_EQ(flat_scan(tflite("FlexReadFile", flex_options("ReadFile"), behind, behind)).verdict,
+              ScanVerdict::malicious)
+        << behind;
 }
 
 TEST(Tflite, what_leads_out_of_the_file_is_malformed) {

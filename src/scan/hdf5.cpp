@@ -2,6 +2,7 @@
 // pickles that PyTables unpickles, datasets that claim far more than the file holds.
 #include <algorithm>
 #include <deque>
+#include <vector>
 
 #include "scan/config_rules.h"
 #include "scan/formats.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t shape_floor = 4ull << 30;  // Keras's own limits: above this size …
 constexpr std::uint64_t shape_ratio = 1000;        // … a dataset may be this much larger than what is stored
+constexpr std::size_t names_kept = 16u << 20;      // bytes of names of objects, for messages
 
 std::uint64_t times(std::uint64_t a, std::uint64_t b) { return b != 0 && a > ~0ull / b ? ~0ull : a * b; }
 
@@ -25,11 +27,12 @@ class Hdf5Inspector {
     if (!file_.open()) return;
     if (file_.split())
       inspection_.find("hdf5.external-data", Severity::medium, 0, "parts of the file are said to lie in other files");
-    visit(file_.root(), "/");
+    nodes_.push_back({});
+    visit(file_.root(), 0);
     while (!objects_.empty() && !inspection_.out_of_budget()) {
-      const auto [address, path] = std::move(objects_.front());
+      const auto [address, node] = objects_.front();
       objects_.pop_front();
-      object(address, path);
+      object(address, node);
     }
   }
 
@@ -39,20 +42,40 @@ class Hdf5Inspector {
     bool has_shape = false, has_layout = false;
   };
 
-  void visit(std::uint64_t address, std::string path) {
-    if (seen_.insert(address).second) objects_.emplace_back(address, std::move(path));
+  // Where an object was found. Whole paths of many objects in deep groups would be far larger than the file.
+  struct Node {
+    std::uint32_t parent = 0;  // the root is its own
+    std::string name;
+  };
+
+  void visit(std::uint64_t address, std::uint32_t node) {
+    if (seen_.insert(address).second) objects_.emplace_back(address, node);
   }
 
-  void object(std::uint64_t address, const std::string& path) {
+  // Of a long path the end.
+  std::string path_of(std::uint32_t node) const {
+    if (node == 0) return "/";
+    std::string path;
+    for (; node != 0; node = nodes_[node].parent) {
+      if (path.size() > 300) return "..." + path;
+      path.insert(0, "/" + nodes_[node].name);
+    }
+    return path;
+  }
+
+  void object(std::uint64_t address, std::uint32_t path) {
     Object found;
     const auto links = [&](const Hdf5Link& link) { follow(link, path, address); };
     file_.each_message(address, [&](const Hdf5Message& message) {
-      if (message.shared && message.type != 0x0c) return;
-      Hdf5Fields at(message.data);
+      std::optional<Bytes> elsewhere;
+      if (message.shared && (message.type == 0x01 || message.type == 0x03))
+        if (!(elsewhere = file_.resolve(message.data, message.type))) return;
+      const ByteView content = elsewhere ? ByteView(*elsewhere) : message.data;
+      Hdf5Fields at(content);
       switch (message.type) {
         case 0x01:
           found.has_shape = true;
-          found.declared = elements(message.data).value_or(0);
+          found.declared = elements(content).value_or(0);
           break;
         case 0x02: {
           at.skip(1);
@@ -104,31 +127,35 @@ class Hdf5Inspector {
       inspection_.find("hdf5.shape-bomb", Severity::high, file_.place(address),
                        "a dataset claims " + std::to_string(claimed >> 30) + " GiB in a file of " +
                            std::to_string(data_.size()) + " bytes",
-                       {}, printable(path));
+                       {}, printable(path_of(path)));
   }
 
-  void follow(const Hdf5Link& link, const std::string& group, std::uint64_t address) {
-    const std::string path = (group.size() > 1 ? group : "") + "/" + link.name.substr(0, 200);
-    if (path.size() > 4096) return inspection_.inconclusive("scan.budget-exhausted", "groups are nested too deeply");
+  void follow(const Hdf5Link& link, std::uint32_t group, std::uint64_t address) {
+    const auto path = [&] { return printable(group == 0 ? "/" + link.name : path_of(group) + "/" + link.name); };
     switch (link.kind) {
-      case Hdf5Link::hard:
-        visit(link.object, path);
+      case Hdf5Link::hard: {
+        if (seen_.contains(link.object)) break;
+        Node node{.parent = group};
+        if (names_ < names_kept) node.name = link.name.substr(0, 200);
+        names_ += node.name.size();
+        nodes_.push_back(std::move(node));
+        visit(link.object, static_cast<std::uint32_t>(nodes_.size() - 1));
         break;
+      }
       case Hdf5Link::soft:
         break;
       case Hdf5Link::external:
         inspection_.find("hdf5.external-link", leads_out(link.target) ? Severity::critical : Severity::medium,
-                         file_.place(address), "would open another file: " + printable(link.target), {},
-                         printable(path));
+                         file_.place(address), "would open another file: " + printable(link.target), {}, path());
         break;
       case Hdf5Link::other:
         inspection_.find("hdf5.external-link", Severity::medium, file_.place(address),
-                         "a link of a kind that only a plug-in can follow", {}, printable(path));
+                         "a link of a kind that only a plug-in can follow", {}, path());
         break;
     }
   }
 
-  void external_storage(const Hdf5Message& message, const std::string& path) {
+  void external_storage(const Hdf5Message& message, std::uint32_t path) {
     Hdf5Fields at(message.data);
     at.skip(6);
     const auto used = at.take(2), heap = at.take(file_.offset_width());
@@ -138,12 +165,13 @@ class Hdf5Inspector {
       if (!at.ok()) break;
       const std::string target = file_.heap_text(heap, name);
       inspection_.find("hdf5.external-data", leads_out(target) ? Severity::critical : Severity::high, message.offset,
-                       "would read the file " + printable(target) + " as weights (CVE-2026-1669)", {}, printable(path));
+                       "would read the file " + printable(target) + " as weights (CVE-2026-1669)", {},
+                       printable(path_of(path)));
     }
     if (!at.ok()) inspection_.malformed("hdf5.malformed", message.offset, "a list of external files is cut off");
   }
 
-  void layout(const Hdf5Message& message, const std::string& path) {
+  void layout(const Hdf5Message& message, std::uint32_t path) {
     Hdf5Fields at(message.data);
     const auto version = at.take(1);
     if (version < 4 || at.take(1) != 3) return;
@@ -163,7 +191,7 @@ class Hdf5Inspector {
       }
     }
     inspection_.find("hdf5.virtual-dataset", out ? Severity::critical : Severity::medium, message.offset,
-                     "a virtual dataset would read " + printable(target), {}, printable(path));
+                     "a virtual dataset would read " + printable(target), {}, printable(path_of(path)));
   }
 
   // The number of elements, of a dataspace.
@@ -181,7 +209,16 @@ class Hdf5Inspector {
     return count;
   }
 
-  void attribute(ByteView message, std::uint64_t offset, const std::string& path) {
+  // A text that Keras makes a model of must not go unread.
+  static bool is_configuration(std::string_view name) { return name == "model_config" || name == "training_config"; }
+
+  struct Attribute {
+    std::string name;
+    std::uint32_t object = 0;
+    std::uint64_t offset = 0;
+  };
+
+  void attribute(ByteView message, std::uint64_t offset, std::uint32_t path) {
     Hdf5Fields at(message);
     const auto version = at.take(1), flags = at.take(1);
     const auto name_size = at.take(2), type_size = at.take(2), space_size = at.take(2);
@@ -191,64 +228,83 @@ class Hdf5Inspector {
     auto type = at.view(padded(type_size));
     const auto space = at.view(padded(space_size));
     if (version < 1 || version > 3 || !at.ok())
-      return inspection_.malformed("hdf5.malformed", offset, "an attribute is damaged", printable(path));
-    const std::string name(as_text(name_bytes).substr(0, as_text(name_bytes).find('\0')));
+      return inspection_.malformed("hdf5.malformed", offset, "an attribute is damaged", printable(path_of(path)));
+    const Attribute found{std::string(as_text(name_bytes).substr(0, as_text(name_bytes).find('\0'))), path, offset};
     std::optional<Bytes> elsewhere;
     if (version != 1 && (flags & 1) != 0) {
       elsewhere = file_.resolve(type, 0x03);
       if (!elsewhere) return;
       type = *elsewhere;
     }
-    if (version != 1 && (flags & 2) != 0) return;  // a shared space is one of an array, not of a text
-    const auto count = elements(space);
+    // Where the shape is kept elsewhere, all that is here is read.
+    const bool shape_elsewhere = version != 1 && (flags & 2) != 0;
+    const auto count = shape_elsewhere ? ~0ull : elements(space);
     if (!count)
-      return inspection_.malformed("hdf5.malformed", offset, "an attribute's shape is damaged", printable(path));
+      return inspection_.malformed("hdf5.malformed", offset, "an attribute's shape is damaged",
+                                   printable(path_of(path)));
+    values(found, type, at, *count);
+  }
+
+  void values(const Attribute& attribute, ByteView type, Hdf5Fields& at, std::uint64_t count) {
     Hdf5Fields kind(type);
     const auto type_class = kind.take(1) & 15;
     kind.skip(3);
     const auto element = kind.take(4);
-    const std::string where = path == "/" ? name : path.substr(1) + "/@" + name;
+    std::uint64_t read = 0;
     if (type_class == 3 || type_class == 5) {
-      for (std::uint64_t i = 0; i < *count && element != 0 && at.remaining() >= element; ++i) {
+      for (; read < count && element != 0 && at.remaining() >= element; ++read) {
         if (!inspection_.budget().spend_entries()) return;
         auto text = at.view(element);
         while (!text.empty() && (text.back() == 0 || text.back() == ' ')) text = text.first(text.size() - 1);
         MemoryReader content(text);
-        value(name, where, content);
+        value(attribute, content);
       }
     } else if (type_class == 9) {
-      for (std::uint64_t i = 0; i < *count && at.remaining() >= 8 + file_.offset_width(); ++i) {
+      for (; read < count && at.remaining() >= 8 + file_.offset_width(); ++read) {
         if (!inspection_.budget().spend_entries()) return;
         const auto length = at.take(4), heap = at.take(file_.offset_width());
         const auto index = static_cast<std::uint32_t>(at.take(4));
         if (length == 0 || !file_.defined(heap) || heap == 0) continue;
-        if (const auto piece = file_.global(heap, index)) {
-          RangeReader content(data_, piece->offset, piece->size);
-          value(name, where, content);
-        }
+        const auto piece = file_.global(heap, index);
+        // Many elements may name one piece; what it is depends on the piece and the attribute only.
+        if (!piece || !judged_.emplace(piece->offset, is_configuration(attribute.name)).second) continue;
+        RangeReader content(data_, piece->offset, piece->size);
+        value(attribute, content);
       }
     }
+    if (read == 0 && is_configuration(attribute.name))
+      inspection_.malformed("hdf5.malformed", attribute.offset, "the configuration of a model is no text",
+                            printable(attribute.name));
   }
 
-  void value(const std::string& name, const std::string& where, Reader& content) {
-    std::uint8_t head[64] = {};
+  void value(const Attribute& attribute, Reader& content) {
+    // JSON may begin with any number of blanks; PyTables unpickles what ends as pickles do, whatever it begins with.
+    Cursor at(content, 0, 4096);
+    while (at.need(1) && (*at.data() == ' ' || *at.data() == '\t' || *at.data() == '\r' || *at.data() == '\n'))
+      at.advance(1);
+    const bool any = at.need(1);
+    const auto first = any ? *at.data() : std::uint8_t{0};
+    std::uint8_t head[6] = {};
     const auto got = content.read_at(0, head);
-    if (!got || *got < 2) return;
-    const auto text = as_text(ByteView(head).first(*got));
-    const auto first = text.find_first_not_of(" \t\r\n");
-    if (first == std::string_view::npos) return;
+    const auto opening = got ? as_text(ByteView(head).first(*got)) : std::string_view{};
+    const bool configuration = is_configuration(attribute.name);
+    if (at.failed() || !got) return inspection_.inconclusive("scan.not-scanned", "the data cannot be read");
+    if (!any && !configuration) return;
+    const auto place = path_of(attribute.object);
+    const auto where =
+        attribute.object == 0 ? attribute.name : place.substr(place.starts_with('/') ? 1 : 0) + "/@" + attribute.name;
     Inspection inside = inspection_.child(where);
-    if (text[first] == '{' || text[first] == '[') {
+    if (first == '{' || first == '[') {
       const auto found = inspect_json_model(content, inside);
-      if (found == "text" && (name == "model_config" || name == "training_config"))
+      if (found == "text" && configuration)
         inside.malformed("json.malformed", 0, "the configuration is not valid JSON");
-    } else if (name == "model_config") {
+    } else if (configuration) {
       inside.malformed("json.malformed", 0, "the configuration is not JSON");
-    } else if (name == "PSEUDOATOM" && text.starts_with("object")) {
+    } else if (attribute.name == "PSEUDOATOM" && opening.starts_with("object")) {
       inspection_.find("hdf5.pickled-rows", Severity::medium, 0,
                        "PyTables would unpickle the rows of this dataset, which are not part of this scan", {},
                        printable(where));
-    } else if (text[0] == '\x80' || ((text[0] == '(' || text[0] == 'c') && is_pickle(content, inspection_.budget()))) {
+    } else if (opening.starts_with('\x80') || is_pickle(content, inspection_.budget())) {
       inspect_pickle_file(content, inside);
     }
   }
@@ -257,7 +313,10 @@ class Hdf5Inspector {
   Inspection& inspection_;
   Hdf5File file_;
   std::set<std::uint64_t> seen_;
-  std::deque<std::pair<std::uint64_t, std::string>> objects_;
+  std::set<std::pair<std::uint64_t, bool>> judged_;  // pieces of the global heap
+  std::vector<Node> nodes_;
+  std::size_t names_ = 0;
+  std::deque<std::pair<std::uint64_t, std::uint32_t>> objects_;
 };
 
 }  // namespace

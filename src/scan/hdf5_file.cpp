@@ -11,6 +11,13 @@ using namespace std::string_view_literals;
 
 constexpr std::uint64_t hdf5_block_limit = 16u << 20;
 constexpr std::size_t hdf5_blocks_limit = 100'000;  // of one header, one tree
+constexpr std::size_t hdf5_pieces_kept = 400'000;   // of collections of the global heap
+
+// The classes of messages that may be kept elsewhere: dataspaces, datatypes, fill values, filters, attributes. In all
+// others libhdf5 ignores the flag, and reads what is there.
+bool may_be_shared(std::uint16_t type) {
+  return type == 0x01 || type == 0x03 || type == 0x04 || type == 0x05 || type == 0x0b || type == 0x0c;
+}
 
 // How many bytes hold a number up to the limit, as libhdf5 counts them.
 std::size_t width_of(std::uint64_t limit) {
@@ -141,21 +148,23 @@ bool Hdf5File::header_v1(std::uint64_t object, const EachMessage& visit) {
   Hdf5Fields at(*head);
   if (at.take(1) != 1) return false;
   at.skip(1);
-  auto left = at.take(2);
+  const auto claimed = at.take(2);
+  std::uint64_t counted = 0;
   at.skip(4);
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> blocks{{object + 16, at.take(4)}};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> chunks{{object + 16, at.take(4)}};
   std::set<std::uint64_t> seen;
-  for (std::size_t i = 0; i < blocks.size() && i < hdf5_blocks_limit; ++i) {
-    if (!seen.insert(blocks[i].first).second || !spend()) return false;
-    const auto block = read(blocks[i].first, blocks[i].second);
+  for (std::size_t i = 0; i < chunks.size() && i < hdf5_blocks_limit; ++i) {
+    if (!seen.insert(chunks[i].first).second || !spend()) return false;
+    const auto block = read(chunks[i].first, chunks[i].second);
     if (!block) return true;
     Hdf5Fields in(*block);
-    while (in.remaining() >= 8 && left != 0) {
-      --left;
-      Hdf5Message message{.offset = place(blocks[i].first + in.at())};
+    // Each block is read to its end: libhdf5 corrects a count that is too small.
+    while (in.remaining() >= 8) {
+      ++counted;
+      Hdf5Message message{.offset = place(chunks[i].first + in.at())};
       message.type = static_cast<std::uint16_t>(in.take(2));
       const auto size = in.take(2);
-      message.shared = (in.take(1) & 2) != 0;
+      message.shared = (in.take(1) & 2) != 0 && may_be_shared(message.type);
       in.skip(3);
       message.data = in.view(size);
       if (!in.ok()) return false;
@@ -167,9 +176,10 @@ bool Hdf5File::header_v1(std::uint64_t object, const EachMessage& visit) {
       Hdf5Fields more(message.data);
       const auto address = more.take(offsets_), length = more.take(lengths_);
       if (!more.ok()) return false;
-      blocks.emplace_back(address, length);
+      chunks.emplace_back(address, length);
     }
   }
+  if (counted != claimed) broken(object, "an object's header holds another number of messages than it says");
   return true;
 }
 
@@ -184,19 +194,19 @@ bool Hdf5File::header_v2(std::uint64_t object, const EachMessage& visit) {
   if ((flags & 0x10) != 0) at.skip(4);
   const auto size = at.take(std::size_t{1} << (flags & 3));
   if (!at.ok()) return false;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> blocks{{object + at.at(), size}};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> chunks{{object + at.at(), size}};
   std::set<std::uint64_t> seen;
-  for (std::size_t i = 0; i < blocks.size() && i < hdf5_blocks_limit; ++i) {
-    if (!seen.insert(blocks[i].first).second || !spend()) return false;
-    const auto block = read(blocks[i].first, blocks[i].second);
+  for (std::size_t i = 0; i < chunks.size() && i < hdf5_blocks_limit; ++i) {
+    if (!seen.insert(chunks[i].first).second || !spend()) return false;
+    const auto block = read(chunks[i].first, chunks[i].second);
     if (!block) return true;
     Hdf5Fields in(*block);
     const std::size_t ahead = (flags & 4) != 0 ? 6 : 4;
     while (in.remaining() >= ahead) {
-      Hdf5Message message{.offset = place(blocks[i].first + in.at())};
+      Hdf5Message message{.offset = place(chunks[i].first + in.at())};
       message.type = static_cast<std::uint16_t>(in.take(1));
       const auto length = in.take(2);
-      message.shared = (in.take(1) & 2) != 0;
+      message.shared = (in.take(1) & 2) != 0 && may_be_shared(message.type);
       if ((flags & 4) != 0) in.skip(2);
       message.data = in.view(length);
       if (!in.ok()) return false;
@@ -209,7 +219,7 @@ bool Hdf5File::header_v2(std::uint64_t object, const EachMessage& visit) {
       const auto address = more.take(offsets_), whole = more.take(lengths_);
       const auto sign = more.ok() && whole >= 8 ? read(address, 4) : std::nullopt;
       if (!sign || std::memcmp(sign->data(), "OCHK", 4) != 0) return false;
-      blocks.emplace_back(address + 4, whole - 8);
+      chunks.emplace_back(address + 4, whole - 8);
     }
   }
   return true;
@@ -311,31 +321,49 @@ void Hdf5File::link(ByteView message, std::uint64_t offset, const EachLink& visi
   visit(found);
 }
 
-std::optional<Hdf5Piece> Hdf5File::global(std::uint64_t collection, std::uint32_t index) {
-  const auto head = read(collection, 8 + lengths_);
-  if (!head) return std::nullopt;
+const Hdf5File::Collection& Hdf5File::collection(std::uint64_t address) {
+  if (const auto known = collections_.find(address); known != collections_.end()) return known->second;
+  if (collected_ > hdf5_pieces_kept || collections_.size() > hdf5_blocks_limit) collections_.clear(), collected_ = 0;
+  Collection& found = collections_[address];
+  const auto head = read(address, 8 + lengths_);
+  if (!head) return found;
   Hdf5Fields at(*head);
   const bool signed_ = as_text(at.view(4)) == "GCOL";
   at.skip(4);
   const auto size = at.take(lengths_);
-  if (!signed_ || size > data_.size() - base_ - collection) {
-    broken(collection, "a heap of values is damaged");
-    return std::nullopt;
+  const std::uint64_t ahead = 8 + lengths_;
+  if (!signed_ || size > data_.size() - base_ - address) {
+    broken(address, "a heap of values is damaged");
+    return found;
   }
-  for (std::uint64_t offset = 8 + lengths_; size >= 8 + lengths_ && offset <= size - 8 - lengths_;) {
-    if (!spend()) return std::nullopt;
-    const auto entry = read(collection + offset, 8 + lengths_);
-    if (!entry) return std::nullopt;
-    Hdf5Fields in(*entry);
-    const auto number = in.take(2);
-    in.skip(6);
-    const auto length = in.take(lengths_);
-    const auto begin = offset + 8 + lengths_;
-    if (number == 0 || length > size - begin) break;
-    if (number == index) return Hdf5Piece{place(collection + begin), length};
-    offset = begin + (length + 7) / 8 * 8;
+  Cursor in(data_, place(address) + ahead);
+  for (std::uint64_t offset = ahead; size >= ahead && offset <= size - ahead;) {
+    if (!spend() || !in.need(ahead)) break;
+    Hdf5Fields entry({in.data(), static_cast<std::size_t>(ahead)});
+    const auto number = static_cast<std::uint32_t>(entry.take(2));
+    entry.skip(6);
+    const auto length = entry.take(lengths_);
+    if (number == 0) {  // free space, whose length counts its own head; more may follow
+      if (length < ahead || length > size - offset || !in.skip(length)) break;
+      offset += length;
+      continue;
+    }
+    if (length > size - offset - ahead) break;
+    // As libhdf5 does, the last of several with one number is taken.
+    if (!found.insert_or_assign(number, Hdf5Piece{place(address + offset + ahead), length}).second)
+      broken(address, "a heap of values holds two of one number");
+    const auto whole = ahead + (length + 7) / 8 * 8;
+    offset += whole;
+    if (offset < size && !in.skip(whole)) break;
   }
-  broken(collection, "a value is not in the heap that it is said to be in");
+  collected_ += found.size();
+  return found;
+}
+
+std::optional<Hdf5Piece> Hdf5File::global(std::uint64_t address, std::uint32_t index) {
+  const auto& pieces = collection(address);
+  if (const auto found = pieces.find(index); found != pieces.end()) return found->second;
+  broken(address, "a value is not in the heap that it is said to be in");
   return std::nullopt;
 }
 
@@ -348,11 +376,12 @@ std::optional<Bytes> Hdf5File::resolve(ByteView reference, std::uint16_t type) {
     return std::nullopt;
   }
   const auto object = at.take(offsets_);
-  if (!at.ok()) return std::nullopt;
   std::optional<Bytes> found;
-  each_message(object, [&](const Hdf5Message& message) {
-    if (message.type == type && !message.shared && !found) found = to_bytes(message.data);
-  });
+  if (at.ok())
+    each_message(object, [&](const Hdf5Message& message) {
+      if (message.type == type && !message.shared && !found) found = to_bytes(message.data);
+    });
+  if (!found) broken(object, "a shared message is not where it is said to be");
   return found;
 }
 

@@ -35,7 +35,7 @@ class Hdf5Fields {
 
 struct Hdf5Message {
   std::uint16_t type = 0;
-  bool shared = false;  // the data is a reference to where the message is
+  bool shared = false;  // the data is a reference to where the message is; libhdf5 heeds that for some types only
   ByteView data;
   std::uint64_t offset = 0;  // in the file
 };
@@ -75,8 +75,9 @@ class Hdf5File {
   void link(ByteView message, std::uint64_t offset, const EachLink& visit);
   void dense_links(std::uint64_t heap, std::uint64_t index, const EachLink& visit);
   void dense_attributes(std::uint64_t heap, std::uint64_t index, const EachPiece& visit);
-  // A piece of the global heap, where texts of any length lie.
-  std::optional<Hdf5Piece> global(std::uint64_t collection, std::uint32_t index);
+  // A piece of the global heap, where texts of any length lie. A collection is indexed once, however many of its
+  // pieces are asked for.
+  std::optional<Hdf5Piece> global(std::uint64_t address, std::uint32_t index);
   std::string heap_text(std::uint64_t heap, std::uint64_t offset);  // of a local heap
   std::optional<Bytes> read(std::uint64_t address, std::uint64_t count, std::uint64_t limit = 16u << 20);
   // The message that a shared one stands for, if it is in another object's header.
@@ -94,6 +95,8 @@ class Hdf5File {
   std::optional<FractalHeap> fractal_heap(std::uint64_t address);
   void heap_object(const FractalHeap& heap, ByteView id, const EachPiece& visit);
   std::optional<std::uint64_t> managed_block(const FractalHeap& heap, std::uint64_t offset, std::uint64_t& inside);
+  using Collection = std::map<std::uint32_t, Hdf5Piece>;
+  const Collection& collection(std::uint64_t address);
 
   Reader& data_;
   Inspection& inspection_;
@@ -101,6 +104,8 @@ class Hdf5File {
   std::size_t offsets_ = 8, lengths_ = 8;
   bool split_ = false;
   std::set<std::uint64_t> broken_;
+  std::map<std::uint64_t, Collection> collections_;
+  std::size_t collected_ = 0;  // pieces in them
 };
 
 }  // namespace hauberk::scan

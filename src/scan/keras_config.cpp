@@ -7,6 +7,7 @@
 #include "scan/callables.h"
 #include "scan/config_rules.h"
 #include "scan/import_names.h"
+#include "scan/keras_names.h"
 
 namespace hauberk::scan {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 constexpr std::string_view keras_keys[] = {"class_name",
                                            "module",
                                            "registered_name",
+                                           "spec_name",
                                            "config",
                                            "function",
                                            "function_type",
@@ -27,44 +29,36 @@ constexpr std::string_view keras_keys[] = {"class_name",
                                            "url",
                                            "origin",
                                            "vocabulary",
+                                           "merges",
+                                           "proto",
                                            "path",
                                            "filepath",
+                                           "file_path",
                                            "filename",
+                                           "fname",
                                            "symbol",
                                            "output_shape",
                                            "mask",
                                            "output_shape_type",
                                            "mask_type",
                                            "args"};
+static_assert(std::size(keras_keys) <= keras_keys_limit);
 
-bool keras_library(std::string_view module) {
-  for (const std::string_view library : {"keras", "keras_hub", "keras_cv", "keras_nlp", "keras_rs", "tf_keras",
-                                         "tensorflow.keras", "tensorflow.python.keras", "keras_core"})
-    if (module == library ||
-        (module.starts_with(library) && module.size() > library.size() && module[library.size()] == '.'))
-      return true;
-  return false;
+constexpr std::size_t texts_of_a_key = 64;
+// Of these only the first matter; all others decide what is imported, called or opened.
+constexpr std::string_view minor_keys[] = {"args", "url", "origin"};
+
+bool is_path_key(std::string_view key) {
+  return key == "vocabulary" || key == "merges" || key == "proto" || key == "path" || key == "filepath" ||
+         key == "file_path" || key == "filename" || key == "fname";
 }
 
-// What Keras itself offers that loads other models, fetches files or lowers the guard; no model is made of these.
-std::optional<std::string_view> keras_gadget(std::string_view name) {
-  static constexpr std::pair<std::string_view, std::string_view> gadgets[] = {
-      {"enable_unsafe_deserialization", "would switch off Keras's protection against code in models"},
-      {"get_file", "would fetch a file and unpack it"},
-      {"load_model", "would load another model"},
-      {"load_weights", "would load other weights"},
-      {"deserialize_keras_object", "would make objects of another configuration"},
-      {"model_from_json", "would make another model"},
-      {"model_from_config", "would make another model"},
-      {"load_img", "would read a file"},
-      {"save_img", "would write a file"},
-      {"save_model", "would write a file"},
-      {"save_weights", "would write a file"},
-      {"extract_archive", "would unpack an archive"},
-      {"unpack_x_y", ""}};
-  for (const auto& [gadget, effect] : gadgets)
-    if (name == gadget && !effect.empty()) return effect;
-  return std::nullopt;
+// Tokenizers keep the content of their file in its place, as base64.
+bool is_base64_like(std::string_view text) {
+  while (text.ends_with('=')) text.remove_suffix(1);
+  return text.size() >= 16 && std::all_of(text.begin(), text.end(), [](char c) {
+           return c == '+' || c == '/' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+         });
 }
 
 // Operations of TensorFlow that layers made of operations may name: some reach files or Python.
@@ -99,14 +93,26 @@ void KerasRules::begin(bool object, std::uint64_t offset) {
 
 void KerasRules::key(std::string_view key, std::uint64_t) { frames_.back().key = key.substr(0, 200); }
 
+// Each key has room of its own, so that none can drive out another.
+void KerasRules::add(Frame& frame, Text text) {
+  const auto key = std::find(std::begin(keras_keys), std::end(keras_keys), text.key);
+  if (key == std::end(keras_keys)) return;
+  if (auto& count = frame.counts[static_cast<std::size_t>(key - std::begin(keras_keys))]; count < texts_of_a_key) {
+    ++count;
+    frame.texts.push_back(std::move(text));
+  } else if (std::find(std::begin(minor_keys), std::end(minor_keys), text.key) == std::end(minor_keys)) {
+    frame.overflows = true;
+  }
+}
+
 void KerasRules::text(std::string_view value, bool whole, std::uint64_t) {
   const auto key = own_key();
   if (frames_.empty() || std::find(std::begin(keras_keys), std::end(keras_keys), key) == std::end(keras_keys)) return;
   auto& frame = frames_.back();
   if (frame.object && key == "config") frame.has_config = true;
   // Vocabularies are long lists of words; a file is named by one text.
-  if (frame.texts.size() < 64 && (frame.object || key != "vocabulary"))
-    frame.texts.push_back({std::string(key), std::string(value), whole});
+  if (frame.object || (key != "vocabulary" && key != "merges"))
+    add(frame, {std::string(key), std::string(value), whole});
 }
 
 void KerasRules::plain(std::string_view, std::uint64_t) {
@@ -121,11 +127,18 @@ void KerasRules::end() {
   Frame& parent = frames_.back();
   if (frame.object)
     for (auto& text : frame.texts)
-      if (frame.key == "items" && text.key == parent.key && parent.texts.size() < 64)
-        parent.texts.push_back(std::move(text));
-  if (frame.object && parent.object && parent.key == "config") parent.config = std::move(frame.texts);
-  if (!frame.object && parent.texts.size() + frame.texts.size() <= 64)
-    std::move(frame.texts.begin(), frame.texts.end(), std::back_inserter(parent.texts));
+      if (frame.key == "items" && text.key == parent.key) add(parent, std::move(text));
+  if (frame.object && parent.object && parent.key == "config") {
+    // A key that occurs twice: readers differ in which they take.
+    if (parent.config.size() <= keras_keys_limit * texts_of_a_key)
+      std::move(frame.texts.begin(), frame.texts.end(), std::back_inserter(parent.config));
+    else
+      parent.overflows = true;
+    parent.overflows = parent.overflows || frame.overflows;
+  }
+  if (frame.object) return;
+  for (auto& text : frame.texts) add(parent, std::move(text));
+  parent.overflows = parent.overflows || frame.overflows;
 }
 
 void KerasRules::find(std::string_view rule, Severity severity, const Frame& frame, std::string message,
@@ -141,12 +154,19 @@ void KerasRules::judge_object(const Frame& frame) {
   }
   if (classes.empty() || !frame.has_config) return;
   seen_ = true;
+  if (frame.overflows)
+    inspection_.inconclusive("scan.budget-exhausted", "an object of Keras has more texts than the scan keeps");
   // Keys may occur twice; readers differ in which they take.
   for (const auto name : classes) {
     for (const auto module : modules) judge_class(frame, module, name);
     if (name == "function")
       for (const auto& text : frame.texts)
         if (text.key == "config" || text.key == "registered_name")
+          for (const auto module : modules) judge_class(frame, module, text.value);
+    // A type of tensors is named by a key of its own, and called with the configuration.
+    if (name == "__typespec__")
+      for (const auto& text : frame.texts)
+        if (text.key == "spec_name")
           for (const auto module : modules) judge_class(frame, module, text.value);
     if (name == "__lambda__") judge_lambda(frame);
     if (name == "Lambda" || name.ends_with(">Lambda")) judge_functions(frame);
@@ -157,6 +177,7 @@ void KerasRules::judge_object(const Frame& frame) {
                "the layer would call TensorFlow's " + printable(text.value, 80) + ", which reaches files or Python",
                text.value);
     if (name == "TorchModuleWrapper") judge_torch(frame);
+    if (name == "TFSMLayer" || name.ends_with(">TFSMLayer")) judge_saved_model(frame);
   }
   for (const auto& text : frame.texts)
     if (text.key == "registered_name")
@@ -173,26 +194,29 @@ void KerasRules::judge_object(const Frame& frame) {
 // An object of module.name is made, or a function of that name is handed on and may be called.
 void KerasRules::judge_class(const Frame& frame, std::string_view module, std::string_view name) {
   if (module.empty()) return;
+  const bool library = keras_library(module);
+  // The name of the function, or of the type, is judged instead.
+  if ((library && name == "function") || name == "__typespec__") return;
+  if (name.ends_with("Spec") && (module == "tensorflow" || module.starts_with("tensorflow.python."))) return;
   const std::string whole = std::string(module) + "." + std::string(name);
-  if (const auto effect = keras_library(module) ? keras_gadget(name) : std::nullopt)
-    return find("keras.import", Severity::critical, frame, std::string(*effect) + ": " + printable(whole, 80), whole);
+  const auto effect = keras_effect(module, name);
+  if (effect && effect->severity >= Severity::critical)
+    return find("keras.import", Severity::critical, frame,
+                "would " + std::string(effect->effect) + ": " + printable(whole, 80), whole);
   const auto judgement = judge_import_call(whole);
   // What the name is called may be made up; the module that is imported is not.
   const auto by_module = judge_import_call(std::string(module) + ".x");
-  const auto severity =
-      std::max(judgement.severity.value_or(Severity::info), by_module.severity.value_or(Severity::info));
-  if (severity >= Severity::critical && !keras_library(module))
+  const auto severity = std::max(judgement.severity.value_or(Severity::info),
+                                 library ? Severity::info : by_module.severity.value_or(Severity::info));
+  if (severity >= Severity::critical)
     return find("keras.import", Severity::critical, frame,
                 "the model would import " + printable(whole, 80) + ", which " +
                     (judgement.severity == severity ? judgement.effect : by_module.effect),
                 whole);
-  if (keras_library(module)) {
-    if (judgement.severity.value_or(Severity::info) >= Severity::critical)
-      find("keras.import", Severity::critical, frame,
-           "the model would import " + printable(whole, 80) + ", which " + judgement.effect, whole);
-    return;
-  }
-  if (module == "builtins") return;
+  if (effect)
+    return find("keras.import", effect->severity, frame,
+                "would " + std::string(effect->effect) + ": " + printable(whole, 80), whole);
+  if (library || module == "builtins") return;
   find("keras.custom-object", Severity::medium, frame, "the model would import " + printable(whole, 80), whole);
 }
 
@@ -205,10 +229,14 @@ void KerasRules::judge_code(const Frame& frame, const Text& code) {
   find("keras.lambda", judged.severity, frame, "a function comes along as code: " + judged.effect, judged.excerpt);
 }
 
+// Behind the code stand the defaults of its arguments, which are short; no function's byte code is.
+constexpr std::size_t code_size = 40;
+
 void KerasRules::judge_lambda(const Frame& frame) {
   bool any = false;
   for (const auto& text : frame.config)
-    if ((text.key == "code" || text.key == "value") && !any) any = true, judge_code(frame, text);
+    if ((text.key == "code" || text.key == "value") && (!any || text.value.size() >= code_size))
+      any = true, judge_code(frame, text);
   if (!any) find("keras.lambda", Severity::critical, frame, "a function comes along as code that cannot be judged");
 }
 
@@ -229,7 +257,7 @@ void KerasRules::judge_functions(const Frame& frame) {
     if (name && (by_name || text.key != "function")) {
       find("keras.lambda", Severity::medium, frame, "the layer calls the function " + printable(text.value, 80),
            text.value);
-    } else if (!code) {
+    } else if (!code || text.value.size() >= code_size) {
       code = true;
       judge_code(frame, text);
     }
@@ -245,25 +273,35 @@ void KerasRules::judge_files(const Frame& frame) {
   for (const auto& text : frame.config)
     if (text.value.find("://") != std::string::npos) address = text.value;
   for (const auto& text : frame.config) {
-    if (text.key == "vocabulary" || text.key == "filepath" || text.key == "path" || text.key == "filename") {
-      if (leads_out(text.value))
+    if (is_path_key(text.key)) {
+      const bool words = text.key == "vocabulary" || text.key == "merges" || text.key == "proto";
+      if (leads_out(text.value) && text.value.size() <= 4096)
         find("keras.path", Severity::critical, frame,
              "would read the file " + printable(text.value, 80) + " outside the model (CVE-2025-12058)", text.value);
-      else if (text.key == "vocabulary" && !text.value.empty())
+      else if (words && !text.value.empty() && !(text.key == "proto" && is_base64_like(text.value)))
         find("keras.path", Severity::medium, frame, "would read its words from the file " + printable(text.value, 80),
              text.value);
     }
     const bool function = text.key == "fn" || text.key == "fn_name" || text.key == "func" || text.key == "function";
-    if (function && keras_gadget(text.value)) {
+    if (const auto gadget = function ? keras_gadget(text.value) : std::nullopt) {
       const bool named_there = std::any_of(frame.texts.begin(), frame.texts.end(), [](const Text& other) {
         return other.key == "module" && keras_library(other.value) && other.value != "keras.layers";
       });
       find("keras.import", named_there || !address.empty() ? Severity::critical : Severity::low, frame,
-           std::string(*keras_gadget(text.value)) + ": " + printable(text.value, 60) +
+           "would " + std::string(gadget->effect) + ": " + printable(text.value, 60) +
                (address.empty() ? "" : " " + printable(address, 120)),
            text.value);
     }
   }
+}
+
+// A SavedModel is a program: whatever operators its graph has run with the layer.
+void KerasRules::judge_saved_model(const Frame& frame) {
+  std::string_view path;
+  for (const auto& text : frame.config)
+    if (text.key == "filepath" && (path.empty() || leads_out(text.value))) path = text.value;
+  find("keras.path", leads_out(path) ? Severity::critical : Severity::high, frame,
+       "the layer would load and run the SavedModel " + printable(path, 80), path);
 }
 
 void KerasRules::judge_torch(const Frame& frame) {

@@ -3,6 +3,7 @@
 // wrapper hides one. Source: keras.src.saving.serialization_lib of Keras 3, keras.utils.generic_utils of Keras 2.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,8 @@
 #include "scan/json_stream.h"
 
 namespace hauberk::scan {
+
+constexpr std::size_t keras_keys_limit = 32;  // members whose texts rules ask for
 
 class KerasRules final : public ConfigEvents {
  public:
@@ -32,13 +35,15 @@ class KerasRules final : public ConfigEvents {
   struct Frame {
     bool object = true;
     bool has_config = false;
+    bool overflows = false;  // with more texts than are kept
     std::string key;
     std::uint64_t offset = 0;
-    std::vector<Text> texts;   // of its members, and of lists that are its members
-    std::vector<Text> config;  // those of the member "config"
+    std::vector<Text> texts;                              // of its members, and of lists that are its members
+    std::vector<Text> config;                             // those of the member "config"
+    std::array<std::uint8_t, keras_keys_limit> counts{};  // of texts of each key
   };
-  using Texts = std::vector<Text>;
 
+  void add(Frame& frame, Text text);
   std::string_view own_key() const;
   std::string pointer() const;
   void judge_object(const Frame& frame);
@@ -47,6 +52,7 @@ class KerasRules final : public ConfigEvents {
   void judge_lambda(const Frame& frame);
   void judge_functions(const Frame& frame);
   void judge_files(const Frame& frame);
+  void judge_saved_model(const Frame& frame);
   void judge_torch(const Frame& frame);
   void find(std::string_view rule, Severity severity, const Frame& frame, std::string message,
             std::string_view excerpt = {});

@@ -1,3 +1,5 @@
+#include "scan/onnx.h"
+
 #include <algorithm>
 #include <set>
 
@@ -11,7 +13,7 @@ namespace {
 constexpr int depth_limit = 64;  // graphs within attributes within graphs
 constexpr std::string_view onnx_rule = "onnx.malformed";
 
-bool leads_out(std::string_view path) {
+bool leaves_model_folder(std::string_view path) {
   if (path.starts_with('/') || path.starts_with('~') || path.find('\\') != std::string_view::npos ||
       path.find('\0') != std::string_view::npos)
     return true;
@@ -38,9 +40,51 @@ bool is_known_domain(std::string_view domain) {
          domain.starts_with("pkg.onnxscript.") || domain.starts_with("pkg.torch");
 }
 
+}  // namespace
+
+bool is_onnx_domain(std::string_view domain) { return is_known_domain(domain); }
+
+bool calls_python(std::string_view type, std::string_view domain) {
+  return type == "PythonOp" || type == "PythonOpGrad" || (type == "PyOp" && !domain.empty());
+}
+
+void OnnxExternalData::entry(std::uint64_t offset, std::string_view tensor, std::string_view key,
+                             std::string_view value) {
+  const auto where = printable(tensor);
+  if (key == "location") {
+    if (leaves_model_folder(value))
+      inspection_.find("onnx.external-data-path", Severity::critical, offset,
+                       "would read the file " + printable(value) + " outside the model's folder", printable(value),
+                       where);
+    else if (value.empty() || value.size() >= 4096)
+      inspection_.malformed("onnx.malformed", offset, "a tensor's data lies in a file that cannot be", where);
+    else if (files_.size() < 1000 && files_.insert(std::string(value)).second && files_.size() <= 16)
+      inspection_.find("onnx.external-data", Severity::low, offset,
+                       "weights lie in the file " + printable(value) +
+                           " beside the model, which is not part of this scan and must be no link",
+                       printable(value), where);
+  } else if (key == "offset" || key == "length") {
+    const bool number =
+        !value.empty() && value.size() < 20 && value.find_first_not_of("0123456789") == std::string_view::npos;
+    if (!number)
+      inspection_.malformed("onnx.malformed", offset, "the " + std::string(key) + " of external data is no number",
+                            where);
+  } else if (key == "basepath") {
+    inspection_.find("onnx.external-data-path", Severity::high, offset,
+                     "external data with a folder of its own: " + printable(value), {}, where);
+  } else if (key != "checksum" && keys_++ < 16) {
+    inspection_.find("onnx.external-data-key", Severity::high, offset,
+                     "external data with the key " + printable(key) + ", which loaders may take for an attribute", {},
+                     where);
+  }
+}
+
+namespace {
+
 class OnnxWalk {
  public:
-  OnnxWalk(Reader& data, Inspection& inspection) : inspection_(inspection), at_(data), size_(data.size()) {}
+  OnnxWalk(Reader& data, Inspection& inspection)
+      : inspection_(inspection), at_(data), size_(data.size()), external_(inspection) {}
 
   void run() {
     WireMessage model(at_, size_);
@@ -105,28 +149,40 @@ class OnnxWalk {
       if (f.number == 1) node(f, depth + 1);
       if (f.number == 5) tensor(f, depth + 1);
       if (f.number == 15) sparse_tensor(f, depth + 1);
+      if (f.number == 16) metadata(f);
     });
   }
 
   void node(const WireField& message, int depth) {
-    std::string type, domain;
+    std::string type, domain, context;
     each(message, depth, [&](const WireField& f) {
       if (f.number == 4) type = wire_text(at_, f);
-      if (f.number == 5) attribute(f, depth + 1);
+      if (f.number == 5) attribute(f, depth + 1, &context);
       if (f.number == 7) domain = wire_text(at_, f);
+      if (f.number == 9) metadata(f);
     });
     if (!is_known_domain(domain) && foreign_.size() < 1000) foreign_.insert({domain, type});
-    if (type == "PythonOp" || type == "PythonOpGrad" || (type == "PyOp" && !domain.empty()))
+    if (calls_python(type, domain))
       inspection_.find("onnx.python-operator", Severity::critical, message.begin,
                        "the operator calls a Python function of the host: " + printable(type), {}, printable(type));
+    // ONNX Runtime: the compiled form of a part of the graph, in the model or in a file beside it.
+    if (type == "EPContext" && !context.empty() && leaves_model_folder(context))
+      inspection_.find("onnx.external-data-path", Severity::critical, message.begin,
+                       "would read the compiled graph " + printable(context) + " outside the model's folder",
+                       printable(context), printable(type));
   }
 
-  void attribute(const WireField& message, int depth) {
+  void attribute(const WireField& message, int depth, std::string* context = nullptr) {
+    std::string name, text;
     each(message, depth, [&](const WireField& f) {
+      if (f.number == 1) name = wire_text(at_, f, 64);
+      if (f.number == 4 && f.end - f.begin < 4096) text = wire_text(at_, f);
       if (f.number == 5 || f.number == 10) tensor(f, depth + 1);
       if (f.number == 6 || f.number == 11) graph(f, depth + 1);
       if (f.number == 22 || f.number == 23) sparse_tensor(f, depth + 1);
     });
+    const bool words = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+    if (context != nullptr && name == "ep_cache_context" && words) *context = text;
   }
 
   void sparse_tensor(const WireField& message, int depth) {
@@ -141,6 +197,7 @@ class OnnxWalk {
       if (f.number == 7) node(f, 2);
       if (f.number == 10) domain = wire_text(at_, f);
       if (f.number == 11) attribute(f, 2);
+      if (f.number == 14) metadata(f);
     });
     own_domains_.insert(domain);
   }
@@ -162,46 +219,17 @@ class OnnxWalk {
 
   void tensor(const WireField& message, int depth) {
     std::string name;
-    std::vector<std::pair<std::string, std::string>> entries;
     each(message, depth, [&](const WireField& f) {
       if (f.number == 8) name = wire_text(at_, f);
+      if (f.number == 16) metadata(f);
       if (f.number != 13) return;
-      std::pair<std::string, std::string> entry;
+      std::string key, value;
       each(f, depth + 1, [&](const WireField& part) {
-        if (part.number == 1) entry.first = wire_text(at_, part);
-        if (part.number == 2) entry.second = wire_text(at_, part);
+        if (part.number == 1) key = wire_text(at_, part);
+        if (part.number == 2) value = wire_text(at_, part);
       });
-      if (entries.size() < 64) entries.push_back(std::move(entry));
+      if (!stopped_) external_.entry(message.begin, name, key, value);
     });
-    for (const auto& [key, value] : entries) external(message.begin, name, key, value);
-  }
-
-  void external(std::uint64_t offset, const std::string& tensor, const std::string& key, const std::string& value) {
-    const auto where = printable(tensor);
-    if (key == "location") {
-      if (leads_out(value))
-        inspection_.find("onnx.external-data-path", Severity::critical, offset,
-                         "would read the file " + printable(value) + " outside the model's folder", printable(value),
-                         where);
-      else if (value.empty())
-        inspection_.malformed(onnx_rule, offset, "a tensor's data lies in a file without a name", where);
-      else if (files_.insert(value).second && files_.size() <= 16)
-        inspection_.find(
-            "onnx.external-data", Severity::low, offset,
-            "weights lie in the file " + printable(value) + " beside the model, which is not part of this scan",
-            printable(value), where);
-    } else if (key == "offset" || key == "length") {
-      const bool number =
-          !value.empty() && value.size() < 20 && value.find_first_not_of("0123456789") == std::string::npos;
-      if (!number) inspection_.malformed(onnx_rule, offset, "the " + key + " of external data is no number", where);
-    } else if (key != "checksum" && key != "basepath") {
-      inspection_.find("onnx.external-data-key", Severity::high, offset,
-                       "external data with the key " + printable(key) + ", which loaders may take for an attribute", {},
-                       where);
-    } else if (key == "basepath") {
-      inspection_.find("onnx.external-data-path", Severity::high, offset,
-                       "external data with a folder of its own: " + printable(value), {}, where);
-    }
   }
 
   void report_domains() {
@@ -218,35 +246,87 @@ class OnnxWalk {
   std::uint64_t size_;
   bool stopped_ = false;
   std::set<std::pair<std::string, std::string>> foreign_;
-  std::set<std::string> own_domains_, files_;
+  std::set<std::string> own_domains_;
+  OnnxExternalData external_;
 };
 
-bool is_model_field(std::uint32_t number) {
-  return (number >= 1 && number <= 8) || number == 14 || number == 20 || number == 25 || number == 26;
+// GraphProto: a node with an operator, or a tensor, an input or an output with a name. Walked to its end.
+bool is_onnx_graph(Cursor& at, std::uint64_t end, std::size_t& fields, bool& damaged) {
+  WireMessage graph(at, end);
+  WireField field;
+  bool known = false;
+  while (graph.next(field)) {
+    if (++fields > 1'000'000) return known;
+    if (field.kind != WireField::bytes || known) continue;
+    // Nodes have an operator, tensors, inputs and outputs a name.
+    const std::uint32_t wanted = field.number == 1                              ? 4
+                                 : field.number == 5                            ? 8
+                                 : field.number == 15                           ? 1
+                                 : field.number == 11 || field.number == 12     ? 1
+                                 : field.number == 2 && field.end > field.begin ? 0
+                                                                                : ~0u;
+    if (wanted == ~0u) continue;
+    if (wanted == 0) {
+      // The graph's own name: most models have one, and so would any text in its place.
+      const auto name = wire_text(at, field, 256);
+      known = std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20; });
+      continue;
+    }
+    WireMessage part(at, field.end);
+    WireField inner;
+    bool found = false;
+    while (part.next(inner) && ++fields < 1'000'000)
+      found = found ||
+              (inner.kind == WireField::bytes && (inner.number == wanted || (field.number == 5 && inner.number == 13)));
+    known = found && !part.broken();
+    damaged = damaged || part.broken();
+  }
+  damaged = damaged || graph.broken();
+  return known;
+}
+
+bool is_onnx_function_node(Cursor& at, std::uint64_t end) {
+  WireMessage node(at, end);
+  WireField field;
+  while (node.next(field))
+    if (field.number == 4 && field.kind == WireField::bytes) return true;
+  return false;
 }
 
 }  // namespace
 
-// ModelProto has no magic number. Its first field is nearly always the version of the IR, and every outermost field is
-// a known one; TensorFlow's SavedModel begins likewise, with version 1 and field 2.
+// ModelProto has no magic number. Loaders skip fields that they do not know, so those say nothing; what counts is a
+// version of the IR and a graph, or functions, that are what they should be. Other recognisers may claim the same data.
 bool is_onnx(Reader& data) {
   Cursor at(data, 0, 4096);
   WireMessage model(at, data.size());
   WireField field;
-  bool version = false, graph = false;
-  std::size_t fields = 0;
+  bool version = false, graph = false, first = false, foreign = false, damaged = false;
+  std::size_t fields = 0, known = 0;
   while (model.next(field)) {
-    ++fields;
-    if (!is_model_field(field.number)) return false;
+    if (++fields > 1'000'000) break;
+    if (field.number == 1 && field.kind == WireField::varint) {
+      version = version || (field.value >= 1 && field.value <= 20);
+      first = first || fields == 1;
+    }
+    const bool expected = (field.number >= 1 && field.number <= 8) || field.number == 14 || field.number == 20 ||
+                          field.number == 25 || field.number == 26;
     const bool number = field.number == 1 || field.number == 5;
-    if (number != (field.kind == WireField::varint)) return false;
-    if (field.number == 1) version = field.value >= 1 && field.value <= 64;
-    if (field.number == 7 || field.number == 25) graph = true;
-    if (fields > 100'000) return false;
+    known += expected && number == (field.kind == WireField::varint);
+    foreign = foreign || !expected;
+    if (field.kind != WireField::bytes || graph) continue;
+    if (field.number == 7) graph = is_onnx_graph(at, field.end, fields, damaged);
+    if (field.number == 25) {
+      WireField part;
+      WireMessage function(at, field.end);
+      while (function.next(part) && ++fields < 1'000'000)
+        graph = graph || (part.number == 7 && part.kind == WireField::bytes && is_onnx_function_node(at, part.end));
+    }
   }
   if (!version) return false;
-  // Cut off, but what is there can be nothing else.
-  return graph || (model.broken() && fields >= 2) || fields >= 2;
+  // Cut off: no loader takes it, and what is there can be nothing else.
+  if (model.broken() || damaged || at.failed()) return first && !foreign && known >= 2;
+  return graph;
 }
 
 void inspect_onnx(Reader& data, Inspection& inspection) { OnnxWalk(data, inspection).run(); }

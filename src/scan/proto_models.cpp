@@ -85,6 +85,9 @@ class ProtoWalk {
           });
         });
         break;
+      case 502:
+        mil_program(part, depth);
+        break;
       case 555:
         coreml_custom(part, depth);
         break;
@@ -95,6 +98,96 @@ class ProtoWalk {
         break;
       default:
         break;
+    }
+  }
+
+  // MIL: functions, their blocks, operations in those, and values that may lie in files beside the model.
+  void mil_program(const WireField& program, int depth) {
+    mil_paths(program);
+    each(program, depth, [&](const WireField& f) {
+      if (f.number == 2) mil_entry(f, depth + 1, &ProtoWalk::mil_function);
+      if (f.number == 4) mil_entry(f, depth + 1, &ProtoWalk::mil_value);
+    });
+  }
+
+  using MilPart = void (ProtoWalk::*)(const WireField&, int);
+  void mil_entry(const WireField& entry, int depth, MilPart part) {
+    each(entry, depth, [&](const WireField& f) {
+      if (f.number == 2) (this->*part)(f, depth + 1);
+    });
+  }
+  void mil_function(const WireField& function, int depth) {
+    each(function, depth, [&](const WireField& f) {
+      if (f.number == 3) mil_entry(f, depth + 1, &ProtoWalk::mil_block);
+      if (f.number == 4) mil_entry(f, depth + 1, &ProtoWalk::mil_value);
+    });
+  }
+  void mil_block(const WireField& block, int depth) {
+    each(block, depth, [&](const WireField& f) {
+      if (f.number == 3) mil_operation(f, depth + 1);
+      if (f.number == 4) mil_entry(f, depth + 1, &ProtoWalk::mil_value);
+    });
+  }
+  void mil_operation(const WireField& operation, int depth) {
+    each(operation, depth, [&](const WireField& f) {
+      if (f.number == 2) mil_entry(f, depth + 1, &ProtoWalk::mil_argument);
+      if (f.number == 4) mil_block(f, depth + 1);
+      if (f.number == 5) mil_entry(f, depth + 1, &ProtoWalk::mil_value);
+    });
+  }
+  void mil_argument(const WireField& argument, int depth) {
+    each(argument, depth, [&](const WireField& binding) {
+      if (binding.number == 1) mil_entry(binding, depth + 1, &ProtoWalk::mil_value);
+    });
+  }
+  void mil_value(const WireField& value, int depth) {
+    each(value, depth, [&](const WireField& f) {
+      if (f.number == 5)
+        each(f, depth + 1, [&](const WireField& part) {
+          if (part.number == 1) mil_file(wire_text(at_, part), part.begin);
+        });
+      // Tuples and lists of values.
+      if (f.number == 3)
+        each(f, depth + 1, [&](const WireField& kind) {
+          if (kind.number == 2 || kind.number == 3)
+            each(kind, depth + 2, [&](const WireField& item) {
+              if (item.number == 1) mil_value(item, depth + 3);
+            });
+        });
+    });
+  }
+  void mil_file(std::string_view path, std::uint64_t offset) {
+    if (path.starts_with("@model_path")) path.remove_prefix(std::min<std::size_t>(path.size(), 12));
+    if (leads_out(path) && reported_paths_++ < 16)
+      inspection_.find("coreml.linked-model", Severity::critical, offset,
+                       "would read weights from the file " + printable(path, 80) + " outside the model");
+  }
+  // Wherever in the program they stand: what begins so is a path for every loader of it.
+  void mil_paths(const WireField& program) {
+    constexpr std::string_view root = "@model_path";
+    Cursor at(data_, program.begin);
+    while (at.position() < program.end && at.need(1)) {
+      const auto loaded = as_text(
+          {at.data(), static_cast<std::size_t>(std::min<std::uint64_t>(at.buffered(), program.end - at.position()))});
+      const auto found = loaded.find(root);
+      if (found == std::string_view::npos) {
+        // A beginning of it may stand at the end of the window.
+        const auto keep = at.position() + loaded.size() < program.end ? root.size() - 1 : 0;
+        if (loaded.size() > keep) {
+          at.advance(loaded.size() - keep);
+          continue;
+        }
+        if (!at.need(root.size())) return;
+        continue;
+      }
+      at.advance(found + root.size());
+      std::string path;
+      while (path.size() < 4096 && at.position() < program.end && at.need(1) && *at.data() >= 0x20 &&
+             *at.data() < 0x7f) {
+        path += static_cast<char>(*at.data());
+        at.advance(1);
+      }
+      mil_file(path.starts_with('/') ? std::string_view(path).substr(1) : path, at.position());
     }
   }
 
@@ -170,6 +263,7 @@ class ProtoWalk {
   Cursor at_;
   std::string_view rule_;
   bool stopped_ = false;
+  std::size_t reported_paths_ = 0;
 };
 
 constexpr std::string_view cntk_old = std::string_view("B\0C\0N\0", 6);
@@ -180,54 +274,54 @@ bool begins_with(Reader& data, std::string_view magic) {
   return got && *got >= magic.size() && as_text(ByteView(head).first(magic.size())) == magic;
 }
 
-// ModelDescription: features, or metadata at 100.
+// ModelDescription: metadata at 100, or outputs at 10.
 bool is_description(Cursor& at, std::uint64_t end) {
   WireMessage message(at, end);
   WireField field;
   bool metadata = false;
-  while (message.next(field)) {
-    const bool known = field.number == 1 || field.number == 7 || field.number == 10 || field.number == 11 ||
-                       field.number == 12 || field.number == 13 || field.number == 14 || field.number == 20 ||
-                       field.number == 21 || field.number == 50 || field.number == 100;
-    if (!known) return false;
-    metadata = metadata || field.number == 100 || (field.number == 10 && field.kind == WireField::bytes);
-  }
+  while (message.next(field))
+    metadata = metadata || ((field.number == 100 || field.number == 10) && field.kind == WireField::bytes);
   return !message.broken() && metadata;
+}
+
+// Fields that loaders do not know say nothing: they skip them.
+bool is_coreml(Reader& data) {
+  Cursor at(data, 0, 8192);
+  WireMessage model(at, data.size());
+  WireField field;
+  bool version = false, description = false;
+  for (std::size_t fields = 0; model.next(field) && fields < 10'000 && !(version && description); ++fields) {
+    if (field.number == 1 && field.kind == WireField::varint) version = field.value >= 1 && field.value <= 32;
+    if (field.number == 2 && field.kind == WireField::bytes) description = description || is_description(at, field.end);
+  }
+  return version && description;
+}
+
+// ProgramDesc: the first block has the number 0 and no parent.
+bool is_paddle(Reader& data) {
+  Cursor at(data, 0, 8192);
+  WireMessage program(at, data.size());
+  WireField block, field;
+  for (std::size_t fields = 0; program.next(block) && fields < 10'000; ++fields) {
+    if (block.number != 1 || block.kind != WireField::bytes) continue;
+    WireMessage parts(at, block.end);
+    bool first = false, orphan = false;
+    for (std::size_t i = 0; i < 64 && parts.next(field) && !(first && orphan); ++i) {
+      if (field.kind != WireField::varint) continue;
+      first = first || (field.number == 1 && field.value == 0);
+      orphan = orphan || (field.number == 2 && static_cast<std::int32_t>(field.value) == -1);
+    }
+    if (first && orphan) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
 ProtoModel proto_model(Reader& data) {
   if (begins_with(data, cntk_old)) return ProtoModel::cntk;
-  {
-    Cursor at(data, 0, 8192);
-    WireMessage model(at, data.size());
-    WireField field;
-    bool version = false;
-    while (model.next(field)) {
-      if (field.number == 1 && field.kind == WireField::varint && field.value >= 1 && field.value <= 32) {
-        version = true;
-      } else if (version && field.number == 2 && field.kind == WireField::bytes) {
-        if (is_description(at, field.end)) return ProtoModel::coreml;
-        break;
-      } else {
-        break;
-      }
-    }
-  }
-  {
-    // ProgramDesc: the first block has the number 0 and no parent.
-    Cursor at(data, 0, 8192);
-    WireMessage program(at, data.size());
-    WireField block, field;
-    if (program.next(block) && block.number == 1 && block.kind == WireField::bytes) {
-      WireMessage fields(at, block.end);
-      const bool first = fields.next(field) && field.number == 1 && field.kind == WireField::varint && field.value == 0;
-      if (first && fields.next(field) && field.number == 2 && field.kind == WireField::varint &&
-          static_cast<std::int32_t>(field.value) == -1)
-        return ProtoModel::paddle;
-    }
-  }
+  if (is_coreml(data)) return ProtoModel::coreml;
+  if (is_paddle(data)) return ProtoModel::paddle;
   {
     // Dictionary: a version, then entries with a name; the models have "uid" or "version" among the first.
     Cursor at(data, 0, 8192);

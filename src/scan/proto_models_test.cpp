@@ -49,6 +49,33 @@ TEST(Coreml, classes_and_models_from_elsewhere_are_told) {
   }
 }
 
+TEST(Coreml, weights_in_files_stay_within_the_model) {
+  const auto program = [](const std::string& path) {
+    const auto value = message(5, message(1, path) + varint(2, 64));
+    const auto operation = message(1, "const") + message(5, message(1, "val") + message(2, value));
+    const auto block = message(1, "CoreML5") + message(2, message(3, operation));
+    const auto function = message(2, "CoreML5") + message(3, block);
+    return varint(1, 6) + message(2, message(100, message(1, "short"))) +
+           message(502, varint(1, 1) + message(2, message(1, "main") + message(2, function)));
+  };
+  EXPECT_EQ(proto_scan(program("@model_path/weights/weight.bin"), "m.mlmodel").verdict, ScanVerdict::clean);
+  for (const std::string path : {"@model_path/../../../etc/passwd", "@model_path//etc/passwd", "/etc/passwd", "../x"})
+    EXPECT_EQ(proto_scan(program(path), "m.mlmodel").verdict, ScanVerdict::malicious) << path;
+  // Where the format has no path, a loader may still find one.
+  EXPECT_EQ(proto_scan(varint(1, 6) + message(2, message(100, message(1, "short"))) +
+                           message(502, message(2, message(2, message(4, "@model_path/../x")))),
+                       "m.mlmodel")
+                .verdict,
+            ScanVerdict::malicious);
+}
+
+TEST(Coreml, is_known_among_fields_that_loaders_skip) {
+  const auto model = message(99, "x") + varint(1, 4) + message(98, "") +
+                     message(2, message(77, "x") + message(100, message(1, "short"))) +
+                     message(555, message(10, "Mine"));
+  EXPECT_EQ(proto_scan(model, "m.mlmodel").format, "coreml");
+}
+
 TEST(Paddle, operators_that_reach_python_or_files_are_told) {
   const auto program = [](const std::string& type, const std::string& path) {
     const auto op = message(3, type) + message(4, message(1, "file_path") + varint(2, 2) + message(5, path));

@@ -1,6 +1,7 @@
 // The wire format of protocol buffers, walked forward through one Cursor: fields of a message one by one, sub-messages
-// by walking on to their end, everything else skipped. Strict: groups, overlong numbers and lengths that pass the end
-// of the enclosing message end the walk. Source: protobuf.dev/programming-guides/encoding.
+// by walking on to their end, everything else skipped, groups too. Numbers of more than ten bytes, lengths that pass
+// the end of the enclosing message and groups without an end end the walk, as they end it for every parser. Source:
+// protobuf.dev/programming-guides/encoding.
 #pragma once
 
 #include <string>
@@ -27,6 +28,8 @@ class WireMessage {
 
  private:
   bool number(std::uint64_t& value);
+  bool value(std::uint64_t kind, WireField& field);
+  bool skip_group(std::uint32_t number_of_group);
   bool fail() { return !(broken_ = true); }
   Cursor& at_;
   std::uint64_t end_;

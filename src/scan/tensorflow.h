@@ -11,6 +11,7 @@
 
 #include "scan/inspection.h"
 #include "scan/protobuf.h"
+#include "scan/tensorflow_graph.h"
 
 namespace hauberk::scan {
 
@@ -30,6 +31,5 @@ std::string inspect_tensorflow(Reader& data, Inspection& inspection);
 
 // A NodeDef at the cursor, in a graph of some other format.
 void inspect_tensorflow_node(Cursor& at, const WireField& node, Inspection& inspection);
-bool is_tensorflow_operator(std::string_view name);
 
 }  // namespace hauberk::scan
