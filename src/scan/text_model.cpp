@@ -7,6 +7,7 @@
 #include "scan/callables.h"
 #include "scan/jinja.h"
 #include "scan/small_models.h"
+#include "scan/text_proto.h"
 #include "scan/yaml_model.h"
 
 namespace hauberk::scan {
@@ -141,11 +142,13 @@ std::string inspect_text(Reader& data, Inspection& inspection) {
   if (data.size() <= text_template_limit && !documentation)
     if (const auto text = text_whole(data, text_template_limit, inspection); text && has_jinja_tags(*text))
       inspect_jinja(*text, inspection, TemplateTrust::possible);
+  std::string message;  // flow YAML can read the same, so that one does not stand in for the other
+  if (!documentation && may_be_text_proto(head)) message = inspect_text_proto(data, inspection);
   const bool named_yaml =
       name.ends_with(".yaml") || name.ends_with(".yml") || name == "mlmodel" || name.ends_with(".dvc");
   if (named_yaml || (may_be_yaml(head) && !documentation))
-    if (const auto found = inspect_yaml(data, inspection, named_yaml)) return *found;
-  return "text";
+    if (const auto found = inspect_yaml(data, inspection, named_yaml)) return message.empty() ? *found : message;
+  return message.empty() ? "text" : message;
 }
 
 }  // namespace hauberk::scan
