@@ -4,6 +4,7 @@
 #include "scan/config_rules.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "scan/import_names.h"
 #include "scan/jinja.h"
@@ -97,11 +98,24 @@ bool ConfigRules::at(std::initializer_list<std::string_view> path) const {
   return expected == path.end();
 }
 
+// The words of a tokenizer: any text may be one, and nothing reads them as anything else.
+bool ConfigRules::is_vocabulary() const {
+  return frames_.size() > 2 && frames_[0].object && frames_[0].key == "model" && frames_[1].object &&
+         (frames_[1].key == "vocab" || frames_[1].key == "merges");
+}
+
+void ConfigRules::judge_tagged_key() {
+  if (tagged_key_.empty()) return;
+  const auto key = std::exchange(tagged_key_, {});
+  inspect_jinja(key, inspection_, TemplateTrust::possible, pointer(), tagged_offset_);
+}
+
 void ConfigRules::value() {
   if (!frames_.empty() && !frames_.back().object) ++frames_.back().items;
 }
 
 void ConfigRules::begin(bool object, std::uint64_t offset) {
+  judge_tagged_key();
   value();
   if (object && !frames_.empty() && frames_.back().object && frames_.back().key == "config")
     frames_.back().has_config = true;
@@ -133,10 +147,15 @@ void ConfigRules::key(std::string_view key, std::uint64_t offset) {
     frame.keys.push_back(std::hash<std::string_view>{}(key));
     ++hashed_;
   }
-  if (has_jinja_tags(key)) inspect_jinja(key, inspection_, TemplateTrust::possible, pointer(), offset);
+  // Vocabularies map words to numbers.
+  if (!has_jinja_tags(key) || is_vocabulary()) return;
+  tagged_key_ = key;
+  tagged_offset_ = offset;
 }
 
 void ConfigRules::plain(std::string_view spelled, std::uint64_t offset) {
+  if (spelled.empty() || std::string_view("0123456789-").find(spelled[0]) == std::string_view::npos) judge_tagged_key();
+  tagged_key_.clear();
   value();
   if (frames_.empty() || !frames_.back().object) return;
   const auto& key = frames_.back().key;
@@ -147,8 +166,10 @@ void ConfigRules::plain(std::string_view spelled, std::uint64_t offset) {
 }
 
 void ConfigRules::text(std::string_view value_text, bool whole, std::uint64_t offset) {
+  judge_tagged_key();
   value();
-  if (has_jinja_tags(value_text) || within("chat_template")) judge_template(value_text, whole, offset);
+  if ((has_jinja_tags(value_text) && !is_vocabulary()) || within("chat_template"))
+    judge_template(value_text, whole, offset);
   if (frames_.empty()) return;
   if (frames_.size() == 2 && frames_[0].object && !frames_[1].object && frames_[1].items == 1 &&
       libraries_.size() < 100)
@@ -173,7 +194,17 @@ void ConfigRules::judge_text(std::string_view value_text, std::uint64_t offset) 
     judge_import(value_text, offset);
   if (key.starts_with("py/")) judge_jsonpickle(key, value_text, offset);
   if (within("auto_map") || within("custom_pipelines") || within("auto_mapping")) judge_remote_code(value_text, offset);
+  // sentence-transformers imports and calls these.
+  if ((key == "activation_function" || key == "activation_fn" || key == "sbert_ce_default_activation_function") &&
+      is_dotted_name(value_text))
+    if (const auto judgement = judge_import_call(value_text); judgement.severity)
+      find_import("config.import", value_text, *judgement.severity, judgement.effect, offset);
+  if (frames_.size() == 2 && frames_[0].key == "types" && is_dotted_name(value_text) && types_.size() < 100)
+    types_.push_back({std::string(value_text), pointer(), offset});
   judge_paths(value_text, offset);
+  judge_flavor(key, value_text, offset);
+  judge_hub_names(key, value_text, offset);
+  judge_requirement(key, value_text, offset);
   if (key == "trust_remote_code" && (config_lower(value_text) == "true" || config_lower(value_text) == "yes"))
     plain("true", offset);
   if (value_text.size() > 1 && value_text[0] == '$' && expression_.empty() &&
@@ -251,11 +282,58 @@ void ConfigRules::judge_template(std::string_view value_text, bool whole, std::u
 }
 
 void ConfigRules::judge_paths(std::string_view value_text, std::uint64_t offset) {
-  const auto key = frames_.front().object ? std::string_view(frames_.front().key) : std::string_view{};
-  if (key == "weight_map" && frames_.size() >= 2 && leads_out(value_text))
+  const auto root = frames_.front().object ? std::string_view(frames_.front().key) : std::string_view{};
+  if (!leads_out(value_text)) return;
+  if (root == "weight_map" && frames_.size() >= 2)
     inspection_.find("hf.shard-path", Severity::critical, offset,
                      "loading the weights would read a file outside the model's folder", printable(value_text),
                      pointer());
+  const auto key = own_key();
+  const auto refuse = [&](Severity severity, std::string_view message) {
+    inspection_.find("config.path", severity, offset, std::string(message), printable(value_text), pointer());
+  };
+  // Indices of retrieval and the vocabulary of Transformer-XL are pickles.
+  if (frames_.size() == 1 && (key == "index_path" || key == "passages_path" || key == "pretrained_vocab_file"))
+    refuse(Severity::high, "a pickle from outside the model's folder would be loaded");
+  if (frames_.size() == 1 && (key == "vocab_file" || key == "merges_file"))
+    refuse(Severity::medium, "the tokenizer would read a file outside the model's folder");
+  if (root == "itemInfoEntries" && key == "path" && frames_.size() == 3)
+    refuse(Severity::high, "the package would load a file outside its folder");
+}
+
+// MLflow's loaders join these to the model's folder; what is there is loaded as Python, as a pickle or as data.
+void ConfigRules::judge_flavor(std::string_view key, std::string_view value_text, std::uint64_t offset) {
+  if (!within("flavors") || !leads_out_of_folder(value_text)) return;
+  const bool names_file = key == "model_code_path" || key == "python_model" || key == "code" || key == "data" ||
+                          key == "model_path" || key == "pickled_model" || (key == "path" && within("artifacts"));
+  if (names_file)
+    inspection_.find("config.path", Severity::medium, offset, "the model would load a file outside its folder",
+                     printable(value_text), pointer());
+}
+
+// Names of repositories of whose code transformers makes kernels of attention, or a way to generate.
+void ConfigRules::judge_hub_names(std::string_view key, std::string_view value_text, std::uint64_t offset) {
+  const bool kernel = key == "attn_implementation" || key == "_attn_implementation" ||
+                      key == "_attn_implementation_internal" || key == "experts_implementation";
+  if ((kernel && value_text.find('/') != std::string_view::npos) || (key == "custom_generate" && !value_text.empty()))
+    inspection_.find("hf.remote-code", Severity::high, offset, "the model asks for code out of another repository",
+                     printable(value_text), pointer());
+}
+
+// The dependencies of conda.yaml and python_env.yaml: what makes pip fetch from elsewhere than its index.
+void ConfigRules::judge_requirement(std::string_view key, std::string_view value_text, std::uint64_t offset) {
+  if (key != "pip" && key != "dependencies" && key != "build_dependencies") return;
+  if (frames_.empty() || frames_.back().object || (key == "pip" && !within("dependencies"))) return;
+  const auto lower = config_lower(value_text);
+  bool elsewhere = lower.find("git+") != std::string::npos || lower.find("://") != std::string::npos ||
+                   lower.find("@ file:") != std::string::npos;
+  for (const std::string_view option :
+       {"-i ", "--index-url", "--extra-index-url", "-f ", "--find-links", "--trusted-host", "-e ", "--editable"})
+    elsewhere = elsewhere || lower.starts_with(option);
+  if (elsewhere && requirements_++ < 5)
+    inspection_.find("text.requirement", Severity::medium, offset,
+                     "installing the requirements would fetch code from a place of the author's choice",
+                     printable(value_text), pointer());
 }
 
 // ---- objects as a whole ----
@@ -278,6 +356,10 @@ void ConfigRules::judge_object(const Frame& frame) {
 
 // modules.json of sentence-transformers: a list of {idx, name, path, type}.
 void ConfigRules::judge_module_list(const Frame& frame) {
+  for (const auto path : config_texts(frame.texts, "path"))
+    if (leads_out(path) && !config_texts(frame.texts, "type").empty())
+      inspection_.find("config.path", Severity::high, frame.offset,
+                       "a part of the model would be loaded from outside its folder", printable(path), pointer());
   if (config_texts(frame.texts, "path").empty()) return;
   for (const auto type : config_texts(frame.texts, "type")) {
     if (!is_dotted_name(type)) continue;
@@ -346,6 +428,12 @@ void ConfigRules::finish() {
   const auto has = [&](std::string_view key) {
     return std::find(root_keys_.begin(), root_keys_.end(), key) != root_keys_.end();
   };
+  if (has("structure"))
+    for (const auto& type : types_)
+      if (const auto judgement = judge_import_call(type.name); judgement.severity)
+        inspection_.find("config.import", *judgement.severity, type.offset,
+                         "reading the configuration would " + judgement.effect + ": " + printable(type.name, 80),
+                         printable(type.name), type.pointer);
   if (custom_operator_ && (has("arg_nodes") || has("heads")))
     inspection_.find("mxnet.custom-operator", Severity::high, 0,
                      "the network calls an operator of a library or a Python program of its own");

@@ -51,6 +51,11 @@ class ConfigRules final : public ConfigEvents {
   void judge_jsonpickle(std::string_view key, std::string_view value, std::uint64_t offset);
   void judge_template(std::string_view value, bool whole, std::uint64_t offset);
   void judge_paths(std::string_view value, std::uint64_t offset);
+  void judge_flavor(std::string_view key, std::string_view value, std::uint64_t offset);
+  void judge_hub_names(std::string_view key, std::string_view value, std::uint64_t offset);
+  void judge_requirement(std::string_view key, std::string_view value, std::uint64_t offset);
+  bool is_vocabulary() const;
+  void judge_tagged_key();
   void judge_handler(const Frame& frame);
   void judge_skops(const Frame& frame);
   void judge_object(const Frame& frame);
@@ -63,7 +68,14 @@ class ConfigRules final : public ConfigEvents {
   std::vector<Frame> frames_;
   std::vector<std::string> root_keys_;                          // the first of them
   std::vector<std::pair<std::string, std::string>> libraries_;  // lists among the root's members: their first text
-  std::size_t hashed_ = 0, twice_ = 0;
+  std::size_t hashed_ = 0, twice_ = 0, requirements_ = 0;
+  struct Named {
+    std::string name, pointer;
+    std::uint64_t offset;
+  };
+  std::vector<Named> types_;  // of sentence-transformers' Asym and Router, if it is one
+  std::string tagged_key_;    // a key that may be a template, until it is known that its value is no number
+  std::uint64_t tagged_offset_ = 0;
   std::uint64_t expression_offset_ = 0;
   std::string expression_;  // "$…" of MONAI's bundles
   struct Program {

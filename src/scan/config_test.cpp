@@ -104,6 +104,64 @@ TEST(JsonModel, code_and_files_from_elsewhere_are_told) {
        {"x.json", R"({"nodes": [{"op": "Custom"}], "arg_nodes": []})", is_review, "mxnet.custom-operator"}});
 }
 
+TEST(JsonModel, names_that_pass_through_another_library_leave_it) {
+  const auto named = [](std::string_view name) {
+    return config_scanned(R"({"_target_": ")" + std::string(name) + R"("})").verdict;
+  };
+  for (const std::string_view name :
+       {"torch.nn.modules.module.torch.load", "torch.nn.functional.torch.hub.load", "numpy.random.mtrand.np.load",
+        "torch.optim.optimizer.torch.load", "torch.nn.utils.parametrizations.torch.serialization.load",
+        "torch.nn.modules.module.warnings.sys", "lightning.pytorch.core.torch.load", "tensorflow.io.gfile.GFile",
+        "tensorflow.python.lib.io.file_io.FileIO", "torch.nn.modules.module.Popen"})
+    EXPECT_EQ(named(name), is_malicious) << name;
+  for (const std::string_view name :
+       {"torchvision.models.resnet.load_state_dict_from_url", "torchvision.models.utils.load_state_dict_from_url",
+        "timm.models._helpers.load_state_dict", "datasets.load_dataset"})
+    EXPECT_EQ(named(name), is_review) << name;
+  for (const std::string_view name :
+       {"torch.nn.Linear", "torch.nn.functional.relu", "torch.nn.init.xavier_uniform_", "torch.nn.utils.weight_norm",
+        "torch.optim.lr_scheduler.OneCycleLR", "torchvision.models.resnet50", "torchvision.models.resnet.resnet50",
+        "timm.create_model", "timm.models.vision_transformer.vit_base_patch16_224", "einops.layers.torch.Rearrange",
+        "lightgbm.sklearn.LGBMClassifier", "gluonts.torch.model.deepar.DeepAREstimator", "keras.src.ops.numpy.Maximum",
+        "sentence_transformers.models.Dense.Dense", "pytorch_lightning.loggers.CSVLogger"})
+    EXPECT_EQ(named(name), is_clean) << name;
+}
+
+TEST(JsonModel, what_libraries_would_import_or_read_by_other_keys_is_told) {
+  expect_texts(
+      {{"config.json", R"({"in_features": 4, "activation_function": "os.abort"})", is_malicious, "config.import"},
+       {"config.json", R"({"activation_function": "torch.nn.modules.activation.Tanh"})", is_clean},
+       {"config.json", R"({"model_type": "gpt2", "activation_function": "gelu_new"})", is_clean},
+       {"config.json", R"({"types": {"q": "evilpkg.Thing"}, "structure": {"q": ["q"]}})", is_review, "config.import"},
+       {"config.json", R"({"types": {"q": "sentence_transformers.models.Dense"}, "structure": {"q": ["q"]}})",
+        is_clean},
+       {"modules.json", R"([{"idx": 0, "path": "../../x", "type": "sentence_transformers.models.Transformer"}])",
+        is_review, "config.path"},
+       {"config.json", R"({"model_type": "llama", "_attn_implementation_internal": "org/kernel"})", is_review,
+        "hf.remote-code"},
+       {"config.json", R"({"model_type": "llama", "_attn_implementation": "flash_attention_2"})", is_clean},
+       {"generation_config.json", R"({"custom_generate": "org/repo"})", is_review, "hf.remote-code"},
+       {"config.json", R"({"model_type": "rag", "index_path": "http://h/idx", "passages_path": null})", is_review,
+        "config.path"},
+       {"config.json", R"({"model_type": "rag", "index_path": null, "passages_path": null})", is_clean},
+       {"tokenizer_config.json", R"({"vocab_file": "/etc/passwd"})", is_review, "config.path"},
+       {"tokenizer_config.json", R"({"pretrained_vocab_file": "../x.bin"})", is_review, "config.path"},
+       {"tokenizer_config.json", R"({"vocab_file": "vocab.txt", "name_or_path": "/home/me/model"})", is_clean},
+       {"Manifest.json", R"({"itemInfoEntries": {"a": {"path": "../../x", "name": "m"}}})", is_review, "config.path"},
+       {"Manifest.json", R"({"itemInfoEntries": {"a": {"path": "com.apple.CoreML/model.mlmodel"}}})", is_clean}});
+}
+
+TEST(JsonModel, words_of_a_vocabulary_are_no_templates) {
+  expect_texts(
+      {{"tokenizer.json", R"({"added_tokens": [], "model": {"vocab": {"{{ x.__class__ }}": 1, "{{": 2}}})", is_clean},
+       {"tokenizer.json", R"({"added_tokens": [], "model": {"vocab": [["{{ x.__class__ }}", -1.5]]}})", is_clean},
+       {"tokenizer.json", R"({"added_tokens": [], "model": {"merges": ["{{ x.__class__ }}", "a b"]}})", is_clean},
+       {"vocab.json", R"({"{{ x.__class__ }}": 1, "{% include 'x' %}": 2})", is_clean},
+       {"x.json", R"({"{{ x.__class__ }}": "y"})", is_malicious, "jinja.escape"},
+       {"x.json", R"({"{{ x.__class__ }}": [1]})", is_malicious, "jinja.escape"},
+       {"x.json", R"({"model": {"vocab": {"chat_template": "{{ x.__class__ }}"}}})", is_malicious, "jinja.escape"}});
+}
+
 TEST(JsonModel, templates_are_judged_wherever_they_are) {
   expect_texts({{"tokenizer_config.json", R"({"chat_template": "{% for m in messages %}{{ m.role }}{% endfor %}"})",
                  is_clean, "", "hf-tokenizer-config"},
@@ -167,6 +225,16 @@ TEST(YamlModel, configurations_are_judged_by_what_their_readers_call) {
        {"MLmodel", "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn: {code: null}\n",
         is_clean, "", "mlflow-model"},
        {"MLmodel", "flavors:\n  python_function:\n    loader_module: my_loader\n", is_review, "config.import"},
+       {"MLmodel", "flavors:\n  python_function:\n    model_code_path: ../../x.py\n    code: code\n", is_review,
+        "config.path"},
+       {"MLmodel", "flavors:\n  python_function:\n    python_model: python_model.pkl\n    data: /etc\n", is_review,
+        "config.path"},
+       {"MLmodel", "flavors:\n  python_function:\n    artifacts: {a: {path: artifacts/a, uri: /home/me/a}}\n",
+        is_clean},
+       {"conda.yaml", "dependencies:\n- python=3.8\n- pip:\n  - --extra-index-url http://h/simple\n", is_review,
+        "text.requirement"},
+       {"conda.yaml", "dependencies:\n- pip:\n  - x @ git+https://h/x\n", is_review, "text.requirement"},
+       {"conda.yaml", "channels: [conda-forge]\ndependencies:\n- conda-forge::x=1\n- pip:\n  - mlflow==2\n", is_clean},
        {"x.dvc", "outs:\n- md5: a\n  path: ../../x\n", is_review, "config.path"},
        {"x.yaml", "chat_template: \"{{ x.__class__ }}\"\n", is_malicious}});
 }
@@ -240,6 +308,17 @@ TEST(XmlModel, attributes_that_expand_without_end_are_cut_short) {
   expect_texts({{"x.xml", text + "]><x y=\"&a11;\"/>", is_malicious, "xml.entity-bomb"}});
 }
 
+TEST(XmlModel, one_tag_without_end_costs_no_more_than_its_length) {
+  const std::string begin = R"(<net name="m" version="11" x=")";
+  const auto longer = [&](std::size_t size) {
+    return config_scanned(begin + std::string(size, 'a') + "\"/>", "x.xml");
+  };
+  EXPECT_EQ(longer(1u << 20).verdict, is_clean);
+  EXPECT_EQ(longer(17u << 20).verdict, is_inconclusive);
+  // Text between tags may be as long as it likes.
+  EXPECT_EQ(config_scanned("<a><b/>" + std::string(9u << 20, 'x') + "<c/></a>", "x.xml").verdict, is_clean);
+}
+
 TEST(TextModel, texts_are_clean_unless_something_executes_them) {
   expect_texts(
       {{"README.md", "# A model\n\nUse `os.system` with care: {{ x.__class__ }}\n", is_clean, "", "text"},
@@ -251,6 +330,9 @@ TEST(TextModel, texts_are_clean_unless_something_executes_them) {
        {"requirements.txt", "--extra-index-url http://x\n", is_review, "text.requirement"},
        {"requirements.txt", "a @ git+https://x/y\n", is_review, "text.requirement"},
        {"modeling.py", "import torch\n", is_clean, "text.python", "python"},
+       {"setup.py", "import inspect, setuptools, gc\ngc.collect()\nsetuptools.setup()\ninspect.signature(x)\n",
+        is_clean},
+       {"modeling.py", "import a, b as c, subprocess\nsubprocess.run('x')\n", is_review, "text.python-call"},
        {"modeling.py", "from os import system as s\ns('x')\n", is_review, "text.python-call"},
        {"chat_template.jinja", "{{ x.__class__ }}", is_malicious, "jinja.escape", "jinja"},
        {"chat_template.jinja", "{{ x.role }}", is_clean, "", "jinja"},

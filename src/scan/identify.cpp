@@ -9,6 +9,7 @@
 #include "scan/passive_files.h"
 #include "scan/pickle.h"
 #include "scan/proto_models.h"
+#include "scan/sentencepiece.h"
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
 #include "scan/torch7.h"
@@ -191,6 +192,8 @@ std::string_view name(Format format) {
       return "tensorrt";
     case Format::catboost:
       return "catboost";
+    case Format::sentencepiece:
+      return "sentencepiece";
     case Format::proto_model:
       return "proto-model";
     case Format::small_model:
@@ -253,6 +256,7 @@ Format identify(Reader& data, Budget& budget, std::string_view file_name) {
     return Format::text;
   if (is_zlib(data, head, budget)) return Format::zlib;
   if (tensorflow_kind(data) != TensorflowKind::none) return Format::tensorflow;
+  if (is_sentencepiece(data)) return Format::sentencepiece;
   if (proto_model(data) != ProtoModel::none) return Format::proto_model;
   if (is_onnx(data)) return Format::onnx;
   if (is_pickle(data, budget)) return Format::pickle;
@@ -292,7 +296,8 @@ std::vector<Format> other_readings(Reader& data, Format found, std::string_view 
     // The first member of a tar file lies at 512.
     add(Format::hdf5, place && !(found == Format::tar && *place == 512));
   }
-  const bool message = found == Format::tensorflow || found == Format::onnx || found == Format::proto_model;
+  const bool message = found == Format::tensorflow || found == Format::onnx || found == Format::proto_model ||
+                       found == Format::sentencepiece;
   if (message || found == Format::small_model || found == Format::pickle) {
     add(Format::tensorflow, tensorflow_kind(data) != TensorflowKind::none);
     add(Format::onnx, is_onnx(data));

@@ -51,6 +51,7 @@ enum class Format {
   passive,      // pictures, tables and the like: scan/passive_files.h says which
   byte_code,    // compiled Python
   web_program,  // WebAssembly
+  sentencepiece,
   unknown
 };
 

@@ -20,6 +20,52 @@ constexpr std::string_view import_libraries =
 constexpr std::string_view import_carriers =
     " os sys subprocess builtins importlib ctypes shutil socket runpy pty posix nt _os _sys pickle _pickle dill"
     " cloudpickle marshal inspect pkgutil tempfile webbrowser __builtins__ ";
+// The same for libraries, by their names and by those that everybody gives them; no library calls a part of its own so.
+constexpr std::string_view import_aliases =
+    " torch np numpy tf tensorflow jnp pd pandas plt transformers torchvision hydra joblib requests urllib urllib3"
+    " huggingface_hub hf_hub fsspec yaml warnings contextlib functools glob zipfile tarfile platform traceback "
+    "threading"
+    " weakref linecache zipimport site code codeop ";
+// Parts of libraries that are named after the library that they work with.
+constexpr std::string_view import_namesakes[] = {"einops.layers.",
+                                                 "gluonts.",
+                                                 "safetensors.",
+                                                 "mlflow.",
+                                                 "jax.",
+                                                 "jax._src.",
+                                                 "optimum.",
+                                                 "skops.",
+                                                 "tensorflow.experimental.",
+                                                 "tensorflow.keras.",
+                                                 "transformers.integrations.",
+                                                 "accelerate.utils.",
+                                                 "sklearn.externals.array_api_compat.",
+                                                 "scipy._lib.array_api_compat.",
+                                                 "keras.ops.",
+                                                 "keras.src.ops.",
+                                                 "keras._tf_keras.keras.ops.",
+                                                 "keras.backend.",
+                                                 "keras.src.export.",
+                                                 "keras.src.backend.",
+                                                 "keras.src.backend.jax.",
+                                                 "keras.src.backend.numpy.",
+                                                 "keras.src.backend.openvino.",
+                                                 "keras.src.backend.tensorflow.",
+                                                 "keras.src.backend.torch."};
+// Classes whose constructor opens a file or starts a process.
+constexpr std::string_view import_acting_classes =
+    " GFile FastGFile FileIO BufferedInputStream Popen SubprocessHandler Process Pool Thread Timer Unpickler CDLL PyDLL"
+    " InteractiveConsole InteractiveInterpreter LightningCLI ";
+// Modules of which the functions, named directly, make layers, models, transforms and numbers.
+constexpr std::string_view import_factories[] = {"torch.nn.functional",
+                                                 "torch.nn.init",
+                                                 "torch.nn.utils",
+                                                 "torch.nn.utils.parametrizations",
+                                                 "torch.nn.utils.parametrize",
+                                                 "torchvision.transforms.functional",
+                                                 "torchvision.transforms.v2.functional",
+                                                 "torchmetrics.functional",
+                                                 "numpy.random"};
 
 bool import_word(std::string_view list, std::string_view word) {
   return !word.empty() && word.find(' ') == std::string_view::npos &&
@@ -47,11 +93,45 @@ void import_each_part(std::string_view dotted, Visit visit) {
 // Through another module or a dunder out of the library that is named first.
 bool leaves_library(std::string_view dotted) {
   bool leaves = false;
+  // How others call their own modules is not known.
+  const bool known = import_word(import_libraries, dotted.substr(0, dotted.find('.')));
   import_each_part(dotted, [&](std::string_view part, bool first) {
     leaves = leaves || (!first && import_word(import_carriers, part)) ||
              (part.size() > 4 && part.starts_with("__") && part.ends_with("__"));
+    if (first || !known || !import_word(import_aliases, part)) return;
+    const auto before = dotted.substr(0, static_cast<std::size_t>(part.data() - dotted.data()));
+    leaves = leaves ||
+             std::find(std::begin(import_namesakes), std::end(import_namesakes), before) == std::end(import_namesakes);
   });
   return leaves;
+}
+
+// Functions that read what their argument names, whatever module they are of.
+bool import_loads(std::string_view name) {
+  while (name.starts_with('_')) name.remove_prefix(1);
+  for (const std::string_view beginning : {"load", "save", "download", "fetch", "restore", "exec", "eval", "run",
+                                           "open", "read", "write", "import", "get_file", "from_file", "call"})
+    if (name.starts_with(beginning)) return true;
+  return name.find("_from_") != std::string_view::npos || name.ends_with("_url") || name.ends_with("_file");
+}
+
+// Functions that make what they say and nothing else.
+bool is_import_factory(std::string_view module, std::string_view name) {
+  if (name.starts_with('_') || import_loads(name)) return false;
+  const std::string dotted = std::string(module) + "." + std::string(name);
+  for (const std::string_view one : {"torch.manual_seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all",
+                                     "timm.create_model", "timm.models.create_model", "numpy.random.seed"})
+    if (dotted == one) return true;
+  if (std::find(std::begin(import_factories), std::end(import_factories), module) != std::end(import_factories))
+    return true;
+  // Models are functions of the modules that these packages are made of.
+  const bool models =
+      module == "torchvision.models" || module.starts_with("torchvision.models.") || module.starts_with("timm.models.");
+  bool plain = true;
+  import_each_part(module, [&](std::string_view part, bool) {
+    plain = plain && !part.starts_with('_') && part != "utils" && part != "helpers" && part != "hub";
+  });
+  return models && plain;
 }
 
 bool import_class_like(std::string_view name) {
@@ -88,18 +168,19 @@ ImportJudgement judge_import_call(std::string_view dotted) {
   const auto judgement = judge(module, last);
   if (judgement.risk >= Risk::code) return import_refused(judgement);
   const std::string_view top = name.substr(0, name.find('.'));
+  if (import_word(import_acting_classes, last))
+    return {Severity::high, "make an object that opens a file or starts a process when it is made"};
   if (judgement.risk == Risk::harmless || judgement.risk == Risk::class_only) return {};
   if (judgement.risk == Risk::by_arguments)
     return {Severity::low, "call a function that is harmless or not, depending on its arguments"};
   if (!import_word(import_libraries, top))
     return {Severity::medium, "import and call code that is not of a known library"};
-  const bool in_class = import_class_like(module.substr(module.rfind('.') + 1));
+  // A module may be called like the one class in it.
+  const auto within = module.substr(module.rfind('.') + 1);
+  const bool in_class = import_class_like(within) && within != last;
   if (import_class_like(last) && !in_class) return {};
-  // Functions are known by their modules only; those of neural networks make data and layers.
-  for (const std::string_view fine :
-       {"torch.nn.", "torch.optim.", "torch.manual_seed", "torch.cuda.manual_seed", "torchvision.models.",
-        "torchvision.transforms.", "timm.create_model", "timm.models.", "numpy.random.", "torchmetrics."})
-    if (name.starts_with(fine) && !in_class) return {};
+  if (!in_class && is_import_factory(module, last)) return {};
+  if (import_loads(last)) return {Severity::medium, "call a function that reads or writes what its arguments name"};
   return {Severity::low, "call a function or method of a known library with arguments of the author's choice"};
 }
 

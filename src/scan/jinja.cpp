@@ -7,6 +7,7 @@
 #include <set>
 
 #include "scan/jinja_findings.h"
+#include "scan/jinja_growth.h"
 
 namespace hauberk::scan {
 namespace {
@@ -14,12 +15,15 @@ namespace {
 using Node = JinjaNode;
 
 constexpr std::size_t jinja_work_limit = 4'000'000;  // values made, all passes together
+constexpr std::size_t jinja_work_entry = 4;          // of them count as one entry of the scan's budget
 constexpr int jinja_passes = 3;
 
 // Objects that a template is given by Jinja or by a web framework, whose attributes lead out of the template.
 constexpr std::string_view jinja_roots =
     " self cycler joiner lipsum namespace request config session g get_flashed_messages url_for"
     " current_app raise_exception strftime_now range dict ";
+// What servers hand in whatever a model's configuration says.
+constexpr std::string_view jinja_conversation = " messages tools documents functions conversation conversations ";
 // Python's own functions and modules: no template needs them, and a server that hands them in is lost.
 constexpr std::string_view jinja_python =
     " getattr setattr eval exec compile open globals locals vars os sys popen subprocess importlib"
@@ -41,11 +45,29 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     }
     judging_ = true;
     statement(tree.root);
+    if (const auto* doubled = find_doubling(*tree.root, [&](const std::string& name) { return is_number(name); }))
+      find("jinja.large-loop", Severity::medium, *doubled, "a text that doubles again and again would fill the memory");
+    budget().spend_entries((work_ - paid_) / jinja_work_entry);
   }
   bool gave_up() const { return work_ > jinja_work_limit; }
 
  private:
+  // False once the template, or all that the scan has looked at, is too much.
+  bool spend(std::size_t work = 1) {
+    work_ += work;
+    if (work_ - paid_ >= 16'384) {
+      if (!budget().spend_entries((work_ - paid_) / jinja_work_entry)) work_ = jinja_work_limit + 1;
+      paid_ = work_;
+    }
+    return work_ <= jinja_work_limit;
+  }
+
   // ---- variables ----
+
+  bool is_number(const std::string& name) const {
+    const auto found = variables_.find(name);
+    return found != variables_.end() && std::all_of(found->second.begin(), found->second.end(), jinja_numeric);
+  }
 
   void remember(const std::string& name, const JinjaValues& values) {
     auto& known = variables_[name];
@@ -53,7 +75,8 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       if (std::find(known.begin(), known.end(), value) != known.end()) continue;
       if (known.size() >= jinja_alternatives) {
         const bool authored = std::any_of(known.begin(), known.end(), jinja_authored) || jinja_authored(value);
-        const JinjaValue rest{authored ? JinjaValue::computed : JinjaValue::data};
+        const bool numeric = std::all_of(known.begin(), known.end(), jinja_numeric) && jinja_numeric(value);
+        const JinjaValue rest{authored ? JinjaValue::computed : numeric ? JinjaValue::amount : JinjaValue::data};
         if (std::find(known.begin(), known.end(), rest) == known.end()) known.push_back(rest);
         return;
       }
@@ -104,7 +127,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
   // ---- statements ----
 
   void statement(const Node* node) {
-    if (!node || ++work_ > jinja_work_limit) return;
+    if (!node || !spend()) return;
     const auto child = [&](std::size_t i) { return i < node->children.size() ? node->children[i] : nullptr; };
     switch (node->kind) {
       case Node::group:
@@ -124,7 +147,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         break;
       case Node::assign: {
         const auto values = evaluate(child(1));
-        if (tests_content(child(1), false) && child(0)) content_names_.insert(target_name(child(0)));
+        note_assignment(child(0), child(1));
         assign(child(0), values);
         break;
       }
@@ -174,14 +197,15 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       const auto* inner = otherwise ? node.children[i] : node.children[i + 1];
       if (condition) evaluate(condition);
       statement(inner);
-      if (judging_ && condition && tests_content(condition, true)) check_poison(inner, node);
+      if (judging_ && condition) check_poison(condition, inner, node);
     }
   }
 
   void loop(const Node& node) {
     const auto sequence = evaluate(node.children[1]);
     JinjaValues items;
-    for (const auto& value : sequence) {
+    for (const auto& whole : sequence) {
+      const auto value = jinja_sequence(whole);
       if (value.kind == JinjaValue::list)
         items.insert(items.end(), value.items.begin(), value.items.end());
       else if (value.kind == JinjaValue::dict)
@@ -192,14 +216,18 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         items.push_back(
             {jinja_authored(value) && value.kind != JinjaValue::root ? JinjaValue::computed : JinjaValue::data});
     }
+    items = limited(std::move(items));
     const auto outer = turns_;
     turns_ = std::min<std::uint64_t>(turns_ * std::max<std::uint64_t>(range_size(node.children[1]), 1), UINT32_MAX);
     if (turns_ > 1'000'000)
       find("jinja.large-loop", Severity::medium, node, "loops inside loops that would keep the server busy");
-    assign(node.children[0], limited(std::move(items)));
+    note_words(node.children[0], node.children[1]);
+    loop_items_.push_back(items);
+    assign(node.children[0], items);
     if (node.children[2]) evaluate(node.children[2]);
     statement(node.children[3]);
-    if (judging_ && node.children[2] && tests_content(node.children[2], true)) check_poison(node.children[3], node);
+    loop_items_.pop_back();
+    if (judging_ && node.children[2]) check_poison(node.children[2], node.children[3], node);
     turns_ = outer;
     statement(node.children[4]);
   }
@@ -207,8 +235,9 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     if (!node || node->kind != Node::call || !node->children[0] || node->children[0]->text != "range") return 1;
     std::uint64_t size = 1;
     for (std::size_t i = 1; i < node->children.size(); ++i)
-      if (node->children[i] && node->children[i]->kind == Node::number_literal)
-        size = std::max(size, static_cast<std::uint64_t>(std::max<std::int64_t>(node->children[i]->integer, 1)));
+      for (const auto& value : quietly([&] { return evaluate(node->children[i]); }))
+        if (value.kind == JinjaValue::number)
+          size = std::max(size, static_cast<std::uint64_t>(std::max<std::int64_t>(value.number_value, 1)));
     return std::min<std::uint64_t>(size, UINT32_MAX);
   }
 
@@ -241,9 +270,12 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         out += values[0].text;
         return JinjaValue::known;
       }
-      return std::any_of(
-                 values.begin(), values.end(),
-                 [](const JinjaValue& v) { return v.kind == JinjaValue::computed || v.kind == JinjaValue::object; })
+      return std::any_of(values.begin(), values.end(),
+                         [](const JinjaValue& v) {
+                           return v.kind == JinjaValue::computed || v.kind == JinjaValue::object ||
+                                  v.kind == JinjaValue::root || v.kind == JinjaValue::lazy ||
+                                  v.kind == JinjaValue::given;
+                         })
                  ? JinjaValue::computed
                  : JinjaValue::data;
     }
@@ -269,7 +301,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
   // ---- expressions ----
 
   JinjaValues evaluate(const Node* node) {
-    if (!node || ++work_ > jinja_work_limit) return {JinjaValue{}};
+    if (!node || !spend()) return {JinjaValue{}};
     switch (node->kind) {
       case Node::variable:
         return name(*node);
@@ -278,8 +310,11 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         return {node->known ? jinja_text(node->text) : JinjaValue{JinjaValue::computed}};
       case Node::number_literal:
         return {jinja_number(node->integer)};
-      case Node::other_literal:
-        return {JinjaValue{}};
+      case Node::other_literal: {
+        const bool truth = node->text == "true" || node->text == "True";
+        const bool none = node->text == "none" || node->text == "None";
+        return {JinjaValue{JinjaValue::number, none ? "None" : truth ? "True" : "False", truth ? 1 : 0}};
+      }
       case Node::list:
         return list(*node);
       case Node::dictionary:
@@ -293,15 +328,14 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
           all.insert(all.end(), values.begin(), values.end());
         }
         const auto& word = node->words[0];
-        return word == "and" || word == "or" ? limited(std::move(all)) : JinjaValues{JinjaValue{}};
+        return word == "and" || word == "or" ? limited(std::move(all)) : JinjaValues{JinjaValue{JinjaValue::amount}};
       }
       case Node::condition: {
         JinjaValues all;
         for (std::size_t i = 0; i < node->children.size(); ++i) {
           const auto values = evaluate(node->children[i]);
           if (i % 2 == 0) all.insert(all.end(), values.begin(), values.end());
-          if (judging_ && i % 2 == 1 && tests_content(node->children[i], true))
-            check_poison(node->children[i - 1], *node);
+          if (judging_ && i % 2 == 1) check_poison(node->children[i], node->children[i - 1], *node);
         }
         return limited(std::move(all));
       }
@@ -318,7 +352,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
         return filter(*node);
       case Node::test:
         for (const auto* child : node->children) evaluate(child);
-        return {JinjaValue{}};
+        return {JinjaValue{JinjaValue::amount}};
       case Node::keyword:
       case Node::spread:
         return evaluate(node->children[0]);
@@ -333,6 +367,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
   JinjaValues name(const Node& node) {
     if (const auto found = variables_.find(node.text); found != variables_.end()) return charged(found->second);
     const bool own = assigned_.contains(node.text) || macros_.contains(node.text);
+    if (node.text == "loop" && !own) return {JinjaValue{JinjaValue::object, "loop"}};
     if (macros_.contains(node.text)) return {JinjaValue{JinjaValue::object}};
     if (own) return {JinjaValue{}};
     if (node.text.starts_with("__")) {
@@ -345,14 +380,16 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       return {JinjaValue{JinjaValue::root, node.text}};
     }
     if (node.text == "caller") return {JinjaValue{JinjaValue::object}};
-    // Special tokens come from the same hands as the template.
-    if (node.text.ends_with("_token") || node.text == "varargs" || node.text == "kwargs")
+    // Special tokens come from the same hands as the template; a tokenizer's configuration may define more of them,
+    // under any name.
+    if (node.text.ends_with("_token") || node.text.ends_with("_tokens") || node.text == "varargs" ||
+        node.text == "kwargs")
       return {JinjaValue{JinjaValue::computed}};
-    return {JinjaValue{}};
+    return {JinjaValue{jinja_in(jinja_conversation, node.text) ? JinjaValue::data : JinjaValue::given}};
   }
 
   const JinjaValues& charged(const JinjaValues& values) {
-    for (const auto& value : values) work_ += jinja_weight(value);
+    for (const auto& value : values) spend(jinja_weight(value));
     return values;
   }
 
@@ -386,13 +423,15 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
   JinjaValues chain(const Node& node) {
     JinjaValues left = evaluate(node.children[0]);
     if (node.children.size() == 1)
-      return {left[0].kind == JinjaValue::number ? jinja_number(-left[0].number_value) : JinjaValue{}};
+      return {left[0].kind == JinjaValue::number && left[0].number_value != INT64_MIN
+                  ? jinja_number(-left[0].number_value)
+                  : JinjaValue{JinjaValue::amount}};
     for (std::size_t i = 0; i + 1 < node.children.size(); ++i) {
       const auto right = evaluate(node.children[i + 1]);
       JinjaValues next;
       for (const auto& a : left)
         for (const auto& b : right) {
-          if (++work_ > jinja_work_limit || next.size() > jinja_alternatives) break;
+          if (!spend() || next.size() > jinja_alternatives) break;
           check_size(node.words[i], a, b, node);
           next.push_back(combine(node.words[i], a, b));
         }
@@ -407,6 +446,7 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     const auto* base = node.children[0];
     check_name(node.text, node);
     const auto bases = evaluate(base);
+    if (has_loop(bases)) return of_loop(node.text);
     if (base && base->kind == Node::variable) {
       JinjaValues members;
       for (const auto& key : {base->text + "." + node.text, "." + node.text}) {
@@ -424,17 +464,28 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     return limited(std::move(out));
   }
 
+  static bool has_loop(const JinjaValues& bases) {
+    return bases.size() == 1 && bases[0].kind == JinjaValue::object && bases[0].text == "loop";
+  }
+  JinjaValues of_loop(std::string_view name) const {
+    if (name == "previtem" || name == "nextitem") return loop_items_.empty() ? JinjaValues{{}} : loop_items_.back();
+    return {JinjaValue{name == "cycle" || name == "changed" ? JinjaValue::object : JinjaValue::amount}};
+  }
+
   JinjaValues subscript(const Node& node) {
     const auto bases = evaluate(node.children[0]);
     const auto* key = node.children[1];
     if (key && key->kind == Node::slice) {
       evaluate(key);
+      std::optional<JinjaValues> parts[3];
+      for (std::size_t i = 0; i < 3; ++i)
+        if (key->children[i]) parts[i] = quietly([&] { return evaluate(key->children[i]); });
       JinjaValues out;
-      for (const auto& base : bases) out.push_back(sliced(base, *key));
+      for (const auto& base : bases) out.push_back(sliced(base, parts));
       return limited(std::move(out));
     }
     const auto keys = evaluate(key);
-    check_key(keys, node);
+    check_key(bases, keys, node);
     const bool plain_index =
         std::all_of(keys.begin(), keys.end(), [](const JinjaValue& k) { return k.kind == JinjaValue::number; });
     for (const auto& k : keys)
@@ -448,45 +499,6 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       for (const auto& k : keys)
         if (out.size() <= jinja_alternatives) out.push_back(item_of(base, k));
     return limited(std::move(out));
-  }
-
-  JinjaValue sliced(const JinjaValue& base, const Node& slice) {
-    if (base.kind != JinjaValue::known && base.kind != JinjaValue::list)
-      return {base.kind == JinjaValue::opened || base.kind == JinjaValue::computed ? JinjaValue::computed
-              : base.kind == JinjaValue::data                                      ? JinjaValue::data
-                                                                                   : JinjaValue::object};
-    std::int64_t part[3] = {INT64_MIN, INT64_MAX, 1};
-    for (std::size_t i = 0; i < 3; ++i) {
-      if (!slice.children[i]) continue;
-      const auto values = quietly([&] { return evaluate(slice.children[i]); });
-      if (values.size() != 1 || values[0].kind != JinjaValue::number)
-        return {jinja_authored(base) ? JinjaValue::computed : JinjaValue::data};
-      part[i] = values[0].number_value;
-    }
-    JinjaValues items;
-    if (base.kind == JinjaValue::list)
-      items = base.items;
-    else
-      for (auto& c : jinja_characters(base.text)) items.push_back(jinja_text(std::move(c)));
-    const auto size = static_cast<std::int64_t>(items.size());
-    const auto clamp = [&](std::int64_t at) {
-      if (at < 0 && at != INT64_MIN) at += size;
-      return std::clamp<std::int64_t>(at, 0, size);
-    };
-    JinjaValues chosen;
-    if (part[2] > 0) {
-      for (std::int64_t i = clamp(part[0]); i < clamp(part[1]); i += std::min(part[2], size + 1))
-        chosen.push_back(items[static_cast<std::size_t>(i)]);
-    } else if (part[2] < 0) {
-      const std::int64_t first = slice.children[0] ? std::min(clamp(part[0]), size - 1) : size - 1;
-      const std::int64_t last = slice.children[1] ? clamp(part[1]) : -1;
-      for (std::int64_t i = first; i > last; i += std::max(part[2], -size - 1))
-        chosen.push_back(items[static_cast<std::size_t>(i)]);
-    }
-    if (base.kind == JinjaValue::list) return {JinjaValue::list, {}, 0, std::move(chosen)};
-    std::string out;
-    for (const auto& item : chosen) out += item.text;
-    return jinja_text(std::move(out));
   }
 
   JinjaArguments arguments(const Node& node, std::size_t from) {
@@ -525,7 +537,12 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       arguments(node, 1);
       return {JinjaValue{}};
     }
-    if (callee->kind == Node::attribute) return method(*callee, node);
+    if (callee->kind == Node::attribute) return method(*callee, callee->text, node);
+    // x['format'](…) is x.format(…).
+    if (callee->kind == Node::subscript && callee->children[1] && callee->children[1]->kind == Node::text_literal) {
+      evaluate(callee);
+      return method(*callee, callee->children[1]->text, node);
+    }
     const auto targets = evaluate(callee);
     auto given = arguments(node, 1);
     JinjaValues out;
@@ -556,8 +573,10 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
   }
 
   JinjaValue called(const JinjaValue& target, const JinjaArguments& given, const Node& at) {
-    if (target.kind != JinjaValue::root)
-      return target.kind == JinjaValue::data ? JinjaValue{} : JinjaValue{JinjaValue::computed};
+    if (target.kind == JinjaValue::object && target.text.starts_with("format"))
+      find("jinja.format", Severity::high, at,
+           "the template fills in a text that is not its own: such texts can fetch attributes");
+    if (target.kind != JinjaValue::root) return jinja_plain(target) ? JinjaValue{} : JinjaValue{JinjaValue::computed};
     const auto& name = target.text;
     if (jinja_in(jinja_python, name)) {
       find("jinja.python-function", Severity::high, at, "the template calls Python's " + name, name);
@@ -566,14 +585,8 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
           if (value.kind == JinjaValue::known) check_name(value.text, at);
       return {JinjaValue::root, name};
     }
-    if (name == "range") {
-      for (const auto& values : given.positional)
-        for (const auto& value : values)
-          if (value.kind == JinjaValue::number && (value.number_value > 100'000 || value.number_value < -100'000))
-            find("jinja.large-loop", Severity::medium, at,
-                 "a range of more than a hundred thousand numbers, which would keep the server busy");
-      return {};
-    }
+    check_amounts(name, {}, given, at);
+    if (name == "range") return jinja_lazy({JinjaValue::list, {}, 0, {{JinjaValue::amount}}});
     if (name == "dict") {
       JinjaValue out{JinjaValue::dict};
       for (const auto& [key, values] : given.named) {
@@ -591,12 +604,13 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     if (name == "raise_exception") return {};
     return {JinjaValue::object};
   }
-  JinjaValues method(const Node& callee, const Node& node) {
+  JinjaValues method(const Node& callee, const std::string& name, const Node& node) {
     const auto* base = callee.children[0];
-    check_name(callee.text, callee);
+    check_name(name, callee);
     const auto bases = evaluate(base);
     const auto given = arguments(node, 1);
-    const auto& name = callee.text;
+    if (has_loop(bases) && name == "cycle") return cycled(given);
+    check_amounts(name, bases, given, node);
     if (jinja_in(jinja_acts, name))
       find("jinja.python-function", Severity::high, node, "the template calls " + name, name);
     if (name == "format_map")
@@ -613,13 +627,20 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       if (name == "format") {
         if (value.kind == JinjaValue::known)
           check_format(value.text, node);
-        else
+        else if (value.kind != JinjaValue::dict && value.kind != JinjaValue::list)
           find("jinja.format", Severity::high, node,
                "the template fills in a text that is not its own: such texts can fetch attributes");
       }
       out.push_back(method_of(value, name, given));
       if (out.size() > jinja_alternatives) break;
     }
+    return limited(std::move(out));
+  }
+
+  static JinjaValues cycled(const JinjaArguments& given) {
+    JinjaValues out;
+    for (const auto& values : given.positional) out.insert(out.end(), values.begin(), values.end());
+    if (given.spread) out.push_back({JinjaValue::computed});
     return limited(std::move(out));
   }
 
@@ -642,14 +663,17 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
           check_base({base}, n.text, node);
           check_format_method(base, n.text, node);
         }
-        out.push_back(base.kind == JinjaValue::data ? JinjaValue{} : JinjaValue{JinjaValue::object});
+        out.push_back({JinjaValue::object});
       }
       return limited(std::move(out));
     }
     if (name == "map" || name == "select" || name == "reject") return mapped(node, bases, given);
     if (name == "selectattr" || name == "rejectattr" || name == "groupby") {
       check_attribute_argument(named("attribute", 0), node);
-      return untouched(bases);
+      auto chosen = untouched(bases);
+      if (name == "groupby")
+        for (auto& value : chosen) value = jinja_sequence(std::move(value));
+      return chosen;
     }
     if (name == "sort" || name == "unique" || name == "sum" || name == "min" || name == "max" || name == "join") {
       if (const auto by = given.named.find("attribute"); by != given.named.end())
@@ -657,14 +681,10 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
       const std::size_t place = name == "sort" ? 2 : name == "sum" ? 0 : 1;
       if (const auto by = first(given, place); !by.empty()) check_attribute_argument(by, node);
     }
-    if ((name == "center" || name == "indent" || name == "wordwrap" || name == "batch" || name == "slice"))
-      for (const auto& values : given.positional)
-        for (const auto& value : values)
-          if (value.kind == JinjaValue::number && value.number_value > 1'000'000)
-            find("jinja.large-loop", Severity::medium, node, "the template fills a text up to millions of characters");
+    check_amounts(name, bases, given, node);
     JinjaValues out;
     for (const auto& base : bases) {
-      const auto made = filtered_value(base, name, given, node);
+      const auto made = filter_of(base, name, given);
       out.insert(out.end(), made.begin(), made.end());
       if (out.size() > jinja_alternatives) break;
     }
@@ -678,84 +698,30 @@ class JinjaJudge : public JinjaFindings, private JinjaFold {
     for (const auto& which : first(given, 0)) {
       if (which.kind != JinjaValue::known)
         find("jinja.hidden-name", Severity::high, node, "the template hides which filter it applies");
-      else if (which.text == "attr")
-        for (std::size_t i = 1; i < given.positional.size(); ++i) check_attribute_argument(given.positional[i], node);
-      else if (which.text == "map" || which.text == "groupby" || which.text == "selectattr" ||
-               which.text == "rejectattr")
-        for (std::size_t i = 1; i < given.positional.size(); ++i) check_attribute_argument(given.positional[i], node);
+      else if (jinja_in(" attr map groupby selectattr rejectattr sum ", which.text))
+        for (std::size_t i = 1; i < given.positional.size(); ++i)
+          if (i == 1 || which.text == "map") check_attribute_argument(given.positional[i], node);
     }
+    if (const auto by = given.named.find("name"); by != given.named.end()) check_attribute_argument(by->second, node);
+    if (node.text != "map") return untouched(bases);
+    JinjaArguments rest = given;
+    if (!rest.positional.empty()) rest.positional.erase(rest.positional.begin());
+    const auto which = single(given, 0);
+    const bool inner = jinja_in(" attr map select reject selectattr rejectattr ", which.text);
     JinjaValues out;
     for (const auto& base : bases) {
-      const auto which = single(given, 0);
-      if (node.text == "map" && base.kind == JinjaValue::list && which.kind == JinjaValue::known &&
-          given.positional.size() == 1) {
-        JinjaValue list{JinjaValue::list};
-        for (const auto& item : base.items) {
-          auto made = filtered_value(item, which.text, {}, node);
-          list.items.push_back(made.size() == 1 ? std::move(made[0]) : JinjaValue{JinjaValue::computed});
-        }
-        out.push_back(std::move(list));
-      } else if (node.text != "map" && base.kind == JinjaValue::list) {
-        out.push_back({worst_of(base)});
-      } else {
-        out.push_back(
-            {jinja_authored(base) && base.kind != JinjaValue::root ? JinjaValue::computed : JinjaValue::data});
-      }
+      const bool plain = jinja_plain(jinja_sequence(base)) || !jinja_authored(jinja_sequence(base));
+      if (which.kind == JinjaValue::known && !inner)
+        out.push_back(mapped_by(base, which.text, rest));
+      else
+        out.push_back(jinja_lazy({plain && !inner ? JinjaValue::data : JinjaValue::computed}));
     }
     return limited(std::move(out));
   }
 
-  JinjaValues filtered_value(const JinjaValue& base, const std::string& name, const JinjaArguments& given,
-                             const Node& at) {
-    if (name == "default" || name == "d") {
-      JinjaValues out{base};
-      const auto other = first(given, 0);
-      out.insert(out.end(), other.begin(), other.end());
-      return out;
-    }
-    if (name == "length" || name == "count" || name == "int" || name == "float" || name == "abs" || name == "round" ||
-        name == "wordcount")
-      return {JinjaValue{}};
-    if (name == "format") {
-      if (base.kind == JinjaValue::known) {
-        JinjaValues arguments;
-        for (std::size_t i = 0; i < given.positional.size(); ++i) arguments.push_back(single(given, i));
-        check_width(base.text, at);
-        return {percent(base.text, arguments)};
-      }
-      return {JinjaValue{jinja_authored(base) ? JinjaValue::computed : JinjaValue::data}};
-    }
-    if (name == "join") {
-      const auto between = single(given, 0);
-      if (between.kind == JinjaValue::known) return {joined_list(base, between.text)};
-      return {given.positional.empty() ? joined_list(base, "")
-                                       : JinjaValue{jinja_authored(base) ? JinjaValue::computed : JinjaValue::data}};
-    }
-    if (base.kind == JinjaValue::known && name == "replace") {
-      const auto from = single(given, 0), to = single(given, 1);
-      if (from.kind == JinjaValue::known && to.kind == JinjaValue::known)
-        return {replaced(base.text, from.text, to.text)};
-    }
-    if (base.kind == JinjaValue::known && given.positional.empty())
-      if (const auto changed = changed_text(base.text, name)) return {*changed};
-    if (base.kind == JinjaValue::number && name == "string") return {jinja_text(as_text(base))};
-    if (name == "list" || name == "first" || name == "last" || name == "reverse" || name == "items" ||
-        name == "dictsort" || name == "random" || name == "sort" || name == "unique")
-      return {sequence_value(base, name)};
-    if (base.kind == JinjaValue::data) {
-      if (name == "replace" && single(given, 1).kind == JinjaValue::known &&
-          single(given, 1).text.find('_') != std::string::npos)
-        return {JinjaValue{JinjaValue::computed}};
-      return {JinjaValue{}};
-    }
-    if (base.kind == JinjaValue::opened && given.positional.empty())
-      if (const auto changed = changed_text(base.text, name)) return {opened_or_text(changed->text, true)};
-    return {
-        JinjaValue{jinja_authored(base) || base.kind == JinjaValue::root ? JinjaValue::computed : JinjaValue::data}};
-  }
-
-  std::size_t work_ = 0;
+  std::size_t work_ = 0, paid_ = 0;
   std::uint64_t turns_ = 1;
+  std::vector<JinjaValues> loop_items_;        // of the loops around, the innermost last
   std::map<const Node*, JinjaValue> written_;  // what macros write, in this pass
   JinjaValues hole_;
   std::map<std::string, JinjaValues, std::less<>> variables_;
@@ -778,6 +744,7 @@ void inspect_jinja(std::string_view text, Inspection& inspection, TemplateTrust 
   const auto tree = parse_jinja(text);
   JinjaJudge judge(inspection, trust, pointer, offset);
   judge.run(tree);
+  if (inspection.out_of_budget()) return;
   if (judge.gave_up() && certain)
     inspection.inconclusive("jinja.not-understood", "the template is too intricate to be judged");
   if (tree.problem == JinjaTree::none || !certain) return;

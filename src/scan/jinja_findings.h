@@ -21,7 +21,8 @@ class JinjaFindings {
   void check_name(std::string_view raw, const Node& at);
   // Names with points between them, as filters take for attributes.
   void check_path(std::string_view path, const Node& at);
-  void check_key(const JinjaValues& keys, const Node& at);
+  // bases[keys], which is an attribute of the base where it is no item.
+  void check_key(const JinjaValues& bases, const JinjaValues& keys, const Node& at);
   void check_attribute_argument(const JinjaValues& names, const Node& at);
   void check_base(const JinjaValues& bases, std::string_view name, const Node& at);
   // Texts of the program that spell Python's internals; the text that it writes out may say what it likes.
@@ -29,9 +30,11 @@ class JinjaFindings {
   // The fields of a text for format(): "{0.__class__}" fetches attributes.
   void check_format(std::string_view text, const Node& at);
 
-  // What fills the memory or keeps the server busy; and methods of texts that are kept to be called later.
+  // What fills the memory or keeps the server busy: numbers given to functions, methods and filters; and methods of
+  // texts that are kept to be called later.
   void check_size(const std::string& op, const JinjaValue& a, const JinjaValue& b, const Node& at);
   void check_width(std::string_view format, const Node& at);
+  void check_amounts(std::string_view name, const JinjaValues& bases, const JinjaArguments& given, const Node& at);
   void check_format_method(const JinjaValue& base, std::string_view name, const Node& node);
 
   static bool natural(std::string_view text);
@@ -39,14 +42,25 @@ class JinjaFindings {
   // Whether the conversation's own words are compared with natural text; without it whether they are used as they are.
   bool tests_content(const Node* node, bool against_text) const;
   void gather_text(const Node* node, std::string& out) const;
-  void check_poison(const Node* inner, const Node& at);
+  // Says so if `inner` adds what an attacker would to conversations for which the condition holds.
+  void check_poison(const Node* condition, const Node* inner, const Node& at);
+  // Which variables hold what was said, its words, or what was asked about it.
+  void note_assignment(const Node* target, const Node* value);
+  void note_words(const Node* target, const Node* sequence);
   // "x" or "x.y" of what is assigned to; empty for anything else.
   static std::string target_name(const Node* target);
 
-  bool judging_ = false;                              // nothing is said before
-  std::set<std::string, std::less<>> content_names_;  // variables that hold what was said in the conversation
+  bool judging_ = false;  // nothing is said before
+
+ protected:
+  Budget& budget() { return inspection_.budget(); }
 
  private:
+  bool is_words(const Node* node) const;
+  bool tests_length(const Node* node) const;
+  std::set<std::string, std::less<>> content_names_;  // variables that hold what was said in the conversation
+  std::set<std::string, std::less<>> word_names_;     // its words, one by one
+  std::set<std::string, std::less<>> asked_names_;    // whether or how often it says something
   Inspection& inspection_;
   TemplateTrust trust_;
   std::string pointer_;

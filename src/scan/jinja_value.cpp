@@ -22,10 +22,39 @@ JinjaValue jinja_text(std::string text) {
 }
 JinjaValue jinja_number(std::int64_t n) { return {JinjaValue::number, {}, n}; }
 
+JinjaValue jinja_lazy(JinjaValue sequence) {
+  return sequence.kind == JinjaValue::lazy ? std::move(sequence)
+                                           : JinjaValue{JinjaValue::lazy, {}, 0, {std::move(sequence)}};
+}
+JinjaValue jinja_sequence(JinjaValue value) {
+  if (value.kind != JinjaValue::lazy || value.items.empty()) return value;
+  return JinjaValue(std::move(value.items[0]));
+}
+
+bool jinja_numeric(const JinjaValue& value) {
+  return value.kind == JinjaValue::number || value.kind == JinjaValue::amount;
+}
+bool jinja_plain(const JinjaValue& value) {
+  return value.kind == JinjaValue::data || value.kind == JinjaValue::given || jinja_numeric(value);
+}
+
+bool jinja_tainted(const JinjaValue& value) {
+  return value.kind == JinjaValue::given || (value.kind == JinjaValue::opened && value.number_value != 0);
+}
+
 bool jinja_authored(const JinjaValue& value) {
   if (value.kind == JinjaValue::list || value.kind == JinjaValue::dict)
     return std::any_of(value.items.begin(), value.items.end(), jinja_authored);
-  return value.kind != JinjaValue::data && value.kind != JinjaValue::number;
+  return !jinja_plain(value);
+}
+
+bool jinja_adds_names(const JinjaArguments& given) {
+  const auto adds = [](const JinjaValue& v) {
+    return v.kind == JinjaValue::known ? v.text.find('_') != std::string::npos : jinja_authored(v);
+  };
+  const auto any = [&](const JinjaValues& values) { return std::any_of(values.begin(), values.end(), adds); };
+  return given.spread || std::any_of(given.positional.begin(), given.positional.end(), any) ||
+         std::any_of(given.named.begin(), given.named.end(), [&](const auto& named) { return any(named.second); });
 }
 
 std::size_t jinja_weight(const JinjaValue& value, int depth) {
@@ -47,18 +76,29 @@ std::vector<std::string> jinja_characters(std::string_view text) {
   return out;
 }
 
+namespace {
+constexpr std::string_view odd_methods =
+    " format format_map bit_length bit_count to_bytes from_bytes as_integer_ratio is_integer ";
+constexpr std::string_view view_methods = " send throw close isdisjoint mapping start stop step count index ";
+}  // namespace
+
 JinjaValue JinjaFold::combine(const std::string& op, const JinjaValue& a, const JinjaValue& b) {
   const bool a_flat = a.kind == JinjaValue::known || a.kind == JinjaValue::number;
   const bool b_flat = b.kind == JinjaValue::known || b.kind == JinjaValue::number;
   if (op == "~" ||
       (op == "+" && (a.kind == JinjaValue::known || b.kind == JinjaValue::known || a.kind == JinjaValue::opened))) {
     if (a_flat && b_flat) return jinja_text(as_text(a) + as_text(b));
-    if (a.kind == JinjaValue::computed || b.kind == JinjaValue::computed || a.kind == JinjaValue::object ||
-        b.kind == JinjaValue::object)
-      return {JinjaValue::computed};
+    // Texts that show names of Python's.
+    const auto hides = [](const JinjaValue& v) {
+      return v.kind == JinjaValue::computed || v.kind == JinjaValue::object || v.kind == JinjaValue::root ||
+             v.kind == JinjaValue::lazy ||
+             ((v.kind == JinjaValue::list || v.kind == JinjaValue::dict) && jinja_authored(v));
+    };
+    if (hides(a) || hides(b)) return {JinjaValue::computed};
     // What comes from the conversation may be empty: what is left without it counts.
     JinjaValue out = jinja_text(flat_text(a) + flat_text(b));
     if (out.kind == JinjaValue::known) out.kind = JinjaValue::opened;
+    out.number_value = jinja_tainted(a) || jinja_tainted(b) ? 1 : 0;
     return out;
   }
   if (op == "+" && a.kind == JinjaValue::list && b.kind == JinjaValue::list && a.items.size() + b.items.size() <= 256) {
@@ -86,7 +126,7 @@ JinjaValue JinjaFold::combine(const std::string& op, const JinjaValue& a, const 
     if (a.kind == JinjaValue::number)
       for (std::int64_t i = 0; i < std::min<std::int64_t>(b.number_value, 64); ++i)
         if (__builtin_mul_overflow(power, a.number_value, &power)) return jinja_number(INT64_MAX);
-    return a.kind == JinjaValue::number ? jinja_number(power) : JinjaValue{};
+    return a.kind == JinjaValue::number ? jinja_number(power) : JinjaValue{JinjaValue::amount};
   }
   if (op == "%" && a.kind == JinjaValue::known)
     return percent(a.text, b.kind == JinjaValue::list ? b.items : JinjaValues{b});
@@ -96,8 +136,11 @@ JinjaValue JinjaFold::combine(const std::string& op, const JinjaValue& a, const 
     if (op == "-" && !__builtin_sub_overflow(a.number_value, b.number_value, &out)) return jinja_number(out);
     if ((op == "//" || op == "/") && b.number_value > 0) return jinja_number(a.number_value / b.number_value);
     if (op == "%" && b.number_value > 0) return jinja_number(a.number_value % b.number_value);
-    return {JinjaValue::data};
+    return {JinjaValue::amount};
   }
+  if (op == "-" || op == "/" || op == "//" || op == "**" || (op == "%" && jinja_numeric(a)) ||
+      (op == "*" && jinja_numeric(a) && jinja_numeric(b)) || (op == "+" && (jinja_numeric(a) || jinja_numeric(b))))
+    return {JinjaValue::amount};
   return {jinja_authored(a) || jinja_authored(b) ? JinjaValue::computed : JinjaValue::data};
 }
 
@@ -106,8 +149,15 @@ JinjaValues JinjaFold::limited(JinjaValues values) {
   for (auto& value : values) {
     if (std::find(out.begin(), out.end(), value) != out.end()) continue;
     if (out.size() == jinja_alternatives) {
-      const bool authored = std::any_of(values.begin(), values.end(), jinja_authored);
-      out.push_back({authored ? JinjaValue::computed : JinjaValue::data});
+      // One that is left over stands for the rest of them, of which any may be the author's.
+      for (const auto& other : values)
+        if (jinja_authored(other)) {
+          out.push_back({JinjaValue::computed});
+          return out;
+        }
+      const bool authored = std::any_of(out.begin(), out.end(), jinja_authored) || jinja_authored(value);
+      const bool numeric = std::all_of(out.begin(), out.end(), jinja_numeric) && jinja_numeric(value);
+      out.push_back({authored ? JinjaValue::computed : numeric ? JinjaValue::amount : JinjaValue::data});
       break;
     }
     out.push_back(std::move(value));
@@ -117,7 +167,7 @@ JinjaValues JinjaFold::limited(JinjaValues values) {
 }
 
 std::string JinjaFold::as_text(const JinjaValue& value) {
-  return value.kind == JinjaValue::number ? std::to_string(value.number_value) : value.text;
+  return value.kind == JinjaValue::number && value.text.empty() ? std::to_string(value.number_value) : value.text;
 }
 
 std::string JinjaFold::flat_text(const JinjaValue& value) {
@@ -151,7 +201,7 @@ JinjaValue JinjaFold::percent(std::string_view format, const JinjaValues& argume
       out += argument.text;
     else if (kind == 'd' && argument.kind == JinjaValue::number)
       out += as_text(argument);
-    else if ((kind == 's' || kind == 'd') && argument.kind == JinjaValue::data)
+    else if ((kind == 's' || kind == 'd') && (argument.kind == JinjaValue::data || argument.kind == JinjaValue::amount))
       open = true;
     else
       return {JinjaValue::computed};
@@ -187,7 +237,7 @@ JinjaValue JinjaFold::braces(std::string_view format, const JinjaValues& argumen
         return {JinjaValue::computed};
       if (index >= arguments.size()) return {JinjaValue::computed};
       const auto& argument = arguments[index];
-      if (argument.kind == JinjaValue::data)
+      if (argument.kind == JinjaValue::data || argument.kind == JinjaValue::amount)
         open = true;
       else if (argument.kind != JinjaValue::known && argument.kind != JinjaValue::number)
         return {JinjaValue::computed};
@@ -232,9 +282,22 @@ JinjaValue JinjaFold::item_of(const JinjaValue& base, const JinjaValue& key) {
         return {};
       }
       return {JinjaValue::computed};
-    case JinjaValue::data:
     case JinjaValue::number:
+    case JinjaValue::amount:
+      return {key.kind == JinjaValue::known ? JinjaValue::object : JinjaValue::computed};
+    case JinjaValue::given:
+      if (jinja_numeric(key)) return {JinjaValue::given};
+      [[fallthrough]];
+    case JinjaValue::data:
+      // Methods whose name shows in the text of the method, or that are an attack by themselves.
+      if (key.kind == JinjaValue::known && jinja_in(odd_methods, key.text)) return {JinjaValue::object, key.text};
       return {};
+    case JinjaValue::lazy:
+      if (jinja_numeric(key)) return item_of(base.items[0], key);
+      // Their own attributes, or none.
+      return {key.kind != JinjaValue::known || key.text.starts_with("gi_") || jinja_in(view_methods, key.text)
+                  ? JinjaValue::object
+                  : JinjaValue::data};
     case JinjaValue::opened:
     case JinjaValue::computed:
       return {JinjaValue::computed};
@@ -246,7 +309,7 @@ JinjaValue JinjaFold::item_of(const JinjaValue& base, const JinjaValue& key) {
 JinjaValue::Kind JinjaFold::worst_of(const JinjaValue& base) {
   const bool odd = std::any_of(base.items.begin(), base.items.end(), [](const JinjaValue& v) {
     return v.kind == JinjaValue::known ? v.text.find('_') != std::string::npos && jinja_trim(v.text).size() < 3
-                                       : v.kind != JinjaValue::data && v.kind != JinjaValue::number;
+                                       : !jinja_plain(v);
   });
   const bool name = std::any_of(base.items.begin(), base.items.end(), [](const JinjaValue& v) {
     return v.kind == JinjaValue::known && jinja_trim(v.text).starts_with("__");
@@ -267,9 +330,12 @@ JinjaValue JinjaFold::method_of(const JinjaValue& base, const std::string& name,
   const bool result_is_number = name == "find" || name == "rfind" || name == "index" || name == "count" ||
                                 name.starts_with("is") || name == "startswith" || name == "endswith" ||
                                 name == "rindex";
-  if (result_is_number || base.kind == JinjaValue::number) return {};
+  if (base.kind == JinjaValue::lazy) return {JinjaValue::object};
+  // Numbers become texts by their bytes.
+  if (jinja_numeric(base)) return {name.starts_with("is") ? JinjaValue::amount : JinjaValue::computed};
+  if (result_is_number) return {JinjaValue::amount};
   if (name == "join") {
-    const auto items = single(given, 0);
+    const auto items = jinja_sequence(single(given, 0));
     if (base.kind == JinjaValue::known) return joined_list(items, base.text);
     return {jinja_authored(items) ? JinjaValue::computed : JinjaValue::data};
   }
@@ -297,7 +363,8 @@ JinjaValue JinjaFold::method_of(const JinjaValue& base, const std::string& name,
         }
       }
     }
-    if (const auto changed = changed_text(base.text, name); changed && given.positional.empty()) return *changed;
+    const bool simple = given.positional.empty() && given.named.empty() && !given.spread;
+    if (const auto changed = changed_text(base.text, name); changed && simple) return *changed;
     return {JinjaValue::computed};
   }
   if (base.kind == JinjaValue::dict) {
@@ -309,22 +376,32 @@ JinjaValue JinjaFold::method_of(const JinjaValue& base, const std::string& name,
     JinjaValue out{JinjaValue::list};
     if (name == "keys" || name == "values") {
       for (std::size_t i = name == "keys" ? 0 : 1; i < base.items.size(); i += 2) out.items.push_back(base.items[i]);
-      return out;
+      return jinja_lazy(std::move(out));
     }
-    if (name == "items") return pairs_of(base);
-    return {JinjaValue::data};
+    if (name == "items") return jinja_lazy(pairs_of(base));
+    return {name == "copy"            ? base.kind
+            : jinja_adds_names(given) ? JinjaValue::computed
+                                      : JinjaValue::data,
+            {},
+            0,
+            name == "copy" ? base.items : JinjaValues{}};
   }
   if (base.kind == JinjaValue::list) {
     if (name == "append" || name == "insert" || name == "extend") return {};
     return {jinja_authored(base) ? JinjaValue::computed : JinjaValue::data};
   }
-  if (base.kind == JinjaValue::data) {
+  if (base.kind == JinjaValue::data || base.kind == JinjaValue::given) {
+    if (name == "items" || name == "keys" || name == "values") return jinja_lazy({JinjaValue::data});
+    if (name == "format" || name == "format_map" || name == "fromkeys") return {JinjaValue::computed};
+    // What fills up a text adds characters of the author's.
+    if ((name == "ljust" || name == "rjust" || name == "center" || name == "translate") && jinja_adds_names(given))
+      return {JinjaValue::computed};
     // d.get(key, 'default'): the author's word may come out.
     if (name == "get" && given.positional.size() > 1) return single(given, 1);
     if (name == "replace" && given.positional.size() > 1 && jinja_authored(single(given, 1)) &&
         single(given, 1).kind == JinjaValue::known && single(given, 1).text.find('_') != std::string::npos)
       return {JinjaValue::computed};
-    return {};
+    return {name == "get" || name == "pop" ? JinjaValue::data : base.kind};
   }
   if (base.kind == JinjaValue::root || base.kind == JinjaValue::object) return {JinjaValue::object};
   return {JinjaValue::computed};
@@ -349,16 +426,16 @@ JinjaValue JinjaFold::joined_list(const JinjaValue& items, std::string_view betw
     for (std::size_t i = 0; i < items.items.size(); i += items.kind == JinjaValue::dict ? 2 : 1) {
       const auto& item = items.items[i];
       if (item.kind != JinjaValue::known && item.kind != JinjaValue::number && item.kind != JinjaValue::data &&
-          item.kind != JinjaValue::opened)
+          item.kind != JinjaValue::amount && item.kind != JinjaValue::opened)
         return {JinjaValue::computed};
-      open = open || item.kind == JinjaValue::data || item.kind == JinjaValue::opened;
+      open = open || (item.kind != JinjaValue::known && item.kind != JinjaValue::number);
       if (i != 0) out += between;
       out += flat_text(item);
       if (out.size() > jinja_text_kept) return {JinjaValue::computed};
     }
     return opened_or_text(std::move(out), open);
   }
-  return {items.kind == JinjaValue::data ? JinjaValue::data : JinjaValue::computed};
+  return {jinja_plain(items) && !between.contains('_') ? items.kind : JinjaValue::computed};
 }
 
 JinjaValue JinjaFold::replaced(std::string_view text, std::string_view from, std::string_view to) {
@@ -400,7 +477,10 @@ std::optional<JinjaValue> JinjaFold::changed_text(std::string_view text, std::st
 
 JinjaValues JinjaFold::untouched(const JinjaValues& bases) {
   JinjaValues out;
-  for (const auto& base : bases) out.push_back({jinja_authored(base) ? JinjaValue::computed : JinjaValue::data});
+  for (const auto& base : bases) {
+    const auto sequence = jinja_sequence(base);
+    out.push_back(jinja_lazy({jinja_authored(sequence) ? JinjaValue::computed : JinjaValue::data}));
+  }
   return limited(std::move(out));
 }
 
@@ -409,21 +489,134 @@ JinjaValue JinjaFold::sequence_value(const JinjaValue& base, const std::string& 
   if (base.kind == JinjaValue::list)
     list = base;
   else if (base.kind == JinjaValue::dict && (name == "items" || name == "dictsort"))
-    return pairs_of(base);
+    list = pairs_of(base);
   else if (base.kind == JinjaValue::dict)
     for (std::size_t i = 0; i < base.items.size(); i += 2) list.items.push_back(base.items[i]);
   else if (base.kind == JinjaValue::known)
     for (auto& c : jinja_characters(base.text)) list.items.push_back(jinja_text(std::move(c)));
   else
-    return {jinja_authored(base) ? JinjaValue::computed : JinjaValue::data};
-  if (name == "first") return list.items.empty() ? JinjaValue{} : list.items.front();
-  if (name == "last") return list.items.empty() ? JinjaValue{} : list.items.back();
-  if (name == "reverse") {
-    std::reverse(list.items.begin(), list.items.end());
-    return list;
+    list = {jinja_plain(base) ? base.kind : JinjaValue::computed};
+  const bool followed = list.kind == JinjaValue::list;
+  if (followed && (name == "first" || name == "last"))
+    return list.items.empty() ? JinjaValue{} : name == "first" ? list.items.front() : list.items.back();
+  if (followed && name == "reverse") std::reverse(list.items.begin(), list.items.end());
+  if (followed && (name == "sort" || name == "unique" || name == "random")) list = {worst_of(list)};
+  return name == "reverse" || name == "unique" || name == "items" ? jinja_lazy(std::move(list)) : list;
+}
+
+JinjaValues JinjaFold::filter_of(const JinjaValue& whole, const std::string& name, const JinjaArguments& given) {
+  constexpr std::string_view sequence_filters =
+      " list first last reverse items dictsort random sort unique join length count batch slice min max sum tojson ";
+  constexpr std::string_view number_filters = " length count int float abs round wordcount ";
+  if (name == "default" || name == "d") {
+    JinjaValues out{whole};
+    const auto named = given.named.find("default_value");
+    const auto other = named != given.named.end() ? named->second : first(given, 0);
+    out.insert(out.end(), other.begin(), other.end());
+    if (given.spread) out.push_back({JinjaValue::computed});
+    return out;
   }
-  if (name == "sort" || name == "unique" || name == "random") return {worst_of(list)};
-  return list;
+  const JinjaValue base = jinja_in(sequence_filters, name) ? jinja_sequence(whole) : whole;
+  if (jinja_in(number_filters, name)) return {JinjaValue{JinjaValue::amount}};
+  if (name == "format") {
+    if (base.kind != JinjaValue::known) return {JinjaValue{jinja_plain(base) ? base.kind : JinjaValue::computed}};
+    JinjaValues arguments;
+    for (std::size_t i = 0; i < given.positional.size(); ++i) arguments.push_back(single(given, i));
+    return {percent(base.text, arguments)};
+  }
+  if (name == "join") {
+    const auto between = single(given, 0);
+    const bool simple = given.named.empty() && !given.spread;
+    if (simple && between.kind == JinjaValue::known) return {joined_list(base, between.text)};
+    if (jinja_adds_names(given)) return {JinjaValue{JinjaValue::computed}};
+    return {simple && given.positional.empty()
+                ? joined_list(base, "")
+                : JinjaValue{jinja_authored(base) ? JinjaValue::computed : JinjaValue::data}};
+  }
+  if (base.kind == JinjaValue::known && name == "replace") {
+    const auto from = single(given, 0), to = single(given, 1);
+    if (from.kind == JinjaValue::known && to.kind == JinjaValue::known)
+      return {replaced(base.text, from.text, to.text)};
+  }
+  if (base.kind == JinjaValue::known && given.positional.empty() && given.named.empty() && !given.spread)
+    if (const auto changed = changed_text(base.text, name)) return {*changed};
+  if (base.kind == JinjaValue::number && name == "string") return {jinja_text(as_text(base))};
+  if (name == "batch" || name == "slice")
+    return {jinja_lazy({jinja_authored(base) || jinja_adds_names(given) ? JinjaValue::computed : JinjaValue::data})};
+  if (jinja_in(" list first last reverse items dictsort random sort unique ", name))
+    return {sequence_value(base, name)};
+  if (jinja_plain(base)) {
+    if (name == "replace")
+      return {JinjaValue{single(given, 1).kind == JinjaValue::known && single(given, 1).text.contains('_')
+                             ? JinjaValue::computed
+                             : base.kind}};
+    return {JinjaValue{jinja_adds_names(given) ? JinjaValue::computed
+                       : jinja_numeric(base)   ? JinjaValue::data
+                                               : base.kind}};
+  }
+  if (base.kind == JinjaValue::opened && given.positional.empty())
+    if (const auto changed = changed_text(base.text, name)) {
+      auto opened = opened_or_text(changed->text, true);
+      opened.number_value = base.number_value;
+      return {std::move(opened)};
+    }
+  return {JinjaValue{jinja_authored(base) || jinja_adds_names(given) ? JinjaValue::computed : JinjaValue::data}};
+}
+
+JinjaValue JinjaFold::mapped_by(const JinjaValue& whole, const std::string& filter, const JinjaArguments& rest) {
+  const auto base = jinja_sequence(whole);
+  if (base.kind == JinjaValue::list && rest.positional.empty() && rest.named.empty()) {
+    JinjaValue list{JinjaValue::list};
+    for (const auto& item : base.items) {
+      auto made = filter_of(item, filter, {});
+      list.items.push_back(made.size() == 1 ? std::move(made[0]) : JinjaValue{JinjaValue::computed});
+    }
+    return jinja_lazy(std::move(list));
+  }
+  const auto made = filter_of(jinja_plain(base) ? JinjaValue{} : JinjaValue{JinjaValue::computed}, filter, rest);
+  const bool plain = std::all_of(made.begin(), made.end(), jinja_plain);
+  return jinja_lazy({plain && !jinja_authored(base) ? JinjaValue::data : JinjaValue::computed});
+}
+
+JinjaValue JinjaFold::sliced(const JinjaValue& whole, const std::optional<JinjaValues> (&parts)[3]) {
+  const auto base = jinja_sequence(whole);
+  if (base.kind != JinjaValue::known && base.kind != JinjaValue::list)
+    return {base.kind == JinjaValue::opened || base.kind == JinjaValue::computed ? JinjaValue::computed
+            : jinja_plain(base)                                                  ? base.kind
+                                                                                 : JinjaValue::object};
+  std::int64_t part[3] = {INT64_MIN, INT64_MAX, 1};
+  bool there[3] = {};
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (!parts[i] || (parts[i]->size() == 1 && (*parts[i])[0].text == "None")) continue;
+    there[i] = true;
+    if (parts[i]->size() != 1 || (*parts[i])[0].kind != JinjaValue::number)
+      return {jinja_authored(base) ? JinjaValue::computed : JinjaValue::data};
+    part[i] = (*parts[i])[0].number_value;
+  }
+  JinjaValues items;
+  if (base.kind == JinjaValue::list)
+    items = base.items;
+  else
+    for (auto& c : jinja_characters(base.text)) items.push_back(jinja_text(std::move(c)));
+  const auto size = static_cast<std::int64_t>(items.size());
+  const auto clamp = [&](std::int64_t at) {
+    if (at < 0 && at != INT64_MIN) at += size;
+    return std::clamp<std::int64_t>(at, 0, size);
+  };
+  JinjaValues chosen;
+  if (part[2] > 0) {
+    for (std::int64_t i = clamp(part[0]); i < clamp(part[1]); i += std::min(part[2], size + 1))
+      chosen.push_back(items[static_cast<std::size_t>(i)]);
+  } else if (part[2] < 0) {
+    const std::int64_t begin = there[0] ? std::min(clamp(part[0]), size - 1) : size - 1;
+    const std::int64_t last = there[1] ? clamp(part[1]) : -1;
+    for (std::int64_t i = begin; i > last; i += std::max(part[2], -size - 1))
+      chosen.push_back(items[static_cast<std::size_t>(i)]);
+  }
+  if (base.kind == JinjaValue::list) return {JinjaValue::list, {}, 0, std::move(chosen)};
+  std::string out;
+  for (const auto& item : chosen) out += item.text;
+  return jinja_text(std::move(out));
 }
 
 }  // namespace hauberk::scan

@@ -17,14 +17,17 @@ constexpr std::size_t jinja_alternatives = 24;  // values that one expression ma
 // What an expression may be, as far as the template alone decides it.
 struct JinjaValue {
   enum Kind : std::uint8_t {
-    data,      // comes from the conversation, or is a number: no name that the template's author chose
+    data,      // comes from the conversation: no name that the template's author chose
+    amount,    // a number or a truth that is not known
+    given,     // a variable that nothing here assigns: the server's own, or a token that the model's author defined
     known,     // this text
-    number,    // this number
+    number,    // this number; true, false and none are numbers whose `text` spells them
     list,      // these items
     dict,      // keys and values in turn
-    object,    // something made by Jinja: as a text it shows names
+    lazy,      // a generator or a view over the one item, which is a sequence: as a text it shows names
+    object,    // something made by Jinja, or a method: as a text it shows names; `text` may say which
     root,      // one of the objects above; `text` says which
-    opened,    // this text with pieces of the conversation in it, which may be empty
+    opened,    // this text with pieces of the conversation in it, which may be empty; of given ones if the number is 1
     computed,  // put together from constants in a way that is not followed
   };
   Kind kind = data;
@@ -43,6 +46,16 @@ struct JinjaArguments {
 
 JinjaValue jinja_text(std::string text);
 JinjaValue jinja_number(std::int64_t n);
+JinjaValue jinja_lazy(JinjaValue sequence);
+// What a generator goes over; any other value as it is.
+JinjaValue jinja_sequence(JinjaValue value);
+// Whether it comes from the conversation or is a number: nothing of the author's making.
+bool jinja_plain(const JinjaValue& value);
+bool jinja_numeric(const JinjaValue& value);
+// Whether it is, or holds, what the model's author may have defined elsewhere.
+bool jinja_tainted(const JinjaValue& value);
+// Whether an argument puts characters into a text of which names are made.
+bool jinja_adds_names(const JinjaArguments& given);
 // Whether a text made of it holds characters that the author chose, or that show how Python is built.
 bool jinja_authored(const JinjaValue& value);
 // How large a value is; nesting without end counts as endless.
@@ -69,6 +82,8 @@ struct JinjaFold {
   static bool has_object(const JinjaValues& values);
   // The item of a constant; whatever else has the kind of what it comes from.
   static JinjaValue item_of(const JinjaValue& base, const JinjaValue& key);
+  // base[begin:end:step]; nothing for a part that is missing.
+  static JinjaValue sliced(const JinjaValue& base, const std::optional<JinjaValues> (&parts)[3]);
   // Items of which one is chosen that is not known: whole words of the author are harmless if none begins a name.
   static JinjaValue::Kind worst_of(const JinjaValue& base);
   static JinjaValues first(const JinjaArguments& given, std::size_t i);
@@ -80,8 +95,13 @@ struct JinjaFold {
   static JinjaValue replaced(std::string_view text, std::string_view from, std::string_view to);
   // Filters and methods without arguments that make one text of another.
   static std::optional<JinjaValue> changed_text(std::string_view text, std::string_view how);
+  // A selection of what a sequence holds.
   static JinjaValues untouched(const JinjaValues& bases);
   static JinjaValue sequence_value(const JinjaValue& base, const std::string& name);
+  // Filters of one value, those aside that name attributes or other filters.
+  static JinjaValues filter_of(const JinjaValue& base, const std::string& name, const JinjaArguments& given);
+  // What map() with the filter makes of every item.
+  static JinjaValue mapped_by(const JinjaValue& base, const std::string& filter, const JinjaArguments& rest);
 };
 
 }  // namespace hauberk::scan

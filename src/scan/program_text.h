@@ -1,7 +1,8 @@
 // Programs kept as text where models keep data. Nothing runs them when the file is loaded; no model needs them either,
 // and whoever put them there meant something by it. Judged by what the text would do as Python or in a shell, so that
 // prose, vocabularies and source of classes pass. A text that runs commands is a payload that waits for its exec: that
-// is critical. One that evaluates or imports may be a template or a helper: a person should look. Pure, linear.
+// is critical. One that evaluates or imports may be a template or a helper, and one that only mentions a command
+// explains something: a person should look. Pure, linear.
 #pragma once
 
 #include <optional>

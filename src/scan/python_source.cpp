@@ -80,7 +80,7 @@ class PythonCalls {
       names_[std::string(name)] = {std::string(name), false};
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       if (tokens_[i].text == "import")
-        imports(i + 1, "");
+        i = std::max(i, imports(i + 1, "") - 1);
       else if (tokens_[i].text == "from")
         i = from(i + 1);
     }
@@ -114,7 +114,8 @@ class PythonCalls {
     return name;
   }
   // "a.b as c, d" after import or, with the module, after from … import.
-  void imports(std::size_t i, const std::string& module) {
+  // The answer is the place behind.
+  std::size_t imports(std::size_t i, const std::string& module) {
     if (i < tokens_.size() && tokens_[i].text == "(") ++i;
     while (begins_name(i)) {
       const std::string name = dotted(i);
@@ -129,14 +130,14 @@ class PythonCalls {
       if (i >= tokens_.size() || tokens_[i].text != ",") break;
       ++i;
     }
+    return i;
   }
   // The place of its import, which is not one of its own.
   std::size_t from(std::size_t i) {
     const auto begin = i;
     const std::string module = dotted(i);
     if (module.empty() || i >= tokens_.size() || tokens_[i].text != "import") return begin - 1;
-    imports(i + 1, module);
-    return i;
+    return imports(i + 1, module) - 1;
   }
   void call(const std::string& name, std::size_t offset) {
     const auto dot = name.find('.');
@@ -166,15 +167,27 @@ class PythonCalls {
   std::vector<PythonCall> calls_;
 };
 
+// What is remarkable in source code that lies open to be read: commands, code out of texts, native code, sockets. Much
+// else that no pickle may call is daily work there (inspect, gc, importlib.metadata, setuptools).
+bool acts_in_source(std::string_view name) {
+  for (const std::string_view beginning :
+       {"os.", "subprocess.", "commands.", "popen2.", "pty.", "pexpect.", "asyncio.create_subprocess", "builtins.",
+        "runpy.", "code.", "codeop.", "ctypes.", "socket.", "webbrowser.", "importlib.machinery.", "zipimport.",
+        "torch.utils.cpp_extension.", "torch.ops.load_library", "marshal."})
+    if (name.starts_with(beginning)) return true;
+  return false;
+}
+
 }  // namespace
 
 std::vector<PythonCall> python_calls(std::string_view source) { return PythonCalls(python_tokens(source)).run(); }
 
 void inspect_python(std::string_view source, Inspection& inspection, Severity severity) {
   for (const auto& call : python_calls(source))
-    inspection.find("text.python-call", severity, call.offset,
-                    "the code calls " + printable(call.name, 60) + ", which would " + std::string(call.effect),
-                    printable(call.name));
+    if (acts_in_source(call.name))
+      inspection.find("text.python-call", severity, call.offset,
+                      "the code calls " + printable(call.name, 60) + ", which would " + std::string(call.effect),
+                      printable(call.name));
 }
 
 }  // namespace hauberk::scan

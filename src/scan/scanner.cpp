@@ -8,6 +8,7 @@
 #include "scan/passive_files.h"
 #include "scan/pickle.h"
 #include "scan/proto_models.h"
+#include "scan/sentencepiece.h"
 #include "scan/small_models.h"
 #include "scan/tensorflow.h"
 #include "scan/text_model.h"
@@ -91,6 +92,9 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
       break;
     case Format::executorch:
       inspect_executorch(data, inspection);
+      break;
+    case Format::sentencepiece:
+      inspect_sentencepiece(data, inspection);
       break;
     case Format::proto_model:
       return inspect_proto_model(data, inspection);

@@ -1,10 +1,11 @@
 #include "scan/small_models.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
-#include <set>
 #include <vector>
 
+#include "scan/pickle.h"
 #include "scan/program_text.h"
 
 namespace hauberk::scan {
@@ -16,7 +17,8 @@ constexpr std::uint64_t texts_read = 32u << 20;
 // Forward reads with one failure flag, in the byte order that the format has.
 class SmallReader {
  public:
-  SmallReader(Reader& data, Inspection& inspection) : at_(data), inspection_(inspection) {}
+  // A dry one skips texts.
+  SmallReader(Reader& data, Inspection& inspection, bool dry = false) : at_(data), inspection_(inspection), dry_(dry) {}
 
   std::uint64_t big(std::size_t width) {
     std::uint64_t value = 0;
@@ -39,6 +41,7 @@ class SmallReader {
   std::string text(std::uint64_t size) {
     if (size > at_.remaining()) return fail(), std::string();
     std::string out;
+    if (dry_) return skip(size), out;
     const auto kept = std::min<std::uint64_t>(size, program_text_limit);
     while (out.size() < kept) {
       const auto part = std::min<std::size_t>(kept - out.size(), 16u << 10);
@@ -47,10 +50,13 @@ class SmallReader {
       at_.advance(part);
     }
     skip(size - kept);
-    if (const auto program = program_in(out))
-      inspection_.find("scan.program-text", program->severity, at_.position() - size,
-                       "a text in the file is a program that " + program->does);
+    judge(out, at_.position() - size);
     return out;
+  }
+  void judge(std::string_view text, std::uint64_t begin) {
+    if (const auto program = program_in(text))
+      inspection_.find("scan.program-text", program->severity, begin,
+                       "a text in the file is a program that " + program->does);
   }
   bool spend() {
     if (inspection_.budget().spend_entries()) return good_;
@@ -65,6 +71,7 @@ class SmallReader {
  private:
   Cursor at_;
   Inspection& inspection_;
+  bool dry_ = false;
   bool good_ = true;
 };
 
@@ -82,94 +89,113 @@ void report_end(SmallReader& in, Inspection& inspection, std::string_view rule, 
                     std::to_string(in.remaining()) + " bytes follow " + std::string(what));
 }
 
-void inspect_msgpack(Reader& data, Inspection& inspection) {
-  SmallReader in(data, inspection);
-  std::vector<std::uint64_t> left{1};  // how many values each open collection still expects
-  while (!left.empty() && in.good()) {
-    if (left.back() == 0) {
-      left.pop_back();
-      continue;
-    }
-    --left.back();
-    if (!in.spend()) break;
-    const auto type = static_cast<unsigned>(in.big(1));
-    std::uint64_t items = 0;
-    bool collection = false;
-    const auto extension = [&](std::uint64_t size) {
-      const auto kind = in.big(1);
-      if (in.good() && (kind < 1 || kind > 3))
-        inspection.find("flax.extension", Severity::low, in.position(),
-                        "an extension of a kind that Flax does not have: " + std::to_string(kind));
-      in.skip(size);
-    };
-    if (type <= 0x7f || type >= 0xe0 || type == 0xc0 || type == 0xc2 || type == 0xc3) {
-    } else if (type <= 0x8f) {
-      items = 2 * (type & 15), collection = true;
-    } else if (type <= 0x9f) {
-      items = type & 15, collection = true;
-    } else if (type <= 0xbf) {
-      in.text(type & 31);
-    } else {
-      switch (type) {
-        case 0xc4:
-        case 0xc5:
-        case 0xc6:
-          in.skip(in.big(std::size_t{1} << (type - 0xc4)));
-          break;
-        case 0xc7:
-        case 0xc8:
-        case 0xc9:
-          extension(in.big(std::size_t{1} << (type - 0xc7)));
-          break;
-        case 0xca:
-        case 0xce:
-        case 0xd2:
-          in.skip(4);
-          break;
-        case 0xcb:
-        case 0xcf:
-        case 0xd3:
-          in.skip(8);
-          break;
-        case 0xcc:
-        case 0xd0:
-          in.skip(1);
-          break;
-        case 0xcd:
-        case 0xd1:
-          in.skip(2);
-          break;
-        case 0xd4:
-        case 0xd5:
-        case 0xd6:
-        case 0xd7:
-        case 0xd8:
-          extension(std::uint64_t{1} << (type - 0xd4));
-          break;
-        case 0xd9:
-        case 0xda:
-        case 0xdb:
-          in.text(in.big(std::size_t{1} << (type - 0xd9)));
-          break;
-        case 0xdc:
-        case 0xdd:
-          items = in.big(type == 0xdc ? 2 : 4), collection = true;
-          break;
-        case 0xde:
-        case 0xdf:
-          items = 2 * in.big(type == 0xde ? 2 : 4), collection = true;
-          break;
-        default:
-          in.fail();
+bool begins_msgpack(std::string_view head) {
+  if (head.size() < 3) return false;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(head[i]); };
+  // A map with a text for its first key.
+  const std::size_t key = byte(0) >= 0x81 && byte(0) <= 0x8f ? 1 : byte(0) == 0xde ? 3 : byte(0) == 0xdf ? 5 : 0;
+  if (key == 0 || key + 1 >= head.size()) return false;
+  const bool fixed = byte(key) >= 0xa1 && byte(key) <= 0xbf;
+  const std::size_t size = fixed ? byte(key) & 31u : byte(key) == 0xd9 ? byte(key + 1) : 0;
+  const auto text = head.substr(std::min(head.size(), key + (fixed ? 1 : 2)), size);
+  return size != 0 && word_text(as_bytes(text));
+}
+
+// One value with all that is in it. A dry walk says nothing and looks into nothing.
+class MsgpackWalk {
+ public:
+  enum End : std::uint8_t { complete, broken, too_deep };
+  MsgpackWalk(Reader& data, Inspection& inspection, bool dry)
+      : data_(data), in_(data, inspection, dry), inspection_(inspection), dry_(dry) {}
+
+  End run() {
+    left_ = {1};
+    while (!left_.empty() && in_.good()) {
+      if (left_.back() == 0) {
+        left_.pop_back();
+        continue;
       }
+      --left_.back();
+      if (!in_.spend()) break;
+      value(static_cast<unsigned>(in_.big(1)));
+      if (left_.size() > small_depth) return too_deep;
     }
-    // Every value takes a byte at least: a count that the file cannot hold is no count.
-    if (collection && items > in.remaining()) in.fail();
-    if (collection) left.push_back(items);
-    if (left.size() > small_depth)
-      return inspection.inconclusive("scan.budget-exhausted", "the data is nested deeper than the scan follows");
+    return in_.good() ? complete : broken;
   }
-  report_end(in, inspection, "flax.malformed", "the message");
+  SmallReader& in() { return in_; }
+
+ private:
+  void value(unsigned type) {
+    if (type <= 0x7f || type >= 0xe0 || type == 0xc0 || type == 0xc2 || type == 0xc3) return;
+    if (type <= 0x8f) return open(2 * (type & 15));
+    if (type <= 0x9f) return open(type & 15);
+    if (type <= 0xbf) return (void)in_.text(type & 31);
+    static constexpr std::uint8_t plain[] = {4, 8, 1, 2, 4, 8, 1, 2, 4, 8};  // float, uint and int from 0xca on
+    if (type >= 0xca && type <= 0xd3) return in_.skip(plain[type - 0xca]);
+    if (type >= 0xd4 && type <= 0xd8) return extension(std::uint64_t{1} << (type - 0xd4));
+    if (type >= 0xc4 && type <= 0xc6) return bytes(in_.big(std::size_t{1} << (type - 0xc4)));
+    if (type >= 0xc7 && type <= 0xc9) return extension(in_.big(std::size_t{1} << (type - 0xc7)));
+    if (type >= 0xd9 && type <= 0xdb) return (void)in_.text(in_.big(std::size_t{1} << (type - 0xd9)));
+    if (type == 0xdc || type == 0xdd) return open(in_.big(type == 0xdc ? 2 : 4));
+    if (type == 0xde || type == 0xdf) return open(2 * in_.big(type == 0xde ? 2 : 4));
+    in_.fail();
+  }
+  // Every value takes a byte at least: a count that the file cannot hold is no count.
+  void open(std::uint64_t items) { items > in_.remaining() ? (void)in_.fail() : left_.push_back(items); }
+
+  void extension(std::uint64_t size) {
+    const auto kind = in_.big(1);
+    if (!dry_ && in_.good() && (kind < 1 || kind > 3))
+      inspection_.find("flax.extension", Severity::low, in_.position(),
+                       "an extension of a kind that Flax does not have: " + std::to_string(kind));
+    in_.skip(size);
+  }
+
+  // Arrays of objects that msgpack-numpy writes are pickles, which its reader loads.
+  void bytes(std::uint64_t size) {
+    const auto begin = in_.position();
+    in_.skip(size);
+    if (dry_ || !in_.good() || size < 4) return;
+    RangeReader part(data_, begin, size);
+    if (!is_pickle(part, inspection_.budget())) return;
+    Gathering trial{.budget = Budget(inspection_.budget().limits(), {})};
+    Inspection unheard(trial, "");
+    inspect_pickle_file(part, unheard);
+    // Numbers may happen to read like a short pickle.
+    if (trial.worst < Severity::medium && !trial.budget.exhausted()) return;
+    Inspection inner = inspection_.child("bytes@" + std::to_string(begin));
+    inspect_pickle_file(part, inner);
+  }
+
+  Reader& data_;
+  SmallReader in_;
+  Inspection& inspection_;
+  bool dry_;
+  std::vector<std::uint64_t> left_;  // how many values each open collection still expects
+};
+
+void inspect_msgpack(Reader& data, Inspection& inspection) {
+  MsgpackWalk walk(data, inspection, false);
+  if (walk.run() == MsgpackWalk::too_deep)
+    return inspection.inconclusive("scan.budget-exhausted", "the data is nested deeper than the scan follows");
+  report_end(walk.in(), inspection, "flax.malformed", "the message");
+}
+
+// Whether a walk through all of it ends where the file does, or not long before; or goes on for longer than numbers
+// would make it.
+bool is_msgpack(Reader& data, std::string_view head) {
+  if (head.size() < 3) return false;
+  const auto first = static_cast<unsigned char>(head[0]);
+  const bool collection =
+      (first >= 0x81 && first <= 0x8f) || (first >= 0x91 && first <= 0x9f) || (first >= 0xdc && first <= 0xdf);
+  if (!collection) return false;
+  Gathering nothing{.budget = Budget({}, {})};
+  Inspection unheard(nothing, "");
+  MsgpackWalk walk(data, unheard, true);
+  const auto end = walk.run();
+  if (nothing.budget.exhausted() || (end == MsgpackWalk::complete && walk.in().remaining() == 0)) return true;
+  return begins_msgpack(head) &&
+         (end == MsgpackWalk::too_deep || (end == MsgpackWalk::complete && walk.in().remaining() < data.size() / 2));
 }
 
 // UBJSON's integers; false for anything else.
@@ -317,16 +343,58 @@ void inspect_mxnet(Reader& data, Inspection& inspection) {
   report_end(in, inspection, "mxnet.malformed", "the list of arrays");
 }
 
+// What R's readers take, after the name of the format of load(): 'A' for numbers in decimals, 'B' for the order of the
+// machine, 'X' for the order of the network; 0 for none of them. The second byte may be anything, and a line feed may
+// stand before an A.
+std::size_t r_header(std::string_view head) {
+  const bool named = head.size() > 5 && head.starts_with("RD") &&
+                     (head[2] == 'A' || head[2] == 'B' || head[2] == 'X') && (head[3] == '2' || head[3] == '3') &&
+                     head[4] == '\n';
+  return named ? 5 : 0;
+}
+char r_form(std::string_view head) {
+  head.remove_prefix(r_header(head));
+  if (head.starts_with("\nA")) head.remove_prefix(1);
+  if (head.size() < 8) return 0;
+  const char form = head[0];
+  head.remove_prefix(2);
+  if (form == 'A') {
+    // Three numbers: the version of the format, and two of R.
+    for (int i = 0; i < 3; ++i) {
+      const auto begin = head.find_first_not_of(" \t\r\n\f\v");
+      const auto end = begin == std::string_view::npos ? begin : head.find_first_of(" \t\r\n\f\v", begin);
+      if (end == std::string_view::npos) return 0;
+      const auto word = head.substr(begin, end - begin);
+      if (word.size() > 9 || word.find_first_not_of("0123456789") != std::string_view::npos) return 0;
+      if (i == 0 && word != "2" && word != "3") return 0;
+      head.remove_prefix(end);
+    }
+    return form;
+  }
+  if ((form != 'B' && form != 'X') || head.size() < 12) return 0;
+  const auto number = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i)
+      value = value << 8 | static_cast<unsigned char>(head[at + (form == 'X' ? i : 3 - i)]);
+    return value;
+  };
+  const bool versions = (number(0) == 2 || number(0) == 3) && number(4) < 1u << 24 && number(8) < 1u << 24;
+  return versions ? form : '\0';
+}
+
 class RWalk {
  public:
-  RWalk(Reader& data, Inspection& inspection) : in_(data, inspection), inspection_(inspection) {}
+  RWalk(Reader& data, Inspection& inspection, std::string_view head)
+      : in_(data, inspection), inspection_(inspection), form_(r_form(head)) {
+    in_.skip(r_header(head));
+  }
 
   void run() {
-    if (in_.peek() == 'R') in_.skip(5);
+    if (in_.peek() == '\n') in_.skip(1);
     in_.skip(2);
-    const auto version = in_.big(4);
-    in_.skip(8);
-    if (version == 3) in_.skip(in_.big(4));
+    const auto version = number();
+    skip_numbers(2, 4);
+    if (version == 3) text(number());
     if (version != 2 && version != 3) in_.fail();
     work_.push_back(item);
     while (!work_.empty() && in_.good() && !stopped_) {
@@ -335,34 +403,106 @@ class RWalk {
       if (!in_.spend()) break;
       if (work_.size() > 1'000'000)
         return inspection_.inconclusive("scan.budget-exhausted", "the data is nested deeper than the scan follows");
-      next == skip_four ? in_.skip(4) : read(next);
+      next == skip_four ? (void)number() : read(next);
     }
+    if (form_ == 'A')
+      while (in_.good() && in_.remaining() != 0 && is_blank(in_.peek())) in_.skip(1);
     if (!stopped_) report_end(in_, inspection_, "r.malformed", "the object");
   }
 
  private:
-  enum Work : std::uint8_t { item, value_of_promise, skip_four };
+  enum Work : std::uint8_t { item, value_of_promise, name_of_package, skip_four };
+
+  static bool is_blank(std::uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+  // A word between blanks, of an ASCII file.
+  std::string word() {
+    std::string out;
+    while (in_.good() && in_.remaining() != 0 && is_blank(in_.peek())) in_.skip(1);
+    while (in_.good() && in_.remaining() != 0 && !is_blank(in_.peek()) && out.size() < 100)
+      out += static_cast<char>(in_.big(1));
+    if (out.empty()) in_.fail();
+    return out;
+  }
+  std::uint64_t number() {
+    if (form_ == 'X') return in_.big(4);
+    if (form_ == 'B') return in_.little(4);
+    const auto digits = word();
+    if (digits == "NA") return 0x80000000;
+    std::int32_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || end != digits.data() + digits.size()) in_.fail();
+    return static_cast<std::uint32_t>(value);
+  }
+  void skip_numbers(std::uint64_t count, std::uint64_t width) {
+    if (form_ != 'A') {
+      if (count > in_.remaining() / width) in_.fail();
+      if (in_.good()) in_.skip(count * width);
+      return;
+    }
+    const std::uint64_t words = width == 16 ? 2 * count : count;
+    if (words > in_.remaining()) in_.fail();
+    for (std::uint64_t i = 0; i < words && in_.good(); ++i) {
+      if (i % 64 == 63 && !in_.spend()) return;
+      word();
+    }
+  }
+  std::string text(std::uint64_t size) {
+    if (form_ != 'A') return in_.text(size);
+    if (size > in_.remaining()) return in_.fail(), std::string();
+    std::string out;
+    if (size != 0)
+      while (in_.good() && in_.remaining() != 0 && is_blank(in_.peek())) in_.skip(1);
+    const auto begin = in_.position();
+    for (std::uint64_t i = 0; i < size && in_.good(); ++i) {
+      auto c = static_cast<unsigned>(in_.big(1));
+      if (c == '\\') c = escaped();
+      if (out.size() < program_text_limit) out += static_cast<char>(c);
+    }
+    in_.judge(out, begin);
+    return out;
+  }
+  unsigned escaped() {
+    const auto c = static_cast<unsigned>(in_.big(1));
+    if (c < '0' || c > '7') {
+      constexpr std::string_view from = "ntvbrfa", to = "\n\t\v\b\r\f\a";
+      const auto at = from.find(static_cast<char>(c));
+      return at == std::string_view::npos ? c : static_cast<unsigned char>(to[at]);
+    }
+    unsigned value = c - '0';
+    for (int digits = 1; digits < 3 && in_.peek() >= '0' && in_.peek() <= '7'; ++digits)
+      value = value * 8 + static_cast<unsigned>(in_.big(1)) - '0';
+    return value & 0xff;
+  }
+  // R loads the package to find its namespace; those that every R brings along do nothing.
+  void judge_package(std::string_view name, std::uint64_t begin) {
+    if (name.starts_with("package:")) name.remove_prefix(8);
+    for (const std::string_view own : {"base", "stats", "utils", "methods", "graphics", "grDevices", "datasets",
+                                       "tools", "parallel", "compiler", "splines", "stats4", "grid", "tcltk"})
+      if (name == own) return;
+    if (packages_++ < 20)
+      inspection_.find("r.package", Severity::low, begin,
+                       "reading the object would load the package " + printable(name, 60), printable(name));
+  }
 
   void items(std::uint64_t count, Work what = item) {
-    if (count > in_.remaining() / 4) {  // each takes four bytes at least
+    // Each takes four bytes at least, or a digit and a blank.
+    if (count > (form_ == 'A' ? in_.remaining() / 2 + 1 : in_.remaining() / 4)) {
       in_.fail();
       return;
     }
     work_.insert(work_.end(), count, what);
   }
   std::uint64_t length() {
-    const auto size = in_.big(4);
-    return size == 0xffffffff ? in_.big(4) << 32 | in_.big(4) : size;
+    const auto size = number();
+    if (size != 0xffffffff) return size;
+    const auto upper = number();
+    return upper << 32 | number();
   }
-  void data(std::uint64_t width) {
-    const auto count = length();
-    if (count > in_.remaining() / width) in_.fail();
-    if (in_.good()) in_.skip(count * width);
-  }
+  void data(std::uint64_t width) { skip_numbers(length(), width); }
 
   void read(Work as) {
     const auto begin = in_.position();
-    const auto flags = in_.big(4);
+    const auto flags = number();
     const auto type = flags & 0xff;
     const bool attributes = (flags & 0x200) != 0, tag = (flags & 0x400) != 0;
     // R evaluates a promise without a value as soon as anybody touches it: CVE-2024-27322.
@@ -380,13 +520,18 @@ class RWalk {
       case 241:
         return;
       case 255:
-        if (flags >> 8 == 0) in_.skip(4);
+        if (flags >> 8 == 0) number();
         return;
       case 247:
       case 248:
       case 249:
-        in_.skip(4);
-        return items(in_.big(4));
+        if (number() != 0) in_.fail();
+        // A name, and for a namespace the version of its package.
+        if (const auto names = number(); in_.good() && names != 0) {
+          items(names - 1);
+          work_.push_back(type == 247 ? item : name_of_package);
+        }
+        return;
       case 1:
         return items(1);
       case 5:
@@ -400,7 +545,7 @@ class RWalk {
       case 17:
         return items(2 + (attributes ? 1 : 0) + (tag ? 1 : 0));
       case 4:
-        in_.skip(4);
+        number();
         return items(4);
       case 22:
         return items(2 + (attributes ? 1 : 0));
@@ -409,11 +554,12 @@ class RWalk {
         return items(attributes ? 1 : 0);
       case 7:
       case 8:
-        in_.text(in_.big(4));
+        text(number());
         return;
       case 9: {
-        const auto size = in_.big(4);
-        if (size != 0xffffffff) in_.text(size);
+        const auto size = number();
+        if (size != 0xffffffff)
+          if (const auto name = text(size); as == name_of_package) judge_package(name, begin);
         return items(attributes ? 1 : 0);
       }
       case 10:
@@ -447,7 +593,9 @@ class RWalk {
 
   SmallReader in_;
   Inspection& inspection_;
+  char form_;
   std::vector<Work> work_;
+  std::size_t packages_ = 0;
   bool stopped_ = false;
 };
 
@@ -458,32 +606,22 @@ std::string head_of(Reader& data, std::size_t count) {
   return head;
 }
 
-bool begins_msgpack(std::string_view head) {
-  if (head.size() < 3) return false;
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(head[i]); };
-  // A map with a text for its first key.
-  const std::size_t key = byte(0) >= 0x81 && byte(0) <= 0x8f ? 1 : byte(0) == 0xde ? 3 : byte(0) == 0xdf ? 5 : 0;
-  if (key == 0 || key + 1 >= head.size()) return false;
-  const bool fixed = byte(key) >= 0xa1 && byte(key) <= 0xbf;
-  const std::size_t size = fixed ? byte(key) & 31u : byte(key) == 0xd9 ? byte(key + 1) : 0;
-  const auto text = head.substr(std::min(head.size(), key + (fixed ? 1 : 2)), size);
-  return size != 0 && word_text(as_bytes(text));
-}
-
 }  // namespace
 
 SmallModel small_model(Reader& data) {
   const std::string head = head_of(data, 64);
   using namespace std::string_view_literals;
   if (head.starts_with("\x12\x01\0\0\0\0\0\0"sv)) return SmallModel::mxnet;
-  if (head.starts_with("RKNN"sv)) return SmallModel::rknn;
-  if (head.starts_with("X\n\0\0\0\2"sv) || head.starts_with("X\n\0\0\0\3"sv) || head.starts_with("RDX2\nX\n"sv) ||
-      head.starts_with("RDX3\nX\n"sv))
-    return SmallModel::r_data;
+  // A binary header follows the name, no text.
+  if (head.starts_with("RKNN"sv) &&
+      std::any_of(head.begin() + 4, head.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(head.size(), 16)),
+                  [](char c) { return static_cast<unsigned char>(c) < 9; }))
+    return SmallModel::rknn;
+  if (r_form(head) != 0) return SmallModel::r_data;
   if (head.size() > 2 && head[0] == '{' && std::string_view("LiIUl").find(head[1]) != std::string_view::npos &&
       static_cast<unsigned char>(head[2]) < 0x20)
     return SmallModel::ubjson;
-  if (begins_msgpack(head)) return SmallModel::msgpack;
+  if (is_msgpack(data, head)) return SmallModel::msgpack;
   Gathering nothing{.budget = Budget({}, {})};
   Inspection unheard(nothing, "");
   const bool marked = head.starts_with("binf");
@@ -513,7 +651,7 @@ std::string inspect_small_model(Reader& data, Inspection& inspection) {
       inspection.note("a program for Rockchip's processors: what it computes is not checked");
       return "rknn";
     case SmallModel::r_data:
-      RWalk(data, inspection).run();
+      RWalk(data, inspection, head_of(data, 64)).run();
       return "r-data";
     case SmallModel::none:
       break;

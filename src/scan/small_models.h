@@ -12,7 +12,8 @@ namespace hauberk::scan {
 
 enum class SmallModel : std::uint8_t { none, msgpack, ubjson, xgboost, mxnet, rknn, r_data };
 
-SmallModel small_model(Reader& data);  // from the first bytes
+// From the first bytes; for msgpack, which has no beginning of its own, from a dry walk to the end.
+SmallModel small_model(Reader& data);
 std::string inspect_small_model(Reader& data, Inspection& inspection);
 void inspect_catboost(Reader& data, Inspection& inspection);
 // Texts of some length anywhere in the first megabytes, of formats that are not understood any deeper.

