@@ -16,10 +16,10 @@ namespace {
 constexpr std::size_t config_keys_hashed = 4'000'000;
 
 // Members that are kept until their object ends.
-constexpr std::string_view config_members[] = {
-    "__loader__", "__module__",  "__class__",  "op",     "type",    "path",           "md5",
-    "hash",       "name",        "class_name", "module", "handler", "serializedFile", "func",
-    "function",   "module_path", "modelName",  "etag"};
+constexpr std::string_view config_members[] = {"__loader__", "__module__", "__class__",   "op",        "type",
+                                               "path",       "md5",        "key",         "value",     "hash",
+                                               "name",       "class_name", "module",      "handler",   "serializedFile",
+                                               "func",       "function",   "module_path", "modelName", "etag"};
 
 bool config_member(std::string_view key) {
   return std::find(std::begin(config_members), std::end(config_members), key) != std::end(config_members);
@@ -193,6 +193,9 @@ void ConfigRules::judge_text(std::string_view value_text, std::uint64_t offset) 
   if (key == "_target_" || key == "class_path" || key == "target" || key == "loader_module" || key == "_obj_")
     judge_import(value_text, offset);
   if (key.starts_with("py/")) judge_jsonpickle(key, value_text, offset);
+  if (key == "#" && within("program") && value_text.ends_with(".py_func"))
+    inspection_.find("paddle.operator", Severity::critical, offset, "an operator of Paddle's that calls Python",
+                     printable(value_text), pointer());
   if (within("auto_map") || within("custom_pipelines") || within("auto_mapping")) judge_remote_code(value_text, offset);
   // sentence-transformers imports and calls these.
   if ((key == "activation_function" || key == "activation_fn" || key == "sbert_ce_default_activation_function") &&
@@ -342,6 +345,7 @@ void ConfigRules::judge_object(const Frame& frame) {
   if (!config_texts(frame.texts, "__loader__").empty()) judge_skops(frame);
   if (frame.has_config && !config_texts(frame.texts, "class_name").empty()) keras_ = true;
   if (own_key() == "model" && frames_.size() == 1) judge_handler(frame);
+  if (own_key() == "externalData" || own_key() == "external_data") judge_external_data(frame);
   if (frames_.size() == 2 && own_key() == "nodes")
     for (const auto op : config_texts(frame.texts, "op"))
       if (op == "Custom" || op == "_Native" || op == "_NDArray" || op == "_CustomFunction" || op == "_TVMOp")
@@ -352,6 +356,16 @@ void ConfigRules::judge_object(const Frame& frame) {
       if (leads_out(path) && !(config_texts(frame.texts, "md5").empty() && config_texts(frame.texts, "hash").empty()))
         inspection_.find("config.path", Severity::medium, frame.offset,
                          "a file outside the folder would be read or written", printable(path), pointer());
+}
+
+// ONNX as JSON: [{"key": "location", "value": "weights.bin"}, …].
+void ConfigRules::judge_external_data(const Frame& frame) {
+  const auto keys = config_texts(frame.texts, "key");
+  if (std::find(keys.begin(), keys.end(), "location") == keys.end()) return;
+  for (const auto path : config_texts(frame.texts, "value"))
+    if (leads_out(path))
+      inspection_.find("onnx.external-data-path", Severity::critical, frame.offset,
+                       "loading the weights would read a file outside the model's folder", printable(path), pointer());
 }
 
 // modules.json of sentence-transformers: a list of {idx, name, path, type}.

@@ -57,6 +57,7 @@ class ConfigRules final : public ConfigEvents {
   bool is_vocabulary() const;
   void judge_tagged_key();
   void judge_handler(const Frame& frame);
+  void judge_external_data(const Frame& frame);
   void judge_skops(const Frame& frame);
   void judge_object(const Frame& frame);
   void judge_module_list(const Frame& frame);

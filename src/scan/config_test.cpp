@@ -101,6 +101,10 @@ TEST(JsonModel, code_and_files_from_elsewhere_are_told) {
        {"x.json", R"({"weight_map": {"a": "../../etc/passwd"}})", is_malicious, "hf.shard-path"},
        {"x.json", R"({"weight_map": {"a": "/etc/passwd"}})", is_malicious, "hf.shard-path"},
        {"x.json", R"({"weight_map": {"a": "..\\x"}})", is_malicious, "hf.shard-path"},
+       {"x.json", R"({"initializer": [{"externalData": [{"key": "location", "value": "../../x"}]}]})", is_malicious,
+        "onnx.external-data-path"},
+       {"x.json", R"({"initializer": [{"externalData": [{"key": "location", "value": "x.bin"}]}]})", is_clean},
+       {"x.json", R"({"program": {"ops": [{"#": "pd_op.py_func"}]}})", is_malicious, "paddle.operator"},
        {"x.json", R"({"nodes": [{"op": "Custom"}], "arg_nodes": []})", is_review, "mxnet.custom-operator"}});
 }
 
@@ -330,6 +334,9 @@ TEST(TextModel, texts_are_clean_unless_something_executes_them) {
        {"requirements.txt", "--extra-index-url http://x\n", is_review, "text.requirement"},
        {"requirements.txt", "a @ git+https://x/y\n", is_review, "text.requirement"},
        {"modeling.py", "import torch\n", is_clean, "text.python", "python"},
+       {"modeling.py", "import os as o\ngetattr(o, 'sys' + 'tem')('id')\n", is_review, "text.python-call"},
+       {"modeling.py", "import os\nx = getattr(os, 'sep', '/')\ny = getattr(os, name)\n", is_clean},
+       {"pyproject.toml", "[build-system]\nrequires = [\"a @ https://x.example/y\"]\n", is_review, "text.requirement"},
        {"setup.py", "import inspect, setuptools, gc\ngc.collect()\nsetuptools.setup()\ninspect.signature(x)\n",
         is_clean},
        {"modeling.py", "import a, b as c, subprocess\nsubprocess.run('x')\n", is_review, "text.python-call"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "scan/decompress.h"
@@ -30,7 +31,6 @@ constexpr Magic magics[] = {
     {"\xfd"
      "7zXZ\0"sv,
      Format::xz},
-    {"\x5d\0\0"sv, Format::lzma},
     {"\x28\xb5\x2f\xfd"sv, Format::zstd},
     {"\x04\x22\x4d\x18"sv, Format::lz4},
     {"ZF0x"sv, Format::joblib_old},
@@ -77,6 +77,17 @@ bool is_zlib(Reader& data, ByteView head, Budget& budget) {
   const auto reader = DecompressingReader::open(data, Compression::zlib, 1, budget);
   std::uint8_t first = 0;
   return reader && (*reader)->read_at(0, {&first, 1}).has_value();
+}
+
+// The header of .lzma by itself: usual properties, a dictionary of a size that encoders choose, and a size of the
+// content that is unknown or believable.
+bool is_lzma(ByteView head) {
+  if (head.size() < 14 || head[0] != 0x5d || head[13] != 0) return false;
+  const auto dictionary = load_le<std::uint32_t>(head.data() + 1);
+  const auto content = load_le<std::uint64_t>(head.data() + 5);
+  const bool usual = std::has_single_bit(dictionary) || (dictionary % 3 == 0 && std::has_single_bit(dictionary / 3)) ||
+                     dictionary == UINT32_MAX;
+  return usual && dictionary >= 4096 && (content == UINT64_MAX || content < (1ull << 40));
 }
 
 // The number of Python's version, \r\n, and flags of which few are defined (PEP 552).
@@ -240,6 +251,7 @@ Format identify(Reader& data, Budget& budget, std::string_view file_name) {
   for (const auto& magic : magics)
     if (text.starts_with(magic.bytes)) return magic.format;
   if (text.size() >= 4 && text.starts_with("BZh") && text[3] >= '1' && text[3] <= '9') return Format::bzip2;
+  if (is_lzma(head)) return Format::lzma;
   if (is_safetensors(data)) return Format::safetensors;
   if (text.size() >= 2 && head[0] == 0x80 && head[1] <= 5) return Format::pickle;
   if (is_torch7(data)) return Format::torch7;

@@ -88,13 +88,27 @@ class PythonCalls {
       if (!begins_name(i) || (i > 0 && tokens_[i - 1].text == ".")) continue;
       std::size_t next = i;
       const std::string name = dotted(next);
-      if (next < tokens_.size() && tokens_[next].text == "(") call(name, tokens_[i].offset);
+      if (next < tokens_.size() && tokens_[next].text == "(") {
+        call(name, tokens_[i].offset);
+        if (name == "getattr") hidden_name(next + 1, tokens_[i].offset);
+      }
       i = std::max(i, next - 1);
     }
     return std::move(calls_);
   }
 
  private:
+  // getattr(os, "sys" + "tem"): who spells the name out by a computation does not want it read.
+  void hidden_name(std::size_t i, std::size_t offset) {
+    const auto known = begins_name(i) ? names_.find(dotted(i)) : names_.end();
+    if (known == names_.end() || i + 2 >= tokens_.size() || tokens_[i].text != ",") return;
+    const bool plain = tokens_[i + 1].text == "\"" && (tokens_[i + 2].text == ")" || tokens_[i + 2].text == ",");
+    if (plain || begins_name(i + 1)) return;
+    const auto module = std::string_view(known->second.whole).substr(0, known->second.whole.find('.'));
+    for (const std::string_view dangerous :
+         {"os", "subprocess", "builtins", "commands", "pty", "posix", "nt", "ctypes"})
+      if (module == dangerous) calls_.push_back({"os.<computed>", "run a command of the system", offset, true, true});
+  }
   struct Meaning {
     std::string whole;
     bool imported = false;

@@ -122,6 +122,13 @@ std::string inspect_text(Reader& data, Inspection& inspection) {
     if (const auto text = text_whole(data, text_source_limit, inspection)) inspect_requirements(*text, inspection);
     return "requirements";
   }
+  if (name == "pyproject.toml")
+    if (const auto text = text_whole(data, text_source_limit, inspection))
+      for (const std::string_view elsewhere : {"@ http", "@http", "git+", "@ file:", "backend-path"})
+        if (const auto at = text->find(elsewhere); at != std::string::npos)
+          inspection.find("text.requirement", Severity::medium, at,
+                          "installing the project would run or fetch code from a place of the author's choice",
+                          printable(std::string_view(*text).substr(at, 80)));
   const auto head_bytes = read_part(data, 0, std::min<std::uint64_t>(data.size(), 64u << 10), 64u << 10);
   const std::string head = head_bytes ? std::string(as_text(*head_bytes)) : std::string();
   const auto first = head.find_first_not_of(" \t\r\n");
