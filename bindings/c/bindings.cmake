@@ -20,7 +20,8 @@ set_target_properties(hauberk-scan-worker PROPERTIES UNITY_BUILD OFF)
 
 if(HAUBERK_TESTS)
   add_executable(scan_api_test bindings/c/scan_api_test.c)
-  set_target_properties(scan_api_test PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF)
+  # The linker of C++ brings what the sanitizers of the library need.
+  set_target_properties(scan_api_test PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF LINKER_LANGUAGE CXX)
   target_include_directories(scan_api_test PRIVATE ${CMAKE_SOURCE_DIR}/bindings/c)
   target_link_libraries(scan_api_test PRIVATE hauberk_scan)
   add_dependencies(scan_api_test hauberk-scan-worker)
