@@ -28,7 +28,9 @@ Gathering scratch(Budget& budget, std::uint64_t opcodes) {
   ScanLimits limits = budget.limits();
   limits.opcodes = std::min(limits.opcodes, opcodes);
   limits.memory = std::min<std::uint64_t>(limits.memory, 32u << 20);
-  return {.budget = Budget(limits, [&budget] { return !budget.check_time(); })};
+  return {.budget = Budget(limits, [&budget]() -> std::string_view {
+            return budget.check_time() ? std::string_view{} : budget.exhausted_limit();
+          })};
 }
 
 // What plain pickle.load() would make of a file that joblib wrote: it takes the arrays for opcodes. Harmless arrays end
