@@ -246,7 +246,7 @@ bool looks_like_class(std::string_view name) {
 
 // The distributions of scipy.stats: norm_gen, rv_continuous_frozen.
 bool is_distribution(std::string_view module, std::string_view name) {
-  return module.starts_with("scipy.stats") &&
+  return (module.starts_with("scipy.stats") || module.starts_with("statsmodels.distributions")) &&
          (name.starts_with("rv_") || name.ends_with("_gen") || name.ends_with("_frozen"));
 }
 

@@ -45,6 +45,7 @@ enum class Check : std::uint8_t {
   shared,         // harmless, but what it returns is shared by all who ask for it
   acting,         // a class whose constructor acts; making it without one is harmless
   reduces,        // calls its first argument: harmless if that is the operator |, as for a union of types
+  one_argument,   // harmless with one argument
   item,           // x[y]: harmless for the generic types of typing and the builtins
   set_attribute,  // setattr: the name of a type that the stream makes is code, all else is worse
   subimport,      // imports the module of this name

@@ -121,9 +121,8 @@ PickleValue PickleJudge::called_object(PickleMachine& machine, const PickleCall&
     find("pickle.computed-call", severity, call.offset,
          "would call an object that the stream itself makes: " + rendered(machine, call), rendered(machine, call));
   // cloudpickle carries the method of a library's class by value, and binds it to that class.
-  const auto* owner = call.arguments.size() == 2 && call.arguments[1].kind() == Kind::global
-                          ? seen_of(call.arguments[1])
-                          : nullptr;
+  const auto* owner =
+      call.arguments.size() == 2 && call.arguments[1].kind() == Kind::global ? seen_of(call.arguments[1]) : nullptr;
   if (detail && detail->binds_method && owner && owner->judgement.risk == Risk::class_only)
     return keep(call, {.library_method = true});
   return PickleMachine::result_of(call);
@@ -197,11 +196,11 @@ bool PickleJudge::hand_over(PickleMachine& machine, PickleValue value, std::uint
 void PickleJudge::hand_over_object(PickleMachine& machine, PickleValue object, std::uint64_t offset) {
   const auto* maker = seen_of(object);
   if (!maker) return;
+  const auto* detail = detail_of(object);
   const bool method = maker->judgement.check == Check::attribute || maker->judgement.check == Check::method_caller;
-  if (method && is_news(object_calls_, Severity::high))
+  if (method && !(detail && detail->plain_method) && is_news(object_calls_, Severity::high))
     find("pickle.computed-call", Severity::high, offset,
          "hands a method of an object to another function, which may call it: " + rendered(machine, object));
-  const auto* detail = detail_of(object);
   if (!detail || detail->wrapped.kind() != Kind::global) return;
   auto& wrapped = *seen_of(detail->wrapped);
   if (wrapped.judgement.risk == Risk::unknown) wrapped.asked = true;
@@ -278,6 +277,10 @@ PickleValue PickleJudge::check_arguments(PickleMachine& machine, const PickleCal
       break;
     case Check::reduces:
       check_reduction(machine, call, seen);
+      break;
+    case Check::one_argument:
+      if (call.arguments.size() != 1 || !call.complete)
+        unusual(machine, call, seen, Severity::high, "may call what it is given");
       break;
     case Check::item:
       check_item(machine, call, seen);
@@ -369,6 +372,7 @@ PickleValue PickleJudge::check_attribute(PickleMachine& machine, const PickleCal
   if (!owner && (arguments[0].is_constant() || kind == Kind::tuple || kind == Kind::list || kind == Kind::dict ||
                  kind == Kind::set))
     return result;
+  if (owner && (owner->name == "re._compile" || owner->name == "re.compile")) return keep(call, {.plain_method = true});
   if (!owner) return report(Severity::high, "fetches an attribute of something that is not plain data"), result;
   const auto& maker = machine.global(arguments[0].callee());
   const auto risk = judge(maker.module, maker.name + "." + *name).risk;
@@ -398,7 +402,8 @@ PickleValue PickleJudge::fetched_from_global(PickleMachine& machine, const Pickl
   if (risk == Risk::execution || risk == Risk::access || as_module == Risk::execution || as_module == Risk::access) {
     report(Severity::critical, "pickle.dangerous-call", "would reach a function that can do harm");
     if (risk == Risk::execution || risk == Risk::access) ++found.calls;  // said already
-  } else if ((risk == Risk::unknown && !found.judgement.in_known_library) || as_module == Risk::code) {
+  } else if ((risk == Risk::unknown && !found.judgement.in_known_library) ||
+             (as_module == Risk::code && risk != Risk::harmless)) {
     report(Severity::high, "pickle.unusual-call", "fetches an attribute of something that is not plain data");
   }
   return fetched;
@@ -549,6 +554,31 @@ void PickleJudge::check_members(PickleMachine& machine, const PickleCall& call, 
   }
 }
 
+// Calls `inspect` with the bytes that a value stands for: a constant, a text that gets encoded, what BytesIO holds.
+bool PickleJudge::with_bytes(PickleMachine& machine, PickleValue value, const std::function<void(Reader&)>& inspect) {
+  for (unsigned steps = 0; steps < 3; ++steps) {
+    if (value.kind() == Kind::bytes || value.kind() == Kind::byte_array) {
+      const auto span = machine.content_of(value);
+      if (!span) return false;
+      RangeReader part(machine.data(), span->offset, span->length);
+      inspect(part);
+      return true;
+    }
+    if (value.kind() == Kind::text) {
+      const auto text = steps != 0 ? machine.text_of(value, nested_text_limit) : std::nullopt;
+      std::string bytes;
+      if (!text || !latin1_bytes(*text, bytes) || !inspection_.budget().spend_bytes_out(bytes.size())) return false;
+      MemoryReader part(as_bytes(bytes));
+      inspect(part);
+      return true;
+    }
+    const auto* detail = detail_of(value);
+    if (!detail) return false;
+    value = detail->encoded;
+  }
+  return false;
+}
+
 // Bytes that reach a loader: a whole file within the stream.
 void PickleJudge::nested_pickle(PickleMachine& machine, PickleValue argument, std::uint64_t offset, Seen& seen) {
   if (mode_ == PickleMode::probe) return;
@@ -570,21 +600,7 @@ void PickleJudge::nested_pickle(PickleMachine& machine, PickleValue argument, st
     else
       inspect_pickle_file(part, inside);
   };
-  if (argument.kind() == Kind::bytes || argument.kind() == Kind::byte_array) {
-    if (const auto span = machine.content_of(argument)) {
-      RangeReader part(machine.data(), span->offset, span->length);
-      return inspect(part);
-    }
-  }
-  const auto* detail = detail_of(argument);
-  if (detail && detail->encoded.kind() == Kind::text) {
-    const auto text = machine.text_of(detail->encoded, nested_text_limit);
-    std::string bytes;
-    if (text && latin1_bytes(*text, bytes) && inspection_.budget().spend_bytes_out(bytes.size())) {
-      MemoryReader part(as_bytes(bytes));
-      return inspect(part);
-    }
-  }
+  if (with_bytes(machine, argument, inspect)) return;
   ++seen.calls;
   inspection_.inconclusive("scan.not-scanned", "loads bytes that cannot be followed, at " + std::to_string(offset) +
                                                    ": " + printable(seen.name) + "(" + rendered(machine, argument) +
@@ -609,7 +625,9 @@ PickleValue PickleJudge::result_of(PickleMachine& machine, const PickleCall& cal
     detail.encoded = call.arguments[0];
   } else if (seen.maker == Maker::partial && !call.arguments.empty()) {
     detail.wrapped = call.arguments[0];
-    detail.bound = call.arguments.size() == 1 && call.complete && call.keywords.kind() == Kind::none ? PickleMachine::no_items() : PickleValue{};
+    detail.bound = call.arguments.size() == 1 && call.complete && call.keywords.kind() == Kind::none
+                       ? PickleMachine::no_items()
+                       : PickleValue{};
   } else if (seen.maker == Maker::byte_stream) {
     detail.encoded = call.arguments.empty() ? PickleValue{} : call.arguments[0];
   } else if (seen.maker == Maker::array_wrapper || seen.maker == Maker::file_wrapper) {

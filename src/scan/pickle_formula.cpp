@@ -10,12 +10,14 @@ namespace hauberk::scan {
 namespace {
 
 constexpr std::array functions = {
-    std::string_view("C"),         std::string_view("Diff"),   std::string_view("Helmert"), std::string_view("I"),
-    std::string_view("Poly"),      std::string_view("Q"),      std::string_view("Sum"),     std::string_view("Treatment"),
-    std::string_view("abs"),       std::string_view("bs"),     std::string_view("cc"),      std::string_view("center"),
-    std::string_view("cr"),        std::string_view("exp"),    std::string_view("log"),     std::string_view("log10"),
-    std::string_view("log1p"),     std::string_view("log2"),   std::string_view("poly"),    std::string_view("scale"),
-    std::string_view("sqrt"),      std::string_view("standardize"), std::string_view("te"),
+    std::string_view("C"),           std::string_view("Diff"),      std::string_view("Helmert"),
+    std::string_view("I"),           std::string_view("Poly"),      std::string_view("Q"),
+    std::string_view("Sum"),         std::string_view("Treatment"), std::string_view("abs"),
+    std::string_view("bs"),          std::string_view("cc"),        std::string_view("center"),
+    std::string_view("cr"),          std::string_view("exp"),       std::string_view("log"),
+    std::string_view("log10"),       std::string_view("log1p"),     std::string_view("log2"),
+    std::string_view("poly"),        std::string_view("scale"),     std::string_view("sqrt"),
+    std::string_view("standardize"), std::string_view("te"),
 };
 constexpr std::array harmful = {
     std::string_view("compile"), std::string_view("delattr"), std::string_view("eval"),       std::string_view("exec"),
@@ -25,8 +27,8 @@ constexpr std::array harmful = {
     std::string_view("system"),  std::string_view("vars"),
 };
 constexpr std::array keywords = {
-    std::string_view("and"), std::string_view("await"), std::string_view("else"), std::string_view("for"),
-    std::string_view("if"),  std::string_view("in"),    std::string_view("is"),   std::string_view("not"),
+    std::string_view("and"), std::string_view("await"), std::string_view("else"),  std::string_view("for"),
+    std::string_view("if"),  std::string_view("in"),    std::string_view("is"),    std::string_view("not"),
     std::string_view("or"),  std::string_view("while"), std::string_view("yield"),
 };
 
@@ -110,7 +112,8 @@ class Formula {
     if (at_ >= text_.size() || text_[at_] != '(') return;
     value_before_ = false;
     for (const std::string_view numpy : {"np.", "numpy."})
-      if (dotted.starts_with(numpy) && hauberk::scan::judge("numpy", dotted.substr(numpy.size())).risk == Risk::harmless)
+      if (dotted.starts_with(numpy) &&
+          hauberk::scan::judge("numpy", dotted.substr(numpy.size())).risk == Risk::harmless)
         return;
     if (!contains(functions, dotted)) worse(Severity::high);
   }

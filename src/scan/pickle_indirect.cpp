@@ -58,18 +58,19 @@ PickleValue PickleJudge::check_dill_type(PickleMachine& machine, const PickleCal
   return PickleMachine::result_of(call);
 }
 
-// Evaluated as they stand: the names of two singletons are all that dill ever writes so.
+// Evaluated as they stand: the names of two singletons and ranges are all that dill ever writes so.
 void PickleJudge::check_dill_repr(PickleMachine& machine, const PickleCall& call, Seen& seen) {
   const auto text = text_argument(machine, call, 0);
-  if (text != "Ellipsis" && text != "NotImplemented")
+  const bool range = text && text->starts_with("range(") &&
+                     text->find_first_not_of("0123456789-, ", 6) == text->size() - 1 && text->ends_with(')');
+  if (text != "Ellipsis" && text != "NotImplemented" && !range)
     report_call(machine, call, seen, "pickle.dangerous-call", Severity::critical);
 }
 
 PickleValue PickleJudge::check_dill_method(PickleMachine& machine, const PickleCall& call, Seen& seen) {
   const auto name = text_argument(machine, call, 1), text = text_argument(machine, call, 2);
-  const auto owner = name && text && is_identifier(*name) && !is_internal_name(*name)
-                         ? owner_in_repr(*text, *name)
-                         : std::nullopt;
+  const auto owner =
+      name && text && is_identifier(*name) && !is_internal_name(*name) ? owner_in_repr(*text, *name) : std::nullopt;
   if (!owner || !is_identifier(*owner)) {
     report_call(machine, call, seen, "pickle.dangerous-call", Severity::critical);
   } else if (judge("builtins", *owner).risk != Risk::harmless) {
@@ -100,8 +101,7 @@ void PickleJudge::check_subimport(PickleMachine& machine, const PickleCall& call
 // int | None is pickled as a reduction with the operator |.
 void PickleJudge::check_reduction(PickleMachine& machine, const PickleCall& call, Seen& seen) {
   const auto& arguments = call.arguments;
-  const auto* operation =
-      !arguments.empty() && arguments[0].kind() == Kind::global ? seen_of(arguments[0]) : nullptr;
+  const auto* operation = !arguments.empty() && arguments[0].kind() == Kind::global ? seen_of(arguments[0]) : nullptr;
   const bool unites = operation && (operation->name == "_operator.or_" || operation->name == "operator.or_");
   bool complete = false;
   std::span<const PickleValue> members;
@@ -129,9 +129,10 @@ void PickleJudge::check_item(PickleMachine& machine, const PickleCall& call, See
 // dill names the types that it makes by setattr().
 void PickleJudge::check_set_attribute(PickleMachine& machine, const PickleCall& call, Seen& seen) {
   const auto name = text_argument(machine, call, 1);
-  const auto* maker = call.arguments.empty() || call.arguments[0].kind() != Kind::object ? nullptr
-                                                                                         : seen_of(call.arguments[0]);
-  const bool own = maker && (maker->name == "dill._dill._create_type" || maker->name.ends_with("._make_skeleton_class"));
+  const auto* maker =
+      call.arguments.empty() || call.arguments[0].kind() != Kind::object ? nullptr : seen_of(call.arguments[0]);
+  const bool own =
+      maker && (maker->name == "dill._dill._create_type" || maker->name.ends_with("._make_skeleton_class"));
   const bool metadata = name == "__qualname__" || name == "__module__" || name == "__doc__" || name == "__name__";
   const bool plain = call.arguments.size() == 3 && call.arguments[2].is_constant();
   if (own && metadata && plain) return unusual(machine, call, seen, Severity::high, "names a type that it makes");
@@ -142,20 +143,15 @@ void PickleJudge::check_set_attribute(PickleMachine& machine, const PickleCall& 
 void PickleJudge::check_keras_archive(PickleMachine& machine, const PickleCall& call, Seen& seen) {
   if (mode_ == PickleMode::probe) return;
   unusual(machine, call, seen, Severity::high, "loads a Keras archive without safe mode");
-  const auto* detail = call.arguments.empty() ? nullptr : detail_of(call.arguments[0]);
-  const auto content = detail ? machine.content_of(detail->encoded) : std::nullopt;
-  if (!content) {
-    inspection_.inconclusive("scan.not-scanned", "loads an archive of Keras that cannot be followed, at " +
-                                                     std::to_string(call.offset));
-    return;
-  }
-  Inspection inside = inspection_.child("bytes@" + std::to_string(detail->encoded.payload()));
+  Inspection inside = inspection_.child("bytes@" + std::to_string(call.offset));
   if (inside.depth() > inspection_.budget().limits().depth) {
     inspection_.inconclusive("scan.budget-exhausted", "archives are nested deeper than the scan follows");
     return;
   }
-  RangeReader part(machine.data(), content->offset, content->length);
-  inspect_any(part, inside);
+  const auto inspect = [&](Reader& part) { inspect_any(part, inside); };
+  if (call.arguments.empty() || !with_bytes(machine, call.arguments[0], inspect))
+    inspection_.inconclusive("scan.not-scanned",
+                             "loads an archive of Keras that cannot be followed, at " + std::to_string(call.offset));
 }
 
 void PickleJudge::byte_stream_built(PickleMachine& machine, PickleValue target, PickleValue state,

@@ -58,7 +58,8 @@ PickleJudge::Maker PickleJudge::maker_of(const PickleGlobal& name) {
     if (name.name == "NDArrayWrapper" || name.name == "ZNDArrayWrapper") return Maker::file_wrapper;
   }
   if ((name.module == "functools" || name.module == "_functools") && name.name == "partial") return Maker::partial;
-  if (name.module.starts_with("scipy.stats")) return Maker::distribution;
+  if (name.module.starts_with("scipy.stats") || name.module.starts_with("statsmodels.distributions"))
+    return Maker::distribution;
   if (name.module == "statsmodels.base.data") return Maker::model_data;
   if ((name.module == "_io" || name.module == "io") && name.name == "BytesIO") return Maker::byte_stream;
   if (name.name == "CloudpickleWrapper") return Maker::inner_pickle;
@@ -257,7 +258,7 @@ void PickleJudge::finish() {
       case Risk::by_arguments:
         // Kept to be called later, with whatever comes then.
         if (!seen.called && evaluates(seen.judgement.check))
-          find("pickle.dangerous-import", Severity::high, seen.offset, "imports " + printable(seen.name) + would);
+          find("pickle.dangerous-import", Severity::critical, seen.offset, "imports " + printable(seen.name) + would);
         break;
     }
   }

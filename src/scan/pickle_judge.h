@@ -7,6 +7,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -78,6 +79,7 @@ class PickleJudge final : public PickleListener {
     PickleValue keywords;
     bool fresh = false;           // a wrapper of joblib's as joblib itself makes it, and not filled yet
     bool binds_method = false;    // types.MethodType, by cloudpickle's name
+    bool plain_method = false;    // of a compiled pattern
     bool library_method = false;  // what it made for a class of a library
   };
 
@@ -121,6 +123,7 @@ class PickleJudge final : public PickleListener {
   void check_enumeration(PickleMachine& machine, const PickleCall& call, Seen& seen);
   void check_members(PickleMachine& machine, const PickleCall& call, Seen& seen);
   bool may_be_callable(PickleMachine& machine, PickleValue value, unsigned depth);
+  bool with_bytes(PickleMachine& machine, PickleValue value, const std::function<void(Reader&)>& inspect);
   void nested_pickle(PickleMachine& machine, PickleValue argument, std::uint64_t offset, Seen& seen);
   PickleValue result_of(PickleMachine& machine, const PickleCall& call, const Seen& seen);
   PickleValue keep(const PickleCall& call, const Detail& detail);

@@ -86,7 +86,8 @@ void PickleJudge::check_formula(PickleMachine& machine, PickleValue state, std::
     const auto text = items[i + 1].kind() == Kind::text ? machine.text_of(items[i + 1], formula_limit) : std::nullopt;
     const auto severity = text ? judge_formula(*text) : Severity::high;
     if (severity == Severity::critical)
-      find("pickle.dangerous-call", severity, offset, "would evaluate a formula that is a program", text->substr(0, 80));
+      find("pickle.dangerous-call", severity, offset, "would evaluate a formula that is a program",
+           text->substr(0, 80));
     else if (severity != Severity::info)
       find("pickle.unusual-call", severity, offset, "would evaluate a formula that is more than columns and functions",
            text ? text->substr(0, 80) : std::string{});
@@ -102,7 +103,8 @@ void PickleJudge::model_data_built(PickleMachine& machine, PickleValue state, st
     find("pickle.unusual-call", Severity::high, offset, "gives an object of statsmodels state that cannot be followed");
 }
 
-PickleJudge::KeyKind PickleJudge::check_key(PickleMachine& machine, PickleValue key, PickleValue value, std::uint64_t offset) {
+PickleJudge::KeyKind PickleJudge::check_key(PickleMachine& machine, PickleValue key, PickleValue value,
+                                            std::uint64_t offset) {
   const auto text = machine.text_of(key, key_limit);
   if (text == "restore_design_info" || text == "restore_model_spec") return KeyKind::restores;
   if (!text || !text->starts_with('_')) return KeyKind::ordinary;
