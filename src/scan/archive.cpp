@@ -234,7 +234,9 @@ class ZipInspector {
     const bool unpickled = is_torch(kind_) && (inner.ends_with(".pkl") || inner.ends_with("pickle"));
     if ((format == Format::pickle || (unpickled && format != Format::empty)) && is_torch(kind_) &&
         inside.depth() <= inside.budget().limits().depth) {
-      const PickleContext context{.storages_outside = true, .torchscript_types = kind_ != ZipKind::torch};
+      const PickleContext context{.storages_outside = true,
+                                  .torchscript_types = kind_ != ZipKind::torch,
+                                  .holds_source = inner.ends_with(".debug_pkl")};
       const auto outcome = inspect_pickle(content, inside, context);
       if (outcome.end == PickleEnd::stopped && outcome.next < content.size())
         inside.find("pickle.trailing-bytes", Severity::low, outcome.next,

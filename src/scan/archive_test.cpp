@@ -219,6 +219,17 @@ TEST(Zip, torchscript_is_read_with_the_blanks_that_it_allows) {
   EXPECT_EQ(phone.verdict, ScanVerdict::malicious) << described_entries(phone);
 }
 
+TEST(Zip, source_text_that_torchscript_keeps_for_its_messages_is_no_payload) {
+  const std::string text = "import os; os.system('echo a')..";
+  const std::string source =
+      "\x80\x02X" + std::string(1, static_cast<char>(text.size())) + std::string(3, '\0') + text + ".";
+  const auto script = [&](const std::string& name) {
+    return scanned(zip({{"m/constants.pkl", "\x80\x02)."}, {"m/code/a.py", ""}, {name, source}})).verdict;
+  };
+  EXPECT_EQ(script("m/code/a.py.debug_pkl"), ScanVerdict::clean);
+  EXPECT_EQ(script("m/other.pkl"), ScanVerdict::malicious);
+}
+
 TEST(Zip, an_archive_for_torchserve_is_one_whatever_else_it_looks_like) {
   const auto mar =
       scanned(zip({{"MAR-INF/MANIFEST.json", "{\"model\": {\"handler\": \"image_classifier\", \"modelName\": \"m\"}}"},

@@ -246,7 +246,7 @@ bool looks_like_class(std::string_view name) {
 
 // The distributions of scipy.stats: norm_gen, rv_continuous_frozen.
 bool is_distribution(std::string_view module, std::string_view name) {
-  return module.starts_with("scipy.stats") &&
+  return (module.starts_with("scipy.stats") || module.starts_with("statsmodels.distributions")) &&
          (name.starts_with("rv_") || name.ends_with("_gen") || name.ends_with("_frozen"));
 }
 
@@ -381,6 +381,9 @@ Judgement judge_dotted(std::string_view module, std::string_view name) {
     if (one_attribute && base.in_known_library && !is_acting_method(rest)) return {};
     return {Risk::execution, "reach an attribute through a module or function", Check::none, true};
   }
+  // Keras pickles a model as a method of its class and the archive that it would have saved.
+  if (rest == "_unpickle_model" && base.risk == Risk::class_only && module.find("keras") != std::string_view::npos)
+    return {Risk::by_arguments, "load an archive of Keras without its safe mode", Check::keras_archive};
   const bool classes = !any_part(name, [](std::string_view part) { return !looks_like_class(part); });
   if (classes && base.risk == Risk::class_only) return base;
   // A method of a harmless class is what its module's rule says: Path names a file, Path.write_text writes one.
@@ -396,6 +399,9 @@ Judgement judge_dotted(std::string_view module, std::string_view name) {
 
 Judgement judge(std::string_view module, std::string_view name) {
   if (!is_module_name(module)) return {};
+  // What torch.relu and its like are methods of.
+  constexpr std::string_view functions = "_VariableFunctionsClass.";
+  if (module == "torch._C" && name.starts_with(functions)) return judge("torch", name.substr(functions.size()));
   if (const auto* rule = find_pattern(std::string(module) + "." + std::string(name))) return from(*rule);
   return name.find('.') == std::string_view::npos ? judge_undotted(module, name) : judge_dotted(module, name);
 }

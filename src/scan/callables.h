@@ -44,6 +44,18 @@ enum class Check : std::uint8_t {
   enumeration,    // Enum(value) is a member, Enum(name, members) makes a class
   shared,         // harmless, but what it returns is shared by all who ask for it
   acting,         // a class whose constructor acts; making it without one is harmless
+  reduces,        // calls its first argument: harmless if that is the operator |, as for a union of types
+  one_argument,   // harmless with one argument
+  item,           // x[y]: harmless for the generic types of typing and the builtins
+  set_attribute,  // setattr: the name of a type that the stream makes is code, all else is worse
+  subimport,      // imports the module of this name
+  types_name,     // cloudpickle's way to name something in the module types
+  dill_repr,      // evaluates its text: harmless for the two names that dill writes so
+  dill_method,    // evaluates a part of its third argument: a method of a builtin type
+  keras_archive,  // loads an archive of Keras out of the bytes that it is given, without its safe mode
+  nested_first,   // loads its first argument as a pickle; likewise below
+  nested_second,
+  nested_fifth,
 };
 
 struct CallableRule {

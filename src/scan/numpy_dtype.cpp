@@ -197,6 +197,54 @@ std::optional<Dtype> parse_dtype(std::string_view text) {
   }
 }
 
+std::optional<Dtype> parse_type_name(std::string_view name) {
+  struct Named {
+    std::string_view name;
+    std::uint64_t item_size;
+  };
+  static constexpr Named types[] = {
+      {"ml_dtypes.bfloat16", 2},
+      {"ml_dtypes.float4_e2m1fn", 1},
+      {"ml_dtypes.float6_e2m3fn", 1},
+      {"ml_dtypes.float6_e3m2fn", 1},
+      {"ml_dtypes.float8_e3m4", 1},
+      {"ml_dtypes.float8_e4m3", 1},
+      {"ml_dtypes.float8_e4m3b11fnuz", 1},
+      {"ml_dtypes.float8_e4m3fn", 1},
+      {"ml_dtypes.float8_e4m3fnuz", 1},
+      {"ml_dtypes.float8_e5m2", 1},
+      {"ml_dtypes.float8_e5m2fnuz", 1},
+      {"ml_dtypes.float8_e8m0fnu", 1},
+      {"ml_dtypes.int1", 1},
+      {"ml_dtypes.int2", 1},
+      {"ml_dtypes.int4", 1},
+      {"ml_dtypes.uint1", 1},
+      {"ml_dtypes.uint2", 1},
+      {"ml_dtypes.uint4", 1},
+      {"numpy.bool", 1},
+      {"numpy.bool_", 1},
+      {"numpy.complex128", 16},
+      {"numpy.complex64", 8},
+      {"numpy.double", 8},
+      {"numpy.float16", 2},
+      {"numpy.float32", 4},
+      {"numpy.float64", 8},
+      {"numpy.half", 2},
+      {"numpy.int16", 2},
+      {"numpy.int32", 4},
+      {"numpy.int64", 8},
+      {"numpy.int8", 1},
+      {"numpy.single", 4},
+      {"numpy.uint16", 2},
+      {"numpy.uint32", 4},
+      {"numpy.uint64", 8},
+      {"numpy.uint8", 1},
+  };
+  for (const auto& type : types)
+    if (type.name == name) return Dtype{type.item_size, false};
+  return std::nullopt;
+}
+
 std::optional<NpyHeader> parse_npy_header(std::string_view literal) { return Literal(literal).header(); }
 
 }  // namespace hauberk::scan

@@ -14,6 +14,8 @@ struct Dtype {
 };
 
 std::optional<Dtype> parse_dtype(std::string_view text);
+// The same of a type by its name, "numpy.float32", "ml_dtypes.bfloat16".
+std::optional<Dtype> parse_type_name(std::string_view name);
 
 struct NpyHeader {
   Dtype dtype;

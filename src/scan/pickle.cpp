@@ -111,8 +111,8 @@ bool is_pickle(Reader& data, Budget& budget) {
   PickleJudge judge(inspection, {}, PickleMode::probe);
   PickleMachine machine(data, 0, nothing.budget, judge);
   const auto end = machine.run();
-  return end == PickleEnd::stopped || end == PickleEnd::out_of_budget || judge.saw_anything_known() ||
-         judge.called_a_global();
+  return end == PickleEnd::stopped || end == PickleEnd::out_of_budget || end == PickleEnd::refused ||
+         judge.saw_anything_known() || judge.called_a_global();
 }
 
 std::string inspect_pickle_file(Reader& data, Inspection& inspection) {

@@ -13,6 +13,7 @@ struct PickleContext {
   bool storages_outside = false;   // persistent ids name storages, as in PyTorch's files
   bool torchscript_types = false;  // names below __torch__ are types of the archive's own code
   bool plain_unpickler = false;    // what loads this does not know joblib's arrays
+  bool holds_source = false;       // source text kept for messages: programs in it are what it is for
 };
 
 struct PickleOutcome {

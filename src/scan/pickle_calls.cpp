@@ -30,9 +30,31 @@ bool makes_functions(const Judgement& judgement, std::string_view maker) {
 
 // Functions that call or fetch whatever they are given: harmless only where their arguments can be seen.
 bool acts_on_arguments(Check check) {
-  return check == Check::attribute || check == Check::nested_pickle || check == Check::imports ||
-         check == Check::calls_first || check == Check::calls_typed || check == Check::class_twice ||
-         check == Check::class_first || check == Check::new_object || check == Check::random_state;
+  switch (check) {
+    case Check::attribute:
+    case Check::nested_pickle:
+    case Check::nested_first:
+    case Check::nested_second:
+    case Check::nested_fifth:
+    case Check::keras_archive:
+    case Check::imports:
+    case Check::calls_first:
+    case Check::calls_typed:
+    case Check::class_twice:
+    case Check::class_first:
+    case Check::new_object:
+    case Check::random_state:
+    case Check::reduces:
+    case Check::item:
+    case Check::set_attribute:
+    case Check::subimport:
+    case Check::types_name:
+    case Check::dill_repr:
+    case Check::dill_method:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool is_dunder_or_sunder(std::string_view name) {
@@ -45,8 +67,10 @@ PickleValue PickleJudge::called(PickleMachine& machine, const PickleCall& call) 
 
 PickleValue PickleJudge::judge_call(PickleMachine& machine, const PickleCall& call, unsigned depth) {
   if (call.callee.kind() == Kind::object) {
-    called_object(machine, call);
-    return PickleMachine::result_of(call);
+    const auto* detail = detail_of(call.callee);
+    if (detail && detail->wrapped.kind() == Kind::global && depth <= inner_calls)
+      return called_partial(machine, call, Detail(*detail), depth);
+    return called_object(machine, call);
   }
   if (call.callee.kind() != Kind::global || depth > inner_calls) {
     find("pickle.computed-call", call.callee.kind() == Kind::persistent ? Severity::high : Severity::critical,
@@ -55,6 +79,7 @@ PickleValue PickleJudge::judge_call(PickleMachine& machine, const PickleCall& ca
   }
   auto& seen = *seen_of(call.callee);
   if (mode_ == PickleMode::probe && !called_a_global_) called_a_global_ = is_plain_name(seen.name);
+  seen.called = true;
   hand_over(machine, call, seen);
   switch (seen.judgement.risk) {
     case Risk::harmless:
@@ -70,6 +95,8 @@ PickleValue PickleJudge::judge_call(PickleMachine& machine, const PickleCall& ca
       break;
     case Risk::code:
       report_call(machine, call, seen, "pickle.code-object", Severity::high);
+      if (seen.judgement.check == Check::nested_first && !call.arguments.empty())
+        nested_pickle(machine, call.arguments[0], call.offset, seen);
       break;
     case Risk::access:
       report_call(machine, call, seen, "pickle.dangerous-call",
@@ -83,16 +110,22 @@ PickleValue PickleJudge::judge_call(PickleMachine& machine, const PickleCall& ca
 }
 
 // An object is called: what getattr() or a maker of functions gave, or an instance with __call__.
-void PickleJudge::called_object(PickleMachine& machine, const PickleCall& call) {
+PickleValue PickleJudge::called_object(PickleMachine& machine, const PickleCall& call) {
   const auto* maker = seen_of(call.callee);
   const auto* detail = detail_of(call.callee);
-  if (maker && maker->judgement.check == Check::dill_type && detail && detail->fresh) return;
-  const bool code =
-      !maker || maker->judgement.check == Check::method_caller || makes_functions(maker->judgement, maker->name);
+  const bool method = detail && detail->library_method;
+  const bool code = !method && (!maker || maker->judgement.check == Check::method_caller ||
+                                makes_functions(maker->judgement, maker->name));
   const auto severity = code ? Severity::critical : Severity::high;
-  if (!is_news(object_calls_, severity)) return;
-  find("pickle.computed-call", severity, call.offset,
-       "would call an object that the stream itself makes: " + rendered(machine, call), rendered(machine, call));
+  if (is_news(object_calls_, severity))
+    find("pickle.computed-call", severity, call.offset,
+         "would call an object that the stream itself makes: " + rendered(machine, call), rendered(machine, call));
+  // cloudpickle carries the method of a library's class by value, and binds it to that class.
+  const auto* owner =
+      call.arguments.size() == 2 && call.arguments[1].kind() == Kind::global ? seen_of(call.arguments[1]) : nullptr;
+  if (detail && detail->binds_method && owner && owner->judgement.risk == Risk::class_only)
+    return keep(call, {.library_method = true});
+  return PickleMachine::result_of(call);
 }
 
 // Whatever a call is given, at any depth, it may call. What is checked as a callee of its own is left out.
@@ -163,11 +196,11 @@ bool PickleJudge::hand_over(PickleMachine& machine, PickleValue value, std::uint
 void PickleJudge::hand_over_object(PickleMachine& machine, PickleValue object, std::uint64_t offset) {
   const auto* maker = seen_of(object);
   if (!maker) return;
+  const auto* detail = detail_of(object);
   const bool method = maker->judgement.check == Check::attribute || maker->judgement.check == Check::method_caller;
-  if (method && is_news(object_calls_, Severity::high))
+  if (method && !(detail && detail->plain_method) && is_news(object_calls_, Severity::high))
     find("pickle.computed-call", Severity::high, offset,
          "hands a method of an object to another function, which may call it: " + rendered(machine, object));
-  const auto* detail = detail_of(object);
   if (!detail || detail->wrapped.kind() != Kind::global) return;
   auto& wrapped = *seen_of(detail->wrapped);
   if (wrapped.judgement.risk == Risk::unknown) wrapped.asked = true;
@@ -220,13 +253,44 @@ PickleValue PickleJudge::check_arguments(PickleMachine& machine, const PickleCal
       check_getter(machine, call, seen);
       break;
     case Check::nested_pickle:
-      if (!call.arguments.empty())
-        nested_pickle(machine, call.arguments[0], call.offset, seen);
+    case Check::nested_first:
+    case Check::nested_second:
+    case Check::nested_fifth: {
+      const std::size_t at = check == Check::nested_second ? 1 : check == Check::nested_fifth ? 4 : 0;
+      if (at < call.arguments.size())
+        nested_pickle(machine, call.arguments[at], call.offset, seen);
       else
         unusual(machine, call, seen, Severity::medium, "calls a loader of bytes without giving it any");
       break;
+    }
     case Check::dill_type:
-      return keep(call, {.fresh = check_dill_type(machine, call, seen)});
+      return check_dill_type(machine, call, seen);
+    case Check::dill_repr:
+      check_dill_repr(machine, call, seen);
+      break;
+    case Check::dill_method:
+      return check_dill_method(machine, call, seen);
+    case Check::types_name:
+      return check_types_name(machine, call, seen);
+    case Check::subimport:
+      check_subimport(machine, call, seen);
+      break;
+    case Check::reduces:
+      check_reduction(machine, call, seen);
+      break;
+    case Check::one_argument:
+      if (call.arguments.size() != 1 || !call.complete)
+        unusual(machine, call, seen, Severity::high, "may call what it is given");
+      break;
+    case Check::item:
+      check_item(machine, call, seen);
+      break;
+    case Check::set_attribute:
+      check_set_attribute(machine, call, seen);
+      break;
+    case Check::keras_archive:
+      check_keras_archive(machine, call, seen);
+      break;
     case Check::type_of:
       if (call.arguments.size() != 1) unusual(machine, call, seen, Severity::high, "makes a class");
       break;
@@ -288,19 +352,6 @@ void PickleJudge::check_getter(PickleMachine& machine, const PickleCall& call, S
   }
 }
 
-// True for a type of plain data. To call that one is harmless.
-bool PickleJudge::check_dill_type(PickleMachine& machine, const PickleCall& call, Seen& seen) {
-  static constexpr std::string_view plain[] = {"int",       "float",     "bool",         "str",
-                                               "bytes",     "list",      "dict",         "tuple",
-                                               "set",       "frozenset", "object",       "type",
-                                               "NoneType",  "slice",     "range",        "complex",
-                                               "bytearray", "ndarray",   "EllipsisType", "NotImplementedType"};
-  const auto name = call.arguments.empty() ? std::nullopt : machine.text_of(call.arguments[0], 64);
-  const bool is_plain = name && std::find(std::begin(plain), std::end(plain), *name) != std::end(plain);
-  if (!is_plain) report_call(machine, call, seen, "pickle.code-object", Severity::high);
-  return is_plain && *name != "type";
-}
-
 // getattr(): of a global, what it gives is a global again. Of an object it is a method, to be kept and not called.
 PickleValue PickleJudge::check_attribute(PickleMachine& machine, const PickleCall& call, Seen& seen) {
   const auto& arguments = call.arguments;
@@ -316,6 +367,12 @@ PickleValue PickleJudge::check_attribute(PickleMachine& machine, const PickleCal
   if (is_internal_name(*name)) return report(Severity::critical, "would reach into Python's internals"), result;
   if (arguments[0].kind() == Kind::global) return fetched_from_global(machine, call, seen, *name);
   const auto* owner = seen_of(arguments[0]);
+  // A method of a text, list or dict: what calls it is judged where that happens.
+  const auto kind = arguments[0].kind();
+  if (!owner && (arguments[0].is_constant() || kind == Kind::tuple || kind == Kind::list || kind == Kind::dict ||
+                 kind == Kind::set))
+    return result;
+  if (owner && (owner->name == "re._compile" || owner->name == "re.compile")) return keep(call, {.plain_method = true});
   if (!owner) return report(Severity::high, "fetches an attribute of something that is not plain data"), result;
   const auto& maker = machine.global(arguments[0].callee());
   const auto risk = judge(maker.module, maker.name + "." + *name).risk;
@@ -345,7 +402,8 @@ PickleValue PickleJudge::fetched_from_global(PickleMachine& machine, const Pickl
   if (risk == Risk::execution || risk == Risk::access || as_module == Risk::execution || as_module == Risk::access) {
     report(Severity::critical, "pickle.dangerous-call", "would reach a function that can do harm");
     if (risk == Risk::execution || risk == Risk::access) ++found.calls;  // said already
-  } else if ((risk == Risk::unknown && !found.judgement.in_known_library) || as_module == Risk::code) {
+  } else if ((risk == Risk::unknown && !found.judgement.in_known_library) ||
+             (as_module == Risk::code && risk != Risk::harmless)) {
     report(Severity::high, "pickle.unusual-call", "fetches an attribute of something that is not plain data");
   }
   return fetched;
@@ -496,6 +554,31 @@ void PickleJudge::check_members(PickleMachine& machine, const PickleCall& call, 
   }
 }
 
+// Calls `inspect` with the bytes that a value stands for: a constant, a text that gets encoded, what BytesIO holds.
+bool PickleJudge::with_bytes(PickleMachine& machine, PickleValue value, const std::function<void(Reader&)>& inspect) {
+  for (unsigned steps = 0; steps < 3; ++steps) {
+    if (value.kind() == Kind::bytes || value.kind() == Kind::byte_array) {
+      const auto span = machine.content_of(value);
+      if (!span) return false;
+      RangeReader part(machine.data(), span->offset, span->length);
+      inspect(part);
+      return true;
+    }
+    if (value.kind() == Kind::text) {
+      const auto text = steps != 0 ? machine.text_of(value, nested_text_limit) : std::nullopt;
+      std::string bytes;
+      if (!text || !latin1_bytes(*text, bytes) || !inspection_.budget().spend_bytes_out(bytes.size())) return false;
+      MemoryReader part(as_bytes(bytes));
+      inspect(part);
+      return true;
+    }
+    const auto* detail = detail_of(value);
+    if (!detail) return false;
+    value = detail->encoded;
+  }
+  return false;
+}
+
 // Bytes that reach a loader: a whole file within the stream.
 void PickleJudge::nested_pickle(PickleMachine& machine, PickleValue argument, std::uint64_t offset, Seen& seen) {
   if (mode_ == PickleMode::probe) return;
@@ -517,21 +600,7 @@ void PickleJudge::nested_pickle(PickleMachine& machine, PickleValue argument, st
     else
       inspect_pickle_file(part, inside);
   };
-  if (argument.kind() == Kind::bytes || argument.kind() == Kind::byte_array) {
-    if (const auto span = machine.content_of(argument)) {
-      RangeReader part(machine.data(), span->offset, span->length);
-      return inspect(part);
-    }
-  }
-  const auto* detail = detail_of(argument);
-  if (detail && detail->encoded.kind() == Kind::text) {
-    const auto text = machine.text_of(detail->encoded, nested_text_limit);
-    std::string bytes;
-    if (text && latin1_bytes(*text, bytes) && inspection_.budget().spend_bytes_out(bytes.size())) {
-      MemoryReader part(as_bytes(bytes));
-      return inspect(part);
-    }
-  }
+  if (with_bytes(machine, argument, inspect)) return;
   ++seen.calls;
   inspection_.inconclusive("scan.not-scanned", "loads bytes that cannot be followed, at " + std::to_string(offset) +
                                                    ": " + printable(seen.name) + "(" + rendered(machine, argument) +
@@ -542,6 +611,10 @@ PickleValue PickleJudge::result_of(PickleMachine& machine, const PickleCall& cal
   Detail detail;
   if (seen.maker == Maker::dtype) {
     const auto text = call.arguments.empty() ? std::nullopt : machine.text_of(call.arguments[0], 64);
+    const auto* type = !text && !call.arguments.empty() && call.arguments[0].kind() == Kind::global
+                           ? seen_of(call.arguments[0])
+                           : nullptr;
+    if (type) return keep(call, {.dtype = parse_type_name(type->name)});
     if (!text) return PickleMachine::result_of(call);
     detail.dtype = parse_dtype(*text);
     const auto kind = text->find_first_not_of("<>|=");
@@ -552,6 +625,11 @@ PickleValue PickleJudge::result_of(PickleMachine& machine, const PickleCall& cal
     detail.encoded = call.arguments[0];
   } else if (seen.maker == Maker::partial && !call.arguments.empty()) {
     detail.wrapped = call.arguments[0];
+    detail.bound = call.arguments.size() == 1 && call.complete && call.keywords.kind() == Kind::none
+                       ? PickleMachine::no_items()
+                       : PickleValue{};
+  } else if (seen.maker == Maker::byte_stream) {
+    detail.encoded = call.arguments.empty() ? PickleValue{} : call.arguments[0];
   } else if (seen.maker == Maker::array_wrapper || seen.maker == Maker::file_wrapper) {
     detail.fresh = call.form == CallForm::new_object && call.complete && call.arguments.empty();
   } else {

@@ -15,10 +15,16 @@ constexpr std::uint32_t embedded_limit = 1000;  // constants that are tried as p
 constexpr std::size_t embedded_size_limit = 1u << 20;
 constexpr std::size_t name_limit = 256;  // no real name is longer
 constexpr std::size_t places_kept = 10'000;
+constexpr std::size_t globals_limit = 20'000;  // real pickles name some hundred
 
 // A few characters say which command it was without repeating a payload.
 std::string masked(std::string_view text) {
   return "'" + printable(text.substr(0, 4), 4) + (text.size() > 4 ? "...'" : "'");
+}
+
+bool evaluates(Check check) {
+  return check == Check::reduces || check == Check::set_attribute || check == Check::subimport ||
+         check == Check::dill_repr || check == Check::dill_method;
 }
 
 // What random bytes come upon now and then when they are read as opcodes.
@@ -52,13 +58,20 @@ PickleJudge::Maker PickleJudge::maker_of(const PickleGlobal& name) {
     if (name.name == "NDArrayWrapper" || name.name == "ZNDArrayWrapper") return Maker::file_wrapper;
   }
   if ((name.module == "functools" || name.module == "_functools") && name.name == "partial") return Maker::partial;
-  if (name.module.starts_with("scipy.stats")) return Maker::distribution;
+  if (name.module.starts_with("scipy.stats") || name.module.starts_with("statsmodels.distributions"))
+    return Maker::distribution;
+  if (name.module == "statsmodels.base.data") return Maker::model_data;
+  if ((name.module == "_io" || name.module == "io") && name.name == "BytesIO") return Maker::byte_stream;
   if (name.name == "CloudpickleWrapper") return Maker::inner_pickle;
   return Maker::other;
 }
 
 void PickleJudge::imported(PickleMachine& machine, std::uint32_t global, std::uint64_t offset) {
   while (seen_.size() <= global) {
+    if (seen_.size() == globals_limit) {
+      inspection_.budget().exhaust("imports of one pickle");
+      machine.refuse();
+    }
     PickleGlobal name = machine.global(static_cast<std::uint32_t>(seen_.size()));
     if (name.name.size() > name_limit || name.module.size() > name_limit) {
       anomaly(machine, PickleAnomaly::long_name, offset);
@@ -98,7 +111,8 @@ bool PickleJudge::is_shared(PickleValue object) {
   const auto* maker = seen_of(object);
   if (!maker) return false;
   const auto check = maker->judgement.check;
-  return check == Check::attribute || check == Check::type_of || check == Check::dill_type || check == Check::shared;
+  return check == Check::attribute || check == Check::type_of || check == Check::dill_type || check == Check::shared ||
+         check == Check::subimport || check == Check::types_name;
 }
 
 void PickleJudge::built(PickleMachine& machine, PickleValue target, PickleValue state, std::uint64_t offset) {
@@ -109,9 +123,14 @@ void PickleJudge::built(PickleMachine& machine, PickleValue target, PickleValue 
     case Maker::dtype:
       return dtype_built(machine, target, state);
     case Maker::partial:
-      return partial_built(machine, state, *maker, offset);
+      return partial_built(machine, target, state, *maker, offset);
     case Maker::inner_pickle:
       return nested_pickle(machine, state, offset, *maker);
+    case Maker::byte_stream:
+      return byte_stream_built(machine, target, state, offset);
+    case Maker::model_data:
+      model_data_built(machine, state, offset);
+      return check_keys(machine, state, offset);
     case Maker::array_wrapper:
       if (skips_arrays_) return array_built(machine, target, state, offset);
       return;
@@ -156,7 +175,7 @@ void PickleJudge::embedded(PickleMachine& machine, PickleValue constant, std::ui
   if (!text || !inspection_.budget().spend_bytes_out(text->size())) return;
   ++embedded_;
   if (const auto program = program_in(*text))
-    return find("pickle.program-text", program->severity, offset,
+    return find("pickle.program-text", context_.holds_source ? Severity::info : program->severity, offset,
                 "a constant is the text of a program that " + program->does);
   std::optional<Bytes> decoded;
   if (text->starts_with("gA"))
@@ -235,7 +254,11 @@ void PickleJudge::finish() {
         break;
       case Risk::harmless:
       case Risk::class_only:
+        break;
       case Risk::by_arguments:
+        // Kept to be called later, with whatever comes then.
+        if (!seen.called && evaluates(seen.judgement.check))
+          find("pickle.dangerous-import", Severity::critical, seen.offset, "imports " + printable(seen.name) + would);
         break;
     }
   }

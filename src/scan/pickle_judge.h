@@ -7,6 +7,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -54,6 +55,8 @@ class PickleJudge final : public PickleListener {
     file_wrapper,
     partial,
     distribution,
+    model_data,
+    byte_stream,
     inner_pickle
   };
   struct Seen {
@@ -62,6 +65,7 @@ class PickleJudge final : public PickleListener {
     std::uint64_t offset = 0;
     std::uint32_t calls = 0;  // that there was something to say of
     Severity worst = Severity::info;
+    bool called = false;
     bool asked = false;  // called, or handed to a call, and nobody knows what it does
     Maker maker = Maker::other;
   };
@@ -69,10 +73,14 @@ class PickleJudge final : public PickleListener {
   struct Detail {
     std::optional<Dtype> dtype;
     char dtype_kind = 0;
-    PickleValue encoded;  // the text that _codecs.encode turns into bytes
-    PickleValue wrapped;  // the function in functools.partial
-    // A wrapper of joblib's as joblib itself makes it, and not filled yet; a type of dill's that is one of plain data.
-    bool fresh = false;
+    PickleValue encoded;  // the text that _codecs.encode turns into bytes; what BytesIO holds
+    PickleValue wrapped;  // the function in functools.partial, with the tuple and dict of its arguments
+    PickleValue bound;
+    PickleValue keywords;
+    bool fresh = false;           // a wrapper of joblib's as joblib itself makes it, and not filled yet
+    bool binds_method = false;    // types.MethodType, by cloudpickle's name
+    bool plain_method = false;    // of a compiled pattern
+    bool library_method = false;  // what it made for a class of a library
   };
 
   static Maker maker_of(const PickleGlobal& name);
@@ -93,7 +101,8 @@ class PickleJudge final : public PickleListener {
 
   // Calls: pickle_calls.cpp.
   PickleValue judge_call(PickleMachine& machine, const PickleCall& call, unsigned depth);
-  void called_object(PickleMachine& machine, const PickleCall& call);
+  PickleValue called_object(PickleMachine& machine, const PickleCall& call);
+  PickleValue called_partial(PickleMachine& machine, const PickleCall& call, const Detail& detail, unsigned depth);
   void hand_over(PickleMachine& machine, const PickleCall& call, const Seen& seen);
   bool hand_over(PickleMachine& machine, PickleValue value, std::uint64_t offset, unsigned depth, std::size_t& left);
   void hand_over_object(PickleMachine& machine, PickleValue object, std::uint64_t offset);
@@ -102,7 +111,6 @@ class PickleJudge final : public PickleListener {
   void check_encoding(PickleMachine& machine, const PickleCall& call, Seen& seen);
   void check_partial(PickleMachine& machine, const PickleCall& call, Seen& seen);
   void check_getter(PickleMachine& machine, const PickleCall& call, Seen& seen);
-  bool check_dill_type(PickleMachine& machine, const PickleCall& call, Seen& seen);
   PickleValue check_attribute(PickleMachine& machine, const PickleCall& call, Seen& seen);
   PickleValue fetched_from_global(PickleMachine& machine, const PickleCall& call, Seen& seen, const std::string& name);
   PickleValue check_import(PickleMachine& machine, const PickleCall& call, Seen& seen);
@@ -115,15 +123,33 @@ class PickleJudge final : public PickleListener {
   void check_enumeration(PickleMachine& machine, const PickleCall& call, Seen& seen);
   void check_members(PickleMachine& machine, const PickleCall& call, Seen& seen);
   bool may_be_callable(PickleMachine& machine, PickleValue value, unsigned depth);
+  bool with_bytes(PickleMachine& machine, PickleValue value, const std::function<void(Reader&)>& inspect);
   void nested_pickle(PickleMachine& machine, PickleValue argument, std::uint64_t offset, Seen& seen);
   PickleValue result_of(PickleMachine& machine, const PickleCall& call, const Seen& seen);
   PickleValue keep(const PickleCall& call, const Detail& detail);
 
+  // Calls that name things in ways of their own: pickle_indirect.cpp.
+  static std::optional<std::string> text_argument(PickleMachine& machine, const PickleCall& call, std::size_t i);
+  static PickleValue go_on_as(PickleMachine& machine, const PickleCall& call, PickleGlobal name);
+  PickleValue check_dill_type(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  void check_dill_repr(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  PickleValue check_dill_method(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  PickleValue check_types_name(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  void check_subimport(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  void check_reduction(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  void check_item(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  void check_set_attribute(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  void check_keras_archive(PickleMachine& machine, const PickleCall& call, Seen& seen);
+  void byte_stream_built(PickleMachine& machine, PickleValue target, PickleValue state, std::uint64_t offset);
+
   // State: pickle_state.cpp.
   void check_keys(PickleMachine& machine, PickleValue state, std::uint64_t offset);
-  bool check_key(PickleMachine& machine, PickleValue key, PickleValue value, std::uint64_t offset);
+  enum class KeyKind : std::uint8_t { ordinary, own, restores };  // own: its value matters
+  KeyKind check_key(PickleMachine& machine, PickleValue key, PickleValue value, std::uint64_t offset);
+  void check_formula(PickleMachine& machine, PickleValue state, std::uint64_t offset);
+  void model_data_built(PickleMachine& machine, PickleValue state, std::uint64_t offset);
   void distribution_built(PickleMachine& machine, PickleValue state, std::uint64_t offset);
-  void partial_built(PickleMachine& machine, PickleValue state, Seen& seen, std::uint64_t offset);
+  void partial_built(PickleMachine& machine, PickleValue target, PickleValue state, Seen& seen, std::uint64_t offset);
   void dtype_built(PickleMachine& machine, PickleValue target, PickleValue state);
   void array_built(PickleMachine& machine, PickleValue target, PickleValue state, std::uint64_t offset);
   void file_built(PickleMachine& machine, PickleValue state, std::uint64_t offset);

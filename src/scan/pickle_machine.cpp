@@ -404,6 +404,8 @@ PickleValue PickleMachine::make_tuple_of(std::span<const PickleValue> items) {
   return {Kind::tuple, index};
 }
 
+PickleValue PickleMachine::no_items() { return {Kind::tuple, empty_tuple}; }
+
 bool PickleMachine::make_tuple(std::size_t from) {
   const PickleValue tuple = make_tuple_of(std::span(stack_).subspan(from));
   stack_.resize(from);
@@ -561,7 +563,7 @@ bool PickleMachine::execute_line(std::uint8_t opcode) {
   switch (opcode) {
     case 'c': {
       PickleValue value;
-      return import_lines(value) && push(value);
+      return import_lines(value) && push(value) && (!refused_ || end(PickleEnd::refused));
     }
     case 'i': {
       PickleValue callee;
@@ -655,7 +657,7 @@ bool PickleMachine::stack_global() {
     if (global.kind() == Kind::global && global_at_.size() < 100'000)
       global_at_.insert_or_assign(
           key, KnownOperands{static_cast<std::uint32_t>(global.payload()), module.payload(), name.payload()});
-    return push(global);
+    return push(global) && (!refused_ || end(PickleEnd::refused));
   }
   const auto may_be_text = [](PickleValue v) {
     return v.kind() == Kind::text || v.kind() == Kind::object || v.kind() == Kind::persistent ||

@@ -150,6 +150,7 @@ class PickleMachine {
   std::span<const PickleValue> list_items(PickleValue list, bool* complete = nullptr) const;
   // An object that a call made; the detail is the listener's own.
   static PickleValue result_of(const PickleCall& call, std::uint32_t detail = 0);
+  static PickleValue no_items();  // the empty tuple
   // The global of this name, imported as if an opcode had named it. It must have the names of Python 3.
   PickleValue import(std::string module, std::string name);
   // Data of another kind lies between this opcode and the next one. False if there is less of it.

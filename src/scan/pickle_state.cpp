@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "scan/pickle_formula.h"
 #include "scan/pickle_judge.h"
 
 namespace hauberk::scan {
@@ -11,6 +12,7 @@ using Kind = PickleValue::Kind;
 
 constexpr std::size_t key_limit = 256;
 constexpr std::size_t template_limit = 8192;
+constexpr std::size_t formula_limit = 64u << 10;
 
 bool is_word(char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -63,30 +65,62 @@ void PickleJudge::check_keys(PickleMachine& machine, PickleValue state, std::uin
     return;
   }
   const auto items = machine.dict_items(state);
+  bool restores = false;
   for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
     if (items[i].kind() != Kind::text) continue;
     auto& known = plain_keys_[(items[i].payload() * 0x9E3779B97F4A7C15ull) >> 56];
-    if (known != items[i].payload() && check_key(machine, items[i], items[i + 1], offset)) known = items[i].payload();
+    if (known == items[i].payload()) continue;
+    const auto kind = check_key(machine, items[i], items[i + 1], offset);
+    if (kind == KeyKind::ordinary) known = items[i].payload();
+    restores = restores || kind == KeyKind::restores;
+  }
+  if (restores) check_formula(machine, state, offset);
+}
+
+// statsmodels makes its design matrices anew when it is loaded: patsy or formulaic evaluate the formula for that.
+void PickleJudge::check_formula(PickleMachine& machine, PickleValue state, std::uint64_t offset) {
+  const auto items = machine.dict_items(state);
+  for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
+    if (items[i].kind() != Kind::text || machine.text_of(items[i], 16) != "formula") continue;
+    if (items[i + 1].kind() == Kind::none) continue;
+    const auto text = items[i + 1].kind() == Kind::text ? machine.text_of(items[i + 1], formula_limit) : std::nullopt;
+    const auto severity = text ? judge_formula(*text) : Severity::high;
+    if (severity == Severity::critical)
+      find("pickle.dangerous-call", severity, offset, "would evaluate a formula that is a program",
+           text->substr(0, 80));
+    else if (severity != Severity::info)
+      find("pickle.unusual-call", severity, offset, "would evaluate a formula that is more than columns and functions",
+           text ? text->substr(0, 80) : std::string{});
   }
 }
 
-// True if the key is an ordinary one, whatever its value.
-bool PickleJudge::check_key(PickleMachine& machine, PickleValue key, PickleValue value, std::uint64_t offset) {
+// Of such an object the whole of the state must be seen.
+void PickleJudge::model_data_built(PickleMachine& machine, PickleValue state, std::uint64_t offset) {
+  bool complete = false;
+  const auto items = machine.dict_items(state, &complete);
+  for (std::size_t i = 0; i < items.size(); i += 2) complete = complete && items[i].kind() == Kind::text;
+  if (!complete)
+    find("pickle.unusual-call", Severity::high, offset, "gives an object of statsmodels state that cannot be followed");
+}
+
+PickleJudge::KeyKind PickleJudge::check_key(PickleMachine& machine, PickleValue key, PickleValue value,
+                                            std::uint64_t offset) {
   const auto text = machine.text_of(key, key_limit);
-  if (!text || !text->starts_with('_')) return true;
+  if (text == "restore_design_info" || text == "restore_model_spec") return KeyKind::restores;
+  if (!text || !text->starts_with('_')) return KeyKind::ordinary;
   if (*text == "_parse_arg_template") {
     const auto code = value.kind() == Kind::text ? machine.text_of(value, template_limit) : std::nullopt;
     if (value.kind() != Kind::none && (!code || !is_argument_template(*code)))
       find("pickle.dangerous-call", Severity::critical, offset,
            "gives a distribution of SciPy code of its own to execute", text.value());
-    return false;
+    return KeyKind::own;
   }
-  if (!is_hook(*text)) return true;
+  if (!is_hook(*text)) return KeyKind::ordinary;
   if (value.is_constant() || value.kind() == Kind::tuple || value.kind() == Kind::list || value.kind() == Kind::dict)
-    return false;
+    return KeyKind::own;
   find("pickle.attribute-write", Severity::critical, offset,
        "would give an object a " + printable(*text, 40) + " of its own: " + rendered(machine, value));
-  return false;
+  return KeyKind::own;
 }
 
 // SciPy's distributions take any mapping for their state and execute a text in it.
@@ -101,7 +135,8 @@ void PickleJudge::distribution_built(PickleMachine& machine, PickleValue state, 
 
 // The state of functools.partial is (function, arguments, keywords, attributes): it takes the place of what was
 // wrapped.
-void PickleJudge::partial_built(PickleMachine& machine, PickleValue state, Seen& seen, std::uint64_t offset) {
+void PickleJudge::partial_built(PickleMachine& machine, PickleValue target, PickleValue state, Seen& seen,
+                                std::uint64_t offset) {
   bool complete = false;
   const auto parts = machine.tuple_items(state, &complete);
   if (!complete || parts.size() != 4)
@@ -110,6 +145,11 @@ void PickleJudge::partial_built(PickleMachine& machine, PickleValue state, Seen&
   const PickleCall made{CallForm::reduce, parts[0], parts.first(1), true, offset, PickleValue{}};
   check_partial(machine, made, seen);
   if (parts[3].kind() == Kind::dict) check_keys(machine, parts[3], offset);
+  if (auto* detail = detail_of(target)) {
+    detail->wrapped = parts[0];
+    detail->bound = parts[1];
+    detail->keywords = parts[2];
+  }
 }
 
 // (version, byte order, subdtype, names, fields, size, alignment, flags[, metadata]). Size and flags are NumPy's last
