@@ -212,7 +212,7 @@ int serve_scans(const ScanFunction& scan, Confinement confinement) {
 scan::OutOfTime time_budget(std::uint64_t size, Duration limit) {
   constexpr std::int64_t slowdown = sanitized ? 20 : 1;
   const Tick start = SystemClock().tick();
-  const Duration allowed = slowdown * (std::chrono::milliseconds(1500) + std::chrono::milliseconds(size / 16'000));
+  const Duration allowed = slowdown * (std::chrono::milliseconds(1500) + std::chrono::milliseconds(size / 8'000));
   // The processor's clock costs a system call, so it is asked every few milliseconds only.
   return [=, began = thread_processor_time(), next = start]() mutable -> std::string_view {
     const Tick now = SystemClock().tick();

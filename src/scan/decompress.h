@@ -35,6 +35,7 @@ class DecompressingReader final : public Reader {
   static Result<std::unique_ptr<DecompressingReader>> open(Maker make, std::optional<std::uint64_t> declared_size,
                                                            Budget& budget);
   std::uint64_t size() const override { return size_; }
+  bool jumps() const override { return false; }
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override;
   bool damaged() const { return damaged_; }
   std::uint64_t consumed() const { return decoder_->consumed(); }

@@ -67,7 +67,8 @@ bool has_at(Reader& data, std::uint64_t offset, std::string_view magic) {
 // HDF5 may stand behind a block of the user's own, at 512, 1024, 2048, …
 std::optional<std::uint64_t> hdf5_place(Reader& data) {
   if (has_at(data, 0, hdf5_magic)) return 0;
-  for (std::uint64_t at = 512; at < data.size() && at <= hdf5_searched; at *= 2)
+  const auto searched = data.jumps() ? hdf5_searched : 1u << 20;
+  for (std::uint64_t at = 512; at < data.size() && at <= searched; at *= 2)
     if (has_at(data, at, hdf5_magic)) return at;
   return std::nullopt;
 }

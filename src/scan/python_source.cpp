@@ -184,10 +184,28 @@ class PythonCalls {
 // What is remarkable in source code that lies open to be read: commands, code out of texts, native code, sockets. Much
 // else that no pickle may call is daily work there (inspect, gc, importlib.metadata, setuptools).
 bool acts_in_source(std::string_view name) {
-  for (const std::string_view beginning :
-       {"os.", "subprocess.", "commands.", "popen2.", "pty.", "pexpect.", "asyncio.create_subprocess", "builtins.",
-        "runpy.", "code.", "codeop.", "ctypes.", "socket.", "webbrowser.", "importlib.machinery.", "zipimport.",
-        "torch.utils.cpp_extension.", "torch.ops.load_library", "marshal."})
+  for (const std::string_view beginning : {"os.",
+                                           "subprocess.",
+                                           "commands.",
+                                           "popen2.",
+                                           "pty.",
+                                           "pexpect.",
+                                           "asyncio.create_subprocess",
+                                           "builtins.",
+                                           "runpy.",
+                                           "code.",
+                                           "codeop.",
+                                           "ctypes.CDLL",
+                                           "ctypes.PyDLL",
+                                           "ctypes.cdll",
+                                           "ctypes.windll",
+                                           "socket.socket",
+                                           "webbrowser.",
+                                           "importlib.machinery.",
+                                           "zipimport.",
+                                           "torch.utils.cpp_extension.",
+                                           "torch.ops.load_library",
+                                           "marshal."})
     if (name.starts_with(beginning)) return true;
   return false;
 }

@@ -18,6 +18,8 @@ class Reader {
   virtual ~Reader() = default;
   virtual std::uint64_t size() const = 0;
   virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) = 0;  // short only at the end
+  // Whether any place costs the same; in what is decompressed on the way, one far behind costs all before it.
+  virtual bool jumps() const { return true; }
 };
 
 class FileReader final : public Reader {
@@ -55,6 +57,7 @@ class RangeReader final : public Reader {
  public:
   RangeReader(Reader& whole, std::uint64_t start, std::uint64_t length);
   std::uint64_t size() const override { return length_; }
+  bool jumps() const override { return whole_.jumps(); }
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override;
 
  private:
