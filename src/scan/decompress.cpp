@@ -275,7 +275,10 @@ Result<std::unique_ptr<DecompressingReader>> DecompressingReader::open(Maker mak
   return reader;
 }
 
+std::uint64_t DecompressingReader::consumed() const { return std::max(furthest_, decoder_->consumed()); }
+
 Status DecompressingReader::restart() {
+  if (decoder_) furthest_ = consumed();
   decoder_ = TRY(make_());
   window_.clear();
   window_start_ = 0;

@@ -38,7 +38,7 @@ class DecompressingReader final : public Reader {
   bool jumps() const override { return false; }
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override;
   bool damaged() const { return damaged_; }
-  std::uint64_t consumed() const { return decoder_->consumed(); }
+  std::uint64_t consumed() const;  // the furthest that any pass came
 
  private:
   DecompressingReader(Maker make, Budget& budget) : make_(std::move(make)), budget_(budget) {}
@@ -51,6 +51,7 @@ class DecompressingReader final : public Reader {
   Bytes window_;
   std::uint64_t window_start_ = 0;
   std::uint64_t size_ = 0;
+  std::uint64_t furthest_ = 0;  // of the passes before
   bool damaged_ = false;
 };
 

@@ -313,7 +313,8 @@ std::vector<Format> other_readings(Reader& data, Format found, std::string_view 
   }
   const bool message = found == Format::tensorflow || found == Format::onnx || found == Format::proto_model ||
                        found == Format::sentencepiece;
-  if (message || found == Format::small_model || found == Format::pickle) {
+  // The end of what is decompressed on the way is not worth another pass here.
+  if (message || ((found == Format::small_model || found == Format::pickle) && data.jumps())) {
     add(Format::tensorflow, tensorflow_kind(data) != TensorflowKind::none);
     add(Format::onnx, is_onnx(data));
     add(Format::proto_model, proto_model(data) != ProtoModel::none);

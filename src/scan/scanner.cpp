@@ -299,7 +299,6 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
   }
   check_name(data, inspection, format);
   std::string found = inspect_format(data, inspection, format);
-  inspect_other_readings(data, inspection, format);
   // What a tar file ends with is a member's own, or follows its end, and is looked at there.
   if (format != Format::zip && format != Format::tar && ends_as_zip(data)) {
     // TFLite's tools append an archive of descriptions; what is in it is inspected all the same.
@@ -309,6 +308,7 @@ std::string inspect_any(Reader& data, Inspection& inspection) {
     Inspection second = inspection.child("as-zip");
     inspect_zip(data, second);
   }
+  inspect_other_readings(data, inspection, format);  // behind what looks at the end, which was read last
   return found;
 }
 

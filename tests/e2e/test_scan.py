@@ -141,7 +141,7 @@ class Sarif(Test):
         log = sarif_pydantic.Sarif.model_validate_json((place.folder / "out.sarif").read_text())
         run = log.runs[0]
         rules = {rule.id for rule in run.tool.driver.rules}
-        self.assertEqual(run.tool.driver.name, "hauberk")
+        self.assertEqual(run.tool.driver.name, "Hauberk")
         self.assertGreaterEqual(len(run.results), 2)
         for result in run.results:
             self.assertIn(result.rule_id, rules)
