@@ -23,7 +23,7 @@ build: setup ## the release binary: build/release/hauberk
 test: ## set up, build, run every test, close with one summary line
 	@tools/setup --tests
 	@tools/build asan all all_verify_interface_header_sets
-	@tools/build release hauberk
+	@tools/build release hauberk hauberk_scan hauberk-scan-worker
 	@$(PYTHON) tools/run_tests.py
 
 .PHONY: dev
@@ -42,6 +42,7 @@ style: ## layers, words, lengths, formats
 .PHONY: e2e
 e2e: build ## the end-to-end tests alone
 	@tools/setup --tests
+	@tools/build release hauberk_scan hauberk-scan-worker
 	@.deps/venv/bin/python -B tests/e2e/run.py
 
 .PHONY: bench

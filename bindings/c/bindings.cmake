@@ -30,10 +30,3 @@ endif()
 
 install(TARGETS hauberk_scan LIBRARY DESTINATION hauberk COMPONENT python NAMELINK_SKIP)
 install(TARGETS hauberk-scan-worker RUNTIME DESTINATION hauberk COMPONENT python)
-
-if(HAUBERK_TESTS AND NOT HAUBERK_SANITIZE)
-  # Python's own interpreter knows nothing of sanitizers.
-  add_test(NAME python_package COMMAND /usr/bin/python3 -B ${CMAKE_SOURCE_DIR}/bindings/python/tests/test_hauberk.py)
-  set_tests_properties(python_package PROPERTIES TIMEOUT 300 ENVIRONMENT
-    "HAUBERK_SCAN_LIBRARY=$<TARGET_FILE:hauberk_scan>;HAUBERK_SCAN_WORKER=$<TARGET_FILE:hauberk-scan-worker>")
-endif()
