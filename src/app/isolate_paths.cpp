@@ -42,8 +42,14 @@ Result<Opened> open_regular(const std::string& path) {
   if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, std::string(kind_of(info.st_mode)));
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (descriptor < 0) return fail(Errc::unavailable, std::string("it cannot be read: ") + ::strerror(errno));
-  if (::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode))
-    return Opened{descriptor, static_cast<std::uint64_t>(info.st_size)};
+  if (::fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode)) {
+    // Files of /proc have no size and yet a content.
+    char first = 0;
+    if (info.st_size != 0 || ::pread(descriptor, &first, 1, 0) == 0)
+      return Opened{descriptor, static_cast<std::uint64_t>(info.st_size)};
+    ::close(descriptor);
+    return fail(Errc::invalid, "it says that it is empty and is not, or cannot be read");
+  }
   ::close(descriptor);
   return fail(Errc::invalid, std::string(kind_of(info.st_mode)));
 }
