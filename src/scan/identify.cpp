@@ -301,8 +301,9 @@ std::vector<Format> other_readings(Reader& data, Format found, std::string_view 
   };
   // These were asked for pickles before they were taken for what they are; what begins with PK refers to an object
   // outside at once, which plain unpicklers refuse and PyTorch's does not read.
-  const bool asked = found == Format::zip || found == Format::text || found == Format::json || found == Format::xml ||
-                     found == Format::small_model || found == Format::raw_numbers || found == Format::unknown;
+  const bool asked = found == Format::pickle || found == Format::zip || found == Format::text ||
+                     found == Format::json || found == Format::xml || found == Format::small_model ||
+                     found == Format::raw_numbers || found == Format::unknown;
   add(Format::pickle,
       is_pickle_name(file_name) ? found != Format::empty && found != Format::zip : !asked && is_pickle(data, budget));
   add(Format::tar, is_tar(data));
