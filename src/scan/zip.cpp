@@ -94,24 +94,30 @@ std::vector<Directory> find_directories(Reader& data) {
   return {};
 }
 
-// The values of the ZIP64 extra field replace those that do not fit.
-void apply_zip64(ByteView extra, bool size_open, bool compressed_open, bool header_open, ZipMember& member) {
+// Calls `visit(id, field)` for each extra field; the last one may be cut short.
+template <class Visit>
+void each_extra(ByteView extra, Visit visit) {
   while (extra.size() >= 4) {
     const auto id = load_le<std::uint16_t>(extra.data());
     const std::size_t length = std::min<std::size_t>(load_le<std::uint16_t>(extra.data() + 2), extra.size() - 4);
-    if (id == 1) {
-      ByteView field = extra.subspan(4, length);
-      const auto take = [&](bool open, std::uint64_t& value) {
-        if (!open || field.size() < 8) return;
-        value = load_le<std::uint64_t>(field.data());
-        field = field.subspan(8);
-      };
-      take(size_open, member.size);
-      take(compressed_open, member.compressed);
-      take(header_open, member.header);
-    }
+    visit(id, extra.subspan(4, length));
     extra = extra.subspan(4 + length);
   }
+}
+
+// The values of the ZIP64 extra field replace those that do not fit.
+void apply_zip64(ByteView extra, bool size_open, bool compressed_open, bool header_open, ZipMember& member) {
+  each_extra(extra, [&](std::uint16_t id, ByteView field) {
+    if (id != 1) return;
+    const auto take = [&](bool open, std::uint64_t& value) {
+      if (!open || field.size() < 8) return;
+      value = load_le<std::uint64_t>(field.data());
+      field = field.subspan(8);
+    };
+    take(size_open, member.size);
+    take(compressed_open, member.compressed);
+    take(header_open, member.header);
+  });
 }
 
 class ZipWalk {
@@ -195,21 +201,17 @@ class ZipWalk {
 
   // Info-ZIP's field 0x7075: the name in UTF-8, which some readers prefer.
   void check_unicode_name(ByteView extra, const ZipMember& member, std::uint64_t place) {
-    while (extra.size() >= 4) {
-      const auto id = load_le<std::uint16_t>(extra.data());
-      const std::size_t length = std::min<std::size_t>(load_le<std::uint16_t>(extra.data() + 2), extra.size() - 4);
-      if (id == 0x7075 && length > 5) {
-        const std::string name(as_text(extra.subspan(9, length - 5)));
-        const bool ascii = std::all_of(member.name.begin(), member.name.end(), [](char c) { return (c & 0x80) == 0; });
-        if (leads_out_of_folder(name))
-          inspection_.find("zip.unsafe-path", Severity::critical, place,
-                           "the member's name leads out of the folder it is unpacked into", {}, printable(name));
-        else if (name != member.name && ascii)
-          inspection_.find("zip.header-mismatch", Severity::high, place,
-                           "the member has a second name, which some readers prefer", {}, printable(name));
-      }
-      extra = extra.subspan(4 + length);
-    }
+    each_extra(extra, [&](std::uint16_t id, ByteView field) {
+      if (id != 0x7075 || field.size() <= 5) return;
+      const std::string name(as_text(field.subspan(5)));
+      const bool ascii = std::all_of(member.name.begin(), member.name.end(), [](char c) { return (c & 0x80) == 0; });
+      if (leads_out_of_folder(name))
+        inspection_.find("zip.unsafe-path", Severity::critical, place,
+                         "the member's name leads out of the folder it is unpacked into", {}, printable(name));
+      else if (name != member.name && ascii)
+        inspection_.find("zip.header-mismatch", Severity::high, place,
+                         "the member has a second name, which some readers prefer", {}, printable(name));
+    });
   }
 
   void check_local(ZipMember& member) {
