@@ -1,14 +1,9 @@
 #include <cstdint>
 
 #include "scan/formats.h"
-#include "scan/inspection.h"
+#include "scan/fuzz_inspector.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hauberk::scan;
-  Gathering gathering{
-      .budget = Budget({.bytes_out = 16u << 20, .entries = 20'000, .opcodes = 1u << 20, .memory = 16u << 20}, {})};
-  Inspection inspection(gathering, "fuzzed");
-  MemoryReader reader({data, size});
-  inspect_gguf(reader, inspection);
-  return 0;
+  return fuzz_inspector(data, size, inspect_gguf);
 }

@@ -1,12 +1,9 @@
 #include <cstdint>
 
+#include "scan/fuzz_inspector.h"
 #include "scan/json_model.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hauberk::scan;
-  Gathering gathering{.budget = Budget({.bytes_out = 16u << 20, .entries = 20'000}, {})};
-  Inspection inspection(gathering, "fuzzed.json");
-  MemoryReader reader({data, size});
-  inspect_json_model(reader, inspection);
-  return 0;
+  return fuzz_inspector(data, size, inspect_json_model, "fuzzed.json");
 }

@@ -1,13 +1,11 @@
 #include <cstdint>
 
-#include "scan/inspection.h"
+#include "scan/fuzz_inspector.h"
 #include "scan/keras_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hauberk::scan;
-  Gathering gathering{
-      .budget = Budget({.bytes_out = 16u << 20, .entries = 20'000, .opcodes = 1u << 20, .memory = 16u << 20}, {})};
-  Inspection inspection(gathering, "fuzzed");
-  inspect_keras_config({reinterpret_cast<const char*>(data), size}, false, inspection);
-  return 0;
+  return fuzz_inspector(data, size, [&](Reader&, Inspection& inspection) {
+    inspect_keras_config({reinterpret_cast<const char*>(data), size}, false, inspection);
+  });
 }
