@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "scan/ascii.h"
 #include "scan/formats.h"
 #include "scan/identify.h"
 #include "scan/pickle.h"
@@ -14,13 +15,6 @@ namespace {
 
 constexpr std::uint64_t checksum_limit = 16u << 20;  // larger members are not read only to be summed up
 constexpr std::uint64_t code_limit = 16u << 20;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
 
 enum class ZipKind { torch, torchscript, torch_package, npz, keras, skops, archive_of_torchserve, plain };
 
@@ -49,8 +43,8 @@ std::string_view name_of(ZipKind kind) {
 // The part behind the top folder, in lower case: PyTorch's reader does not care about case.
 std::string inner_name(const ZipMember& member) {
   const auto slash = member.name.find('/');
-  return lower(slash == std::string::npos ? std::string_view(member.name)
-                                          : std::string_view(member.name).substr(slash + 1));
+  return lower_ascii(slash == std::string::npos ? std::string_view(member.name)
+                                                : std::string_view(member.name).substr(slash + 1));
 }
 
 ZipKind kind_of(const std::vector<ZipMember>& members) {
@@ -122,9 +116,7 @@ bool names_file_access(std::string_view operation) {
 
 // Keras's archives hold weights, configurations and words.
 bool is_program_name(std::string_view name) {
-  for (const std::string_view ending : {".py", ".pyc", ".sh", ".bat", ".cmd", ".exe", ".dll", ".so", ".dylib", ".ps1"})
-    if (name.ends_with(ending)) return true;
-  return false;
+  return ends_with_one_of(name, {".py", ".pyc", ".sh", ".bat", ".cmd", ".exe", ".dll", ".so", ".dylib", ".ps1"});
 }
 
 // Raw storages: "data/12", "constants/0", "tensors/3"; PyTorch reads them as numbers and nothing else.
@@ -212,7 +204,7 @@ class ZipInspector {
 
   void inspect_plain(const ZipMember& member, Reader& content, Inspection& inside) {
     const std::string inner = inner_name(member);
-    if (kind_ == ZipKind::keras && is_program_name(lower(member.name)))
+    if (kind_ == ZipKind::keras && is_program_name(lower_ascii(member.name)))
       inside.find("zip.program", Severity::high, member.header, "a program in an archive of weights and words");
     if (content.size() <= checksum_limit && member.listed) check_sum(member, content, inside);
     if (is_torch(kind_) && inner.starts_with("code/") && inner.ends_with(".py")) return inspect_code(content, inside);

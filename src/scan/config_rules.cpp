@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "scan/ascii.h"
 #include "scan/import_names.h"
 #include "scan/jinja.h"
 #include "scan/program_text.h"
@@ -23,13 +24,6 @@ constexpr std::string_view config_members[] = {"__loader__", "__module__", "__cl
 
 bool config_member(std::string_view key) {
   return std::find(std::begin(config_members), std::end(config_members), key) != std::end(config_members);
-}
-
-std::string config_lower(std::string_view text) {
-  std::string out(text);
-  for (auto& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  return out;
 }
 
 bool config_word(std::string_view list, std::string_view word) {
@@ -208,7 +202,7 @@ void ConfigRules::judge_text(std::string_view value_text, std::uint64_t offset) 
   judge_flavor(key, value_text, offset);
   judge_hub_names(key, value_text, offset);
   judge_requirement(key, value_text, offset);
-  if (key == "trust_remote_code" && (config_lower(value_text) == "true" || config_lower(value_text) == "yes"))
+  if (key == "trust_remote_code" && (lower_ascii(value_text) == "true" || lower_ascii(value_text) == "yes"))
     plain("true", offset);
   if (value_text.size() > 1 && value_text[0] == '$' && expression_.empty() &&
       std::string_view("@ (_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ[").find(value_text[1]) !=
@@ -274,7 +268,7 @@ void ConfigRules::judge_jsonpickle(std::string_view key, std::string_view value_
 void ConfigRules::judge_template(std::string_view value_text, bool whole, std::uint64_t offset) {
   bool certain = false;
   for (const auto& frame : frames_)
-    if (frame.object && config_lower(frame.key).find("chat_template") != std::string::npos) certain = true;
+    if (frame.object && lower_ascii(frame.key).find("chat_template") != std::string::npos) certain = true;
   if (certain && own_key() == "name" && !has_jinja_tags(value_text)) return;
   templates_ = templates_ || certain;
   if (!whole) {
@@ -327,7 +321,7 @@ void ConfigRules::judge_hub_names(std::string_view key, std::string_view value_t
 void ConfigRules::judge_requirement(std::string_view key, std::string_view value_text, std::uint64_t offset) {
   if (key != "pip" && key != "dependencies" && key != "build_dependencies") return;
   if (frames_.empty() || frames_.back().object || (key == "pip" && !within("dependencies"))) return;
-  const auto lower = config_lower(value_text);
+  const auto lower = lower_ascii(value_text);
   bool elsewhere = lower.find("git+") != std::string::npos || lower.find("://") != std::string::npos ||
                    lower.find("@ file:") != std::string::npos;
   for (const std::string_view option :

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "scan/ascii.h"
 #include "scan/decompress.h"
 #include "scan/formats.h"
 #include "scan/passive_files.h"
@@ -324,26 +325,19 @@ std::vector<Format> other_readings(Reader& data, Format found, std::string_view 
 }
 
 bool is_pickle_name(std::string_view name) {
-  for (const std::string_view ending : {".pkl", ".pickle", ".joblib", ".dill", ".pck", ".pcl"})
-    if (name.ends_with(ending)) return true;
-  return false;
+  return ends_with_one_of(name, {".pkl", ".pickle", ".joblib", ".dill", ".pck", ".pcl"});
 }
 
 bool is_binary_name(std::string_view name) {
-  for (const std::string_view ending :
-       {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pb", ".engine", ".plan", ".trt", ".rknn",
-        ".pdmodel", ".msgpack", ".rds", ".t7", ".ptl", ".pte"})
-    if (name.ends_with(ending)) return true;
-  return false;
+  return ends_with_one_of(name, {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".pb", ".engine",
+                                 ".plan", ".trt", ".rknn", ".pdmodel", ".msgpack", ".rds", ".t7", ".ptl", ".pte"});
 }
 
 bool is_model_name(std::string_view name) {
-  for (const std::string_view ending :
-       {".bin",      ".safetensors", ".onnx",    ".gguf",   ".ggml",  ".h5",      ".hdf5",
-        ".keras",    ".npy",         ".npz",     ".tflite", ".model", ".mar",     ".nemo",
-        ".pdparams", ".params",      ".weights", ".cbm",    ".ubj",   ".mlmodel", ".skops"})
-    if (name.ends_with(ending)) return true;
-  return is_binary_name(name);
+  return ends_with_one_of(name, {".bin",      ".safetensors", ".onnx",    ".gguf",   ".ggml",  ".h5",      ".hdf5",
+                                 ".keras",    ".npy",         ".npz",     ".tflite", ".model", ".mar",     ".nemo",
+                                 ".pdparams", ".params",      ".weights", ".cbm",    ".ubj",   ".mlmodel", ".skops"}) ||
+         is_binary_name(name);
 }
 
 }  // namespace hauberk::scan

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "scan/ascii.h"
 #include "scan/callables.h"
 
 namespace hauberk::scan {
@@ -109,10 +110,9 @@ bool leaves_library(std::string_view dotted) {
 // Functions that read what their argument names, whatever module they are of.
 bool import_loads(std::string_view name) {
   while (name.starts_with('_')) name.remove_prefix(1);
-  for (const std::string_view beginning : {"load", "save", "download", "fetch", "restore", "exec", "eval", "run",
-                                           "open", "read", "write", "import", "get_file", "from_file", "call"})
-    if (name.starts_with(beginning)) return true;
-  return name.find("_from_") != std::string_view::npos || name.ends_with("_url") || name.ends_with("_file");
+  return starts_with_one_of(name, {"load", "save", "download", "fetch", "restore", "exec", "eval", "run", "open",
+                                   "read", "write", "import", "get_file", "from_file", "call"}) ||
+         name.find("_from_") != std::string_view::npos || name.ends_with("_url") || name.ends_with("_file");
 }
 
 // Functions that make what they say and nothing else.

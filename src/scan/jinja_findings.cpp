@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "scan/ascii.h"
+
 namespace hauberk::scan {
 namespace {
 
@@ -314,8 +316,7 @@ void JinjaFindings::check_poison(const Node* condition, const Node* inner, const
   if (!words_said && !tests_length(condition)) return;
   std::string text;
   gather_text(inner, text);
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  text = lower_ascii(text);
   bool suspicious = false;
   for (const auto place : {"http://"sv, "https://"sv, "www."sv}) suspicious = suspicious || text.contains(place);
   static constexpr std::string_view imperatives =

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "scan/ascii.h"
 #include "scan/pickle_judge.h"
 #include "scan/pickle_text.h"
 
@@ -316,8 +317,7 @@ void PickleJudge::check_encoding(PickleMachine& machine, const PickleCall& call,
   auto codec = machine.text_of(call.arguments[1], 32);
   if (codec) {
     std::erase_if(*codec, [](char c) { return c == '-' || c == '_'; });
-    std::transform(codec->begin(), codec->end(), codec->begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    codec = lower_ascii(*codec);
   }
   if (!codec || (*codec != "latin1" && *codec != "utf8" && *codec != "ascii" && *codec != "iso88591"))
     unusual(machine, call, seen, Severity::medium, "decodes text with a codec that is not one for text");

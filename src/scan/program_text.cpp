@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "scan/ascii.h"
 #include "scan/inspection.h"
 #include "scan/text_model.h"
 
@@ -109,11 +110,8 @@ Severity severity_of(const ShellProgram& program, std::string_view text) {
 
 // Functions whose argument is a command, as against those that import or evaluate.
 bool runs_commands(std::string_view name) {
-  for (const std::string_view beginning :
-       {"os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "subprocess.", "commands.", "pty.spawn",
-        "posix.system", "nt.system", "popen2."})
-    if (name.starts_with(beginning)) return true;
-  return false;
+  return starts_with_one_of(name, {"os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "subprocess.",
+                                   "commands.", "pty.spawn", "posix.system", "nt.system", "popen2."});
 }
 
 // From its first characters on, so that other texts cost nothing.

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "scan/ascii.h"
 #include "scan/callables.h"
 #include "scan/text_model.h"
 
@@ -170,9 +171,7 @@ class PythonCalls {
       calls_.push_back({whole, judgement.effect, offset, known->second.imported, dot != std::string::npos});
   }
   static bool acts(std::string_view name) {
-    for (const std::string_view beginning : {"system", "popen", "exec", "spawn", "posix_spawn", "fork", "kill"})
-      if (name.starts_with(beginning)) return true;
-    return false;
+    return starts_with_one_of(name, {"system", "popen", "exec", "spawn", "posix_spawn", "fork", "kill"});
   }
 
   std::vector<PythonToken> tokens_;
@@ -184,30 +183,28 @@ class PythonCalls {
 // What is remarkable in source code that lies open to be read: commands, code out of texts, native code, sockets. Much
 // else that no pickle may call is daily work there (inspect, gc, importlib.metadata, setuptools).
 bool acts_in_source(std::string_view name) {
-  for (const std::string_view beginning : {"os.",
-                                           "subprocess.",
-                                           "commands.",
-                                           "popen2.",
-                                           "pty.",
-                                           "pexpect.",
-                                           "asyncio.create_subprocess",
-                                           "builtins.",
-                                           "runpy.",
-                                           "code.",
-                                           "codeop.",
-                                           "ctypes.CDLL",
-                                           "ctypes.PyDLL",
-                                           "ctypes.cdll",
-                                           "ctypes.windll",
-                                           "socket.socket",
-                                           "webbrowser.",
-                                           "importlib.machinery.",
-                                           "zipimport.",
-                                           "torch.utils.cpp_extension.",
-                                           "torch.ops.load_library",
-                                           "marshal."})
-    if (name.starts_with(beginning)) return true;
-  return false;
+  return starts_with_one_of(name, {"os.",
+                                   "subprocess.",
+                                   "commands.",
+                                   "popen2.",
+                                   "pty.",
+                                   "pexpect.",
+                                   "asyncio.create_subprocess",
+                                   "builtins.",
+                                   "runpy.",
+                                   "code.",
+                                   "codeop.",
+                                   "ctypes.CDLL",
+                                   "ctypes.PyDLL",
+                                   "ctypes.cdll",
+                                   "ctypes.windll",
+                                   "socket.socket",
+                                   "webbrowser.",
+                                   "importlib.machinery.",
+                                   "zipimport.",
+                                   "torch.utils.cpp_extension.",
+                                   "torch.ops.load_library",
+                                   "marshal."});
 }
 
 }  // namespace

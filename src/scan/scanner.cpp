@@ -1,5 +1,6 @@
 #include "scan/scanner.h"
 
+#include "scan/ascii.h"
 #include "scan/flat_models.h"
 #include "scan/formats.h"
 #include "scan/identify.h"
@@ -30,9 +31,7 @@ bool is_checkpoint_shard(std::string_view name) {
 
 // Scripts that say by their names what they are.
 bool is_script_name(std::string_view name) {
-  for (const std::string_view ending : {".sh", ".bash", ".zsh", ".pl", ".rb", ".lua", ".js"})
-    if (name.ends_with(ending)) return true;
-  return false;
+  return ends_with_one_of(name, {".sh", ".bash", ".zsh", ".pl", ".rb", ".lua", ".js"});
 }
 
 std::string inspect_format(Reader& data, Inspection& inspection, Format format) {
@@ -156,9 +155,8 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
 
 // Names of weights without a header, and names that promise nothing.
 bool may_be_raw(std::string_view name) {
-  for (const std::string_view ending : {".bin", ".data", "_data", ".weights", ".raw", ".dat", ".f32", ".bf16"})
-    if (name.ends_with(ending)) return true;
-  return name.find('.') == std::string_view::npos || name.find(".data-") != std::string_view::npos;
+  return ends_with_one_of(name, {".bin", ".data", "_data", ".weights", ".raw", ".dat", ".f32", ".bf16"}) ||
+         name.find('.') == std::string_view::npos || name.find(".data-") != std::string_view::npos;
 }
 
 // A pickle by itself or compressed, an archive of PyTorch's, an array.
@@ -206,14 +204,6 @@ void check_name(Reader& data, Inspection& inspection, Format format) {
   if (promised == Format::unknown || promised == format || format == Format::empty) return;
   inspection.find("scan.name-mismatch", Severity::medium, 0,
                   "the name promises " + std::string(name(promised)) + ", the content is " + std::string(name(format)));
-}
-
-// Files that are read as text of some kind because of their names, whatever they begin with.
-bool is_text_by_name(std::string_view file) {
-  for (const std::string_view ending : {".jinja", ".jinja2", ".j2", ".template", ".py", ".pyw", ".yaml", ".yml"})
-    if (file.ends_with(ending)) return true;
-  return file == "MLmodel" || file.find("chat_template") != std::string_view::npos ||
-         (file.find("requirements") != std::string_view::npos && file.ends_with(".txt"));
 }
 
 // The data as others read it who do not ask what it is.

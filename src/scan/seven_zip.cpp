@@ -8,6 +8,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "scan/ascii.h"
 #include "scan/formats.h"
 #include "scan/identify.h"
 #include "scan/zip.h"
@@ -212,9 +213,7 @@ class SevenZipInspector {
   void check_members() {
     std::unordered_map<std::string, std::size_t> seen;
     for (const auto& member : header_.members) {
-      std::string folded = member.name;
-      std::transform(folded.begin(), folded.end(), folded.begin(),
-                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      const std::string folded = lower_ascii(member.name);
       if (!folded.empty() && ++seen[folded] == 2)
         inspection_.find("seven-zip.duplicate-name", Severity::high, header_at_,
                          "two members have this name (case aside): loaders differ in which one they take", {},

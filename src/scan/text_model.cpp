@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "scan/ascii.h"
 #include "scan/callables.h"
 #include "scan/jinja.h"
 #include "scan/small_models.h"
@@ -15,13 +16,6 @@ namespace {
 
 constexpr std::uint64_t text_source_limit = 8u << 20;
 constexpr std::uint64_t text_template_limit = 1u << 20;
-
-std::string text_lower(std::string_view text) {
-  std::string out(text);
-  for (auto& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  return out;
-}
 
 // Text is UTF-8 without zero bytes from end to end: what begins as text may go on as anything. False, and said, if not.
 bool is_text_throughout(Reader& data, Inspection& inspection) {
@@ -47,10 +41,9 @@ bool is_text_throughout(Reader& data, Inspection& inspection) {
 
 // Documents and tables in the encodings of old; nothing but people and tables' readers look at them.
 bool is_document_name(std::string_view name) {
-  for (const std::string_view ending :
-       {".txt", ".csv", ".tsv", ".md", ".rst", ".html", ".htm", ".log", ".srt", ".tex", ".bib"})
-    if (name.ends_with(ending)) return name.find("requirements") == std::string_view::npos;
-  return false;
+  return ends_with_one_of(name,
+                          {".txt", ".csv", ".tsv", ".md", ".rst", ".html", ".htm", ".log", ".srt", ".tex", ".bib"}) &&
+         name.find("requirements") == std::string_view::npos;
 }
 
 bool is_old_text(Reader& data) {
@@ -79,7 +72,7 @@ void inspect_requirements(std::string_view text, Inspection& inspection) {
     if (const auto comment = line.find(" #"); comment != std::string_view::npos) line = line.substr(0, comment);
     const auto first = line.find_first_not_of(" \t\r");
     if (first == std::string_view::npos || line[first] == '#') continue;
-    const std::string lower = text_lower(line.substr(first));
+    const std::string lower = lower_ascii(line.substr(first));
     bool elsewhere = lower.find("://") != std::string::npos || lower.find("git+") != std::string::npos ||
                      lower.find("@ file:") != std::string::npos;
     for (const std::string_view option :
@@ -103,39 +96,59 @@ std::optional<std::string> text_whole(Reader& data, std::uint64_t limit, Inspect
   return std::string(as_text(*bytes));
 }
 
+// By names in lower case.
+bool is_python_name(std::string_view name) { return ends_with_one_of(name, {".py", ".pyw"}); }
+bool is_requirements_name(std::string_view name) {
+  return name.ends_with(".txt") && name.find("requirements") != std::string_view::npos;
+}
+bool is_template_name(std::string_view name) {
+  return ends_with_one_of(name, {".jinja", ".jinja2", ".j2", ".template"}) ||
+         name.find("chat_template") != std::string_view::npos;
+}
+bool is_yaml_name(std::string_view name) {
+  return ends_with_one_of(name, {".yaml", ".yml", ".dvc"}) || name == "mlmodel";
+}
+
+// What makes an installer of the project fetch from, or run code of, a place of the author's choice.
+void inspect_pyproject(std::string_view text, Inspection& inspection) {
+  for (const std::string_view elsewhere : {"@ http", "@http", "git+", "@ file:", "backend-path"})
+    if (const auto at = text.find(elsewhere); at != std::string_view::npos)
+      inspection.find("text.requirement", Severity::medium, at,
+                      "installing the project would run or fetch code from a place of the author's choice",
+                      printable(text.substr(at, 80)));
+}
+
 }  // namespace
 
+bool is_text_by_name(std::string_view file_name) {
+  const std::string name = lower_ascii(file_name);
+  return is_python_name(name) || is_requirements_name(name) || is_template_name(name) || is_yaml_name(name);
+}
+
 std::string inspect_text(Reader& data, Inspection& inspection) {
-  const std::string name = text_lower(inspection.name());
+  const std::string name = lower_ascii(inspection.name());
   const auto mark = inspection.mark();
   if (!is_text_throughout(data, inspection)) {
     if (!is_document_name(name) || !is_old_text(data)) return "unknown";
     inspection.keep_harm_since(mark);
     return "text";
   }
-  if (name.ends_with(".py") || name.ends_with(".pyw")) {
+  if (is_python_name(name)) {
     inspection.find("text.python", Severity::info, 0, "Python code beside the model: whoever imports it runs it");
     if (const auto source = text_whole(data, text_source_limit, inspection)) inspect_python(*source, inspection);
     return "python";
   }
-  if (name.ends_with(".txt") && name.find("requirements") != std::string::npos) {
+  if (is_requirements_name(name)) {
     if (const auto text = text_whole(data, text_source_limit, inspection)) inspect_requirements(*text, inspection);
     return "requirements";
   }
   if (name == "pyproject.toml")
-    if (const auto text = text_whole(data, text_source_limit, inspection))
-      for (const std::string_view elsewhere : {"@ http", "@http", "git+", "@ file:", "backend-path"})
-        if (const auto at = text->find(elsewhere); at != std::string::npos)
-          inspection.find("text.requirement", Severity::medium, at,
-                          "installing the project would run or fetch code from a place of the author's choice",
-                          printable(std::string_view(*text).substr(at, 80)));
+    if (const auto text = text_whole(data, text_source_limit, inspection)) inspect_pyproject(*text, inspection);
   const auto head_bytes = read_part(data, 0, std::min<std::uint64_t>(data.size(), 64u << 10), 64u << 10);
   const std::string head = head_bytes ? std::string(as_text(*head_bytes)) : std::string();
   const auto first = head.find_first_not_of(" \t\r\n");
   const std::string_view opening = first == std::string::npos ? "" : std::string_view(head).substr(first, 2);
-  const bool named_template = name.ends_with(".jinja") || name.ends_with(".jinja2") || name.ends_with(".j2") ||
-                              name.ends_with(".template") || name.find("chat_template") != std::string::npos;
-  if (named_template || opening == "{%" || opening == "{{" || opening == "{#") {
+  if (is_template_name(name) || opening == "{%" || opening == "{{" || opening == "{#") {
     if (const auto text = text_whole(data, text_template_limit, inspection))
       inspect_jinja(*text, inspection, TemplateTrust::certain);
     return "jinja";
@@ -151,8 +164,7 @@ std::string inspect_text(Reader& data, Inspection& inspection) {
       inspect_jinja(*text, inspection, TemplateTrust::possible);
   std::string message;  // flow YAML can read the same, so that one does not stand in for the other
   if (!documentation && may_be_text_proto(head)) message = inspect_text_proto(data, inspection);
-  const bool named_yaml =
-      name.ends_with(".yaml") || name.ends_with(".yml") || name == "mlmodel" || name.ends_with(".dvc");
+  const bool named_yaml = is_yaml_name(name);
   if (named_yaml || (may_be_yaml(head) && !documentation))
     if (const auto found = inspect_yaml(data, inspection, named_yaml)) return message.empty() ? *found : message;
   return message.empty() ? "text" : message;

@@ -12,6 +12,8 @@ namespace hauberk::scan {
 
 // The answer is what it turned out to be: "text", "yaml", "jinja", "requirements", "python".
 std::string inspect_text(Reader& data, Inspection& inspection);
+// Whether the name makes somebody read the file as text of one of these kinds, whatever it begins with.
+bool is_text_by_name(std::string_view file_name);
 
 // Python source: which functions it calls that run commands or code, as far as its imports tell.
 struct PythonCall {

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "scan/ascii.h"
+
 namespace hauberk::scan {
 namespace {
 
@@ -337,9 +339,7 @@ class ZipWalk {
   void check_names() {
     std::unordered_map<std::string, std::size_t> seen;
     for (const auto& member : members_) {
-      std::string folded = member.name;
-      std::transform(folded.begin(), folded.end(), folded.begin(),
-                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      const std::string folded = lower_ascii(member.name);
       if (++seen[folded] == 2)
         inspection_.find("zip.duplicate-name", Severity::high, member.header,
                          "two members have this name (case aside): loaders differ in which one they take", {},
