@@ -104,9 +104,7 @@ bool is_pickle(Reader& data, Budget& budget) {
       "(NILFSVUTXKJMG]})cP.\x80\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97\x82\x83\x84"
       "BC";
   if (openers.find(static_cast<char>(first)) == std::string_view::npos || first == '.') return false;
-  ScanLimits limits = budget.limits();
-  limits.opcodes = std::min<std::uint64_t>(limits.opcodes, 50'000'000);
-  Gathering nothing{.budget = Budget(limits, {})};
+  Gathering nothing = scratch(budget, 50'000'000);
   Inspection inspection(nothing, "");
   PickleJudge judge(inspection, {}, PickleMode::probe);
   PickleMachine machine(data, 0, nothing.budget, judge);
