@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
 
 Report config_scanned(std::string_view data, std::string_view name = "x.json", const ScanLimits& limits = {}) {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, name, {.limits = limits});
+  return scan_bytes(data, name, {.limits = limits});
 }
 
 struct TextCase {

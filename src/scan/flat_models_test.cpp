@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
@@ -105,10 +105,7 @@ std::string flex_options(const std::string& op) {
   return out + "\x28\x01";  // a vector, whose place takes one byte
 }
 
-Report flat_scan(const std::string& data, std::string_view name = "m.tflite") {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, name);
-}
+Report flat_scan(const std::string& data, std::string_view name = "m.tflite") { return scan_bytes(data, name); }
 
 TEST(Tflite, custom_operators_are_told_and_stock_ones_are_not) {
   EXPECT_EQ(flat_scan(tflite("TFLite_Detection_PostProcess", "")).verdict, ScanVerdict::clean);

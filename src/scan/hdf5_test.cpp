@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
@@ -51,13 +51,8 @@ std::string hdf5_file(const std::string& root, int count, const std::string& mor
 }
 
 Report hdf5_scan(const std::string& data, const ScanLimits& limits = {}) {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, "m.h5", {.limits = limits});
+  return scan_bytes(data, "m.h5", {.limits = limits});
 }
-bool hdf5_has(const Report& report, std::string_view rule) {
-  return std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& f) { return f.rule == rule; });
-}
-
 const std::string harmful_model =
     R"json({"class_name": "Lambda", "config": {"function": "lambda x: __import__('os').system('id')"}})json";
 const std::string harmless_model = R"json({"class_name": "Dense", "config": {"units": 3}})json";
@@ -85,7 +80,7 @@ TEST(Hdf5, headers_are_read_to_their_end_whatever_they_count) {
   for (const int count : {0, 1, 2, 3}) {
     const auto report = hdf5_scan(hdf5_file(messages, count));
     EXPECT_EQ(report.verdict, ScanVerdict::malicious) << count;
-    EXPECT_EQ(hdf5_has(report, "hdf5.malformed"), count != 2) << count;
+    EXPECT_EQ(has_rule(report, "hdf5.malformed"), count != 2) << count;
   }
 }
 
@@ -101,7 +96,7 @@ TEST(Hdf5, flags_that_libhdf5_ignores_hide_no_link) {
   const std::string target("\0other.h5\0/x\0", 13);
   const std::string link = std::string("\1\x08\x40\1x", 5) + hdf5_number(target.size(), 2) + target;
   for (const unsigned flags : {0u, 2u})
-    EXPECT_TRUE(hdf5_has(hdf5_scan(hdf5_file(hdf5_message(0x06, link, flags), 1)), "hdf5.external-link")) << flags;
+    EXPECT_TRUE(has_rule(hdf5_scan(hdf5_file(hdf5_message(0x06, link, flags), 1)), "hdf5.external-link")) << flags;
 }
 
 TEST(Hdf5, attributes_that_are_pickles_are_judged_whatever_they_begin_with) {

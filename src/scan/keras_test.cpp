@@ -4,15 +4,12 @@
 #include <algorithm>
 
 #include "scan/keras_names.h"
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
 
-Report keras_scan(const std::string& json) {
-  MemoryReader reader(as_bytes(json));
-  return scan(reader, "config.json");
-}
+Report keras_scan(const std::string& json) { return scan_bytes(json, "config.json"); }
 // A Lambda layer of Keras 3 that calls a function by its name.
 std::string keras_function(const std::string& module, const std::string& name) {
   return R"json({"module": "keras.layers", "class_name": "Dense", "config": {"activation": {"module": ")json" + module +

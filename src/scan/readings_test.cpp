@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
@@ -13,14 +13,7 @@ using namespace std::string_literals;
 const std::string stolen = "cos\nsystem\n(S'id'\ntR.";
 const std::string harmless_data = "\x80\x02}X\x01\0\0\0wK\x01s."s;
 
-Report read_as(const std::string& data, std::string_view name) {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, name);
-}
-
-bool told(const Report& report, std::string_view rule) {
-  return std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& f) { return f.rule == rule; });
-}
+Report read_as(const std::string& data, std::string_view name) { return scan_bytes(data, name); }
 
 std::string padded(std::string text, std::size_t size) {
   text.resize(size, '\0');
@@ -36,18 +29,18 @@ TEST(OtherReadings, a_pickle_that_begins_like_another_format_is_read_as_both) {
     for (const std::string_view name : {"pytorch_model.bin", "model.pkl", "model"}) {
       const auto report = read_as(data, name);
       EXPECT_EQ(report.verdict, ScanVerdict::malicious) << name << data.substr(0, 8);
-      EXPECT_TRUE(told(report, "scan.polyglot"));
+      EXPECT_TRUE(has_rule(report, "scan.polyglot"));
     }
-  EXPECT_FALSE(told(read_as("\x93NUMPY\1\0\x76\0{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }"s +
-                                std::string(61, ' ') + "\n",
-                            "x.npy"),
-                    "scan.polyglot"));
+  EXPECT_FALSE(has_rule(read_as("\x93NUMPY\1\0\x76\0{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }"s +
+                                    std::string(61, ' ') + "\n",
+                                "x.npy"),
+                        "scan.polyglot"));
 }
 
 TEST(OtherReadings, what_a_name_promises_to_the_unpickler_is_unpickled) {
   // No known name, no end: as text nobody would take it for a pickle.
   EXPECT_NE(read_as("GGUF" + std::string(100, '\0'), "model.pkl").verdict, ScanVerdict::clean);
-  EXPECT_TRUE(told(read_as("\x89PNG\r\n\x1a\n" + std::string(100, '\0'), "model.pkl"), "scan.name-mismatch"));
+  EXPECT_TRUE(has_rule(read_as("\x89PNG\r\n\x1a\n" + std::string(100, '\0'), "model.pkl"), "scan.name-mismatch"));
 }
 
 TEST(OtherReadings, files_that_names_make_templates_or_code_are_read_as_such) {
@@ -56,7 +49,7 @@ TEST(OtherReadings, files_that_names_make_templates_or_code_are_read_as_such) {
     EXPECT_EQ(read_as(data, "chat_template.jinja").verdict, ScanVerdict::malicious) << data;
   EXPECT_EQ(read_as("<a>: !!python/object/apply:os.system ['id'] # </a>", "config.yaml").verdict,
             ScanVerdict::malicious);
-  EXPECT_TRUE(told(read_as("#!/usr/bin/python3\nimport os\nos.system('id')\n", "run.py"), "text.python-call"));
+  EXPECT_TRUE(has_rule(read_as("#!/usr/bin/python3\nimport os\nos.system('id')\n", "run.py"), "text.python-call"));
 }
 
 TEST(OtherReadings, hdf5_lies_anywhere_that_its_readers_look) {

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
@@ -192,11 +192,7 @@ std::string seven_zip(const std::vector<SevenMember>& members, const SevenOption
 }
 
 Report seven_scan(const std::string& data, const ScanOptions& options = {}) {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, "m.7z", options);
-}
-bool seven_has(const Report& report, std::string_view rule) {
-  return std::ranges::any_of(report.findings, [&](const Finding& f) { return f.rule == rule; });
+  return scan_bytes(data, "m.7z", options);
 }
 std::string seven_told(const Report& report) {
   std::string text = std::string(name(report.verdict)) + " " + report.format;
@@ -222,28 +218,28 @@ TEST(SevenZip, members_are_seen_through_every_method) {
         const auto bad =
             seven_scan(seven_zip({{"a.pkl", seven_good}, {"n.txt", text}, {"d/b.pkl", seven_bad}}, options));
         EXPECT_EQ(bad.verdict, ScanVerdict::malicious) << method << ": " << seven_told(bad);
-        ASSERT_TRUE(seven_has(bad, "pickle.dangerous-call"));
+        ASSERT_TRUE(has_rule(bad, "pickle.dangerous-call"));
         EXPECT_EQ(bad.findings[0].where.file, "m.7z!d/b.pkl");
       }
 }
 
 TEST(SevenZip, names_that_lead_out_and_links_are_findings) {
   for (const std::string name : {"../x", "/etc/x", "a/../../x", "..\\x", "C:\\x"}) {
-    EXPECT_TRUE(seven_has(seven_scan(seven_zip({{name, seven_good}})), "seven-zip.unsafe-path")) << name;
-    EXPECT_TRUE(seven_has(seven_scan(seven_zip({{name, "", 0, true}})), "seven-zip.unsafe-path")) << name;
+    EXPECT_TRUE(has_rule(seven_scan(seven_zip({{name, seven_good}})), "seven-zip.unsafe-path")) << name;
+    EXPECT_TRUE(has_rule(seven_scan(seven_zip({{name, "", 0, true}})), "seven-zip.unsafe-path")) << name;
   }
   const auto out = seven_scan(seven_zip({{"link", "../../etc/passwd", 0120777}}));
   EXPECT_EQ(out.verdict, ScanVerdict::malicious) << seven_told(out);
   const auto inside = seven_scan(seven_zip({{"link", "other", 0120777}}));
   EXPECT_EQ(inside.verdict, ScanVerdict::review) << seven_told(inside);
-  EXPECT_TRUE(seven_has(seven_scan(seven_zip({{"device", "x", 0020666}})), "seven-zip.link"));
+  EXPECT_TRUE(has_rule(seven_scan(seven_zip({{"device", "x", 0020666}})), "seven-zip.link"));
   EXPECT_EQ(seven_scan(seven_zip({{"file", seven_good, 0100644}, {"folder", "", 0040755, true}})).verdict,
             ScanVerdict::clean);
 }
 
 TEST(SevenZip, odd_members_are_findings) {
-  EXPECT_TRUE(seven_has(seven_scan(seven_zip({{"a", seven_good}, {"A", seven_good}})), "seven-zip.duplicate-name"));
-  EXPECT_TRUE(seven_has(seven_scan(seven_zip({{"a", "", 0, false, true}})), "seven-zip.anti-item"));
+  EXPECT_TRUE(has_rule(seven_scan(seven_zip({{"a", seven_good}, {"A", seven_good}})), "seven-zip.duplicate-name"));
+  EXPECT_TRUE(has_rule(seven_scan(seven_zip({{"a", "", 0, false, true}})), "seven-zip.anti-item"));
   for (const bool solid : {true, false}) {
     const auto report = seven_scan(
         seven_zip({{"a", seven_good}, {"b", seven_good, 0, false, false, 1}, {"c", seven_good}}, {.solid = solid}));
@@ -260,7 +256,7 @@ TEST(SevenZip, what_cannot_be_unpacked_is_never_clean) {
   };
   const auto encrypted = coded("\x01\x04\x06\xf1\x07\x01"s);
   EXPECT_EQ(encrypted.verdict, ScanVerdict::inconclusive);
-  EXPECT_TRUE(seven_has(encrypted, "seven-zip.encrypted")) << seven_told(encrypted);
+  EXPECT_TRUE(has_rule(encrypted, "seven-zip.encrypted")) << seven_told(encrypted);
   const auto ppmd = coded("\x01\x03\x03\x04\x01"s);
   EXPECT_EQ(ppmd.verdict, ScanVerdict::inconclusive);
   ASSERT_EQ(ppmd.findings.size(), 1u);
@@ -288,14 +284,14 @@ TEST(SevenZip, damage_and_foreign_bytes_are_seen) {
       }
       // Where a compressed stream says that it ends, the content is complete already.
       EXPECT_LE(unseen, method == "Copy" && !packed_header ? 0u : 24u) << method;
-      EXPECT_TRUE(seven_has(seven_scan(whole + "more"), "seven-zip.trailing-bytes"));
+      EXPECT_TRUE(has_rule(seven_scan(whole + "more"), "seven-zip.trailing-bytes"));
     }
   const auto hidden = [](std::size_t more) {
     return seven_scan(seven_zip({{"a", seven_good}}, {.method = "Deflate", .within = std::string(more, 'x')}));
   };
-  EXPECT_TRUE(seven_has(hidden(100), "seven-zip.unused-bytes"));
+  EXPECT_TRUE(has_rule(hidden(100), "seven-zip.unused-bytes"));
   EXPECT_EQ(hidden(0).verdict, ScanVerdict::clean);
-  EXPECT_TRUE(seven_has(seven_scan(seven_zip({{"a", seven_good}}, {.behind = "x"})), "seven-zip.unused-bytes"));
+  EXPECT_TRUE(has_rule(seven_scan(seven_zip({{"a", seven_good}}, {.behind = "x"})), "seven-zip.unused-bytes"));
   EXPECT_EQ(seven_scan(seven_zip({{"a", seven_good}}, {.header_change = "x"})).verdict, ScanVerdict::malformed);
   EXPECT_EQ(seven_scan(seven_start("", "")).verdict, ScanVerdict::clean);
   EXPECT_EQ(seven_scan("7z\xbc\xaf\x27\x1c\0\x04"s + std::string(24, '\0')).verdict, ScanVerdict::malformed);
@@ -319,7 +315,7 @@ TEST(SevenZip, bombs_and_nesting_end_with_the_budget) {
   const auto bomb = seven_zip({{"a.npy", std::string(4u << 20, '\0')}}, {.method = "LZMA2"});
   const auto much = seven_scan(bomb, {.limits = {.bytes_out = 1u << 20}});
   EXPECT_EQ(much.verdict, ScanVerdict::inconclusive) << seven_told(much);
-  EXPECT_TRUE(seven_has(much, "scan.budget-exhausted"));
+  EXPECT_TRUE(has_rule(much, "scan.budget-exhausted"));
   const auto few = seven_scan(seven_zip({{"a", "1"}, {"b", "2"}, {"c", "3"}}), {.limits = {.entries = 5}});
   EXPECT_EQ(few.verdict, ScanVerdict::inconclusive) << seven_told(few);
   std::string nested = seven_zip({{"b.pkl", seven_bad}});

