@@ -127,10 +127,11 @@ Result<std::unique_ptr<File>> SystemFiles::open(const std::string& path, OpenMod
       flags |= O_RDWR | O_CREAT | O_APPEND;
       break;
     case OpenMode::create_new:
+    case OpenMode::create_public:
       flags |= O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
       break;
   }
-  const int fd = ::open(path.c_str(), flags, 0600);
+  const int fd = ::open(path.c_str(), flags, mode == OpenMode::create_public ? 0666 : 0600);
   if (fd < 0) return system_error(mode == OpenMode::read ? "open the file" : "open the file for writing", path);
   struct stat info{};
   if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
@@ -209,11 +210,11 @@ Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t lim
   return content;
 }
 
-Status write_file_atomically(Files& files, const std::string& path, ByteView content) {
+Status write_file_atomically(Files& files, const std::string& path, ByteView content, OpenMode mode) {
   const std::string beside = path + ".new";
   if (auto removed = files.remove(beside); !removed && removed.error().code != Errc::not_found) return removed;
   auto written = [&]() -> Status {
-    const auto file = TRY(files.open(beside, OpenMode::create_new));
+    const auto file = TRY(files.open(beside, mode));
     CHECK(file->append(content));
     CHECK(file->sync());
     return files.rename(beside, path);

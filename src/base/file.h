@@ -24,9 +24,10 @@ class File {
 };
 
 enum class OpenMode {
-  read,        // must exist
-  append,      // made with mode 0600 if missing; appends at the end
-  create_new,  // must not exist; mode 0600
+  read,           // must exist
+  append,         // made with mode 0600 if missing; appends at the end
+  create_new,     // must not exist; mode 0600
+  create_public,  // the same, for everybody to read: mode 0666 less the umask
 };
 
 struct FileInfo {
@@ -62,8 +63,9 @@ class SystemFiles final : public Files {
 
 // The whole file, refused above `limit` bytes.
 Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t limit);
-// Writes beside, syncs, renames: readers see the old content or the new, never a part. Mode 0600.
-Status write_file_atomically(Files& files, const std::string& path, ByteView content);
+// Writes beside, syncs, renames: readers see the old content or the new, never a part.
+Status write_file_atomically(Files& files, const std::string& path, ByteView content,
+                             OpenMode mode = OpenMode::create_new);
 std::string join_path(std::string_view directory, std::string_view name);
 std::string parent_directory(std::string_view path);
 

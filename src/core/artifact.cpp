@@ -6,6 +6,8 @@
 #include <charconv>
 #include <set>
 
+#include "base/utf8.h"
+
 namespace hauberk {
 namespace {
 
@@ -13,34 +15,6 @@ constexpr std::string_view manifest_type = "https://hauberk.dev/manifest/v1";
 constexpr std::size_t max_path_bytes = 1024;
 constexpr std::size_t max_part_bytes = 255;  // what common file systems hold
 constexpr std::size_t max_name_bytes = 64;
-
-// Well-formed UTF-8 as in RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(std::string_view text) {
-  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
-  const auto* end = p + text.size();
-  while (p < end) {
-    const unsigned char lead = *p++;
-    if (lead < 0x80) continue;
-    int more = 0;
-    unsigned char low = 0x80, high = 0xbf;  // bounds of the second byte
-    if (lead >= 0xc2 && lead <= 0xdf) {
-      more = 1;
-    } else if (lead >= 0xe0 && lead <= 0xef) {
-      more = 2;
-      if (lead == 0xe0) low = 0xa0;
-      if (lead == 0xed) high = 0x9f;
-    } else if (lead >= 0xf0 && lead <= 0xf4) {
-      more = 3;
-      if (lead == 0xf0) low = 0x90;
-      if (lead == 0xf4) high = 0x8f;
-    } else {
-      return false;
-    }
-    for (; more > 0; --more, low = 0x80, high = 0xbf)
-      if (p == end || *p < low || *p++ > high) return false;
-  }
-  return true;
-}
 
 // A path that is also the folder of another could not be written to a disk.
 Status check_no_file_is_a_folder(const std::vector<ManifestFile>& files) {
