@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/json.h"
 #include "base/result.h"
 
 namespace hauberk::crypto {
@@ -26,6 +27,8 @@ struct Envelope {
 // "DSSEv1 <length of type> <type> <length of payload> <payload>"
 Bytes pre_authentication_encoding(std::string_view type, std::string_view payload);
 std::string write_envelope(const Envelope& envelope);
+json::Value to_json(const Envelope& envelope);
 Result<Envelope> parse_envelope(std::string_view text);
+Result<Envelope> envelope_of(const json::Value& value);
 
 }  // namespace hauberk::crypto

@@ -1,30 +1,50 @@
 #include "crypto/signature.h"
 
+#include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include <cstdlib>
+#include <cstring>
 
-#include "crypto/digest.h"
 #include "crypto/key_material.h"
+#include "crypto/owned.h"
 
 namespace hauberk::crypto {
 namespace {
 
-struct KeyDeleter {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
+using Bio = Owned<BIO, BIO_free_all>;
+using Context = Owned<EVP_MD_CTX, EVP_MD_CTX_free>;
+
+struct Algorithm {
+  SignatureAlgorithm id;
+  std::string_view name;
+  const char* group;  // of the library; null for Ed25519
+  const char* hash;
 };
-using Key = std::unique_ptr<EVP_PKEY, KeyDeleter>;
-struct BioDeleter {
-  void operator()(BIO* bio) const { BIO_free(bio); }
+constexpr Algorithm algorithms[] = {
+    {SignatureAlgorithm::ed25519, "ed25519", nullptr, nullptr},
+    {SignatureAlgorithm::ecdsa_p256, "ecdsa-p256", "prime256v1", "SHA256"},
+    {SignatureAlgorithm::ecdsa_p384, "ecdsa-p384", "secp384r1", "SHA384"},
+    {SignatureAlgorithm::ecdsa_p521, "ecdsa-p521", "secp521r1", "SHA512"},
 };
-using Bio = std::unique_ptr<BIO, BioDeleter>;
-struct ContextDeleter {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-using Context = std::unique_ptr<EVP_MD_CTX, ContextDeleter>;
+
+const Algorithm& of(SignatureAlgorithm id) { return algorithms[static_cast<std::size_t>(id)]; }
+
+Result<SignatureAlgorithm> algorithm_of(EVP_PKEY* key) {
+  if (EVP_PKEY_get_id(key) == EVP_PKEY_ED25519) return SignatureAlgorithm::ed25519;
+  if (EVP_PKEY_get_id(key) == EVP_PKEY_EC) {
+    char group[64] = {};
+    std::size_t size = 0;
+    if (EVP_PKEY_get_group_name(key, group, sizeof group, &size) == 1)
+      for (const auto& one : algorithms)
+        if (one.group != nullptr && std::string_view(group, size) == one.group) return one.id;
+  }
+  return fail(Errc::unsupported, "this kind of key is not supported: use Ed25519 or ECDSA over P-256, P-384 or P-521");
+}
 
 Bytes taken(const Bio& bio) {
   char* data = nullptr;
@@ -33,23 +53,39 @@ Bytes taken(const Bio& bio) {
   return {begin, begin + size};
 }
 
-// No key of ours is encrypted; without this callback the library would ask on the terminal.
+Bio reading(ByteView text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+
+// Without a callback the library would ask on the terminal.
+int give_passphrase(char* out, int capacity, int, void* given) {
+  const auto passphrase = KeyMaterial::of(*static_cast<const Secret*>(given));
+  if (passphrase.empty() || passphrase.size() > static_cast<std::size_t>(capacity)) return -1;
+  std::memcpy(out, passphrase.data(), passphrase.size());
+  return static_cast<int>(passphrase.size());
+}
 int no_passphrase(char*, int, int, void*) { return -1; }
+
+constexpr std::size_t largest_pem = 64 << 10;
 
 }  // namespace
 
+std::string_view name(SignatureAlgorithm algorithm) { return of(algorithm).name; }
+
 struct VerifyingKey::Impl {
   Key key;
+  SignatureAlgorithm algorithm = SignatureAlgorithm::ed25519;
   std::string id;
   std::string pem;
+  Bytes der;
 
-  static std::unique_ptr<Impl> make(Key key) {
+  static Result<std::unique_ptr<Impl>> make(Key key) {
     auto impl = std::make_unique<Impl>();
+    impl->algorithm = TRY(algorithm_of(key.get()));
     unsigned char* der = nullptr;
     const int size = i2d_PUBKEY(key.get(), &der);
     if (size <= 0) std::abort();
-    impl->id = "ed25519:" + sha256({der, static_cast<std::size_t>(size)}).hex().substr(0, 16);
+    impl->der.assign(der, der + size);
     OPENSSL_free(der);
+    impl->id = fmt::format("{}:{:.16}", name(impl->algorithm), sha256(impl->der).hex());
     const Bio bio(BIO_new(BIO_s_mem()));
     if (PEM_write_bio_PUBKEY(bio.get(), key.get()) != 1) std::abort();
     impl->pem = std::string(as_text(taken(bio)));
@@ -64,60 +100,91 @@ VerifyingKey& VerifyingKey::operator=(VerifyingKey&&) noexcept = default;
 VerifyingKey::~VerifyingKey() = default;
 
 Result<VerifyingKey> VerifyingKey::from_pem(std::string_view pem) {
-  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  Key key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
-  if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519)
-    return fail(Errc::invalid, "expected an Ed25519 public key in PEM");
-  return VerifyingKey(Impl::make(std::move(key)));
+  Key key(pem.size() > largest_pem
+              ? nullptr
+              : PEM_read_bio_PUBKEY(reading(as_bytes(pem)).get(), nullptr, no_passphrase, nullptr));
+  if (!key) return fail(Errc::invalid, "expected a public key in PEM (-----BEGIN PUBLIC KEY-----)");
+  return VerifyingKey(TRY(Impl::make(std::move(key))));
 }
 
+Result<VerifyingKey> VerifyingKey::from_der(ByteView info) {
+  const auto* begin = info.data();
+  Key key(info.size() > largest_pem ? nullptr : d2i_PUBKEY(nullptr, &begin, static_cast<long>(info.size())));
+  if (!key || begin != info.data() + info.size())
+    return fail(Errc::invalid, "expected a public key in DER (SubjectPublicKeyInfo)");
+  return VerifyingKey(TRY(Impl::make(std::move(key))));
+}
+
+SignatureAlgorithm VerifyingKey::algorithm() const { return impl_->algorithm; }
 const std::string& VerifyingKey::id() const { return impl_->id; }
 const std::string& VerifyingKey::pem() const { return impl_->pem; }
+const Bytes& VerifyingKey::der() const { return impl_->der; }
 
-bool VerifyingKey::verify(ByteView message, ByteView signature) const {
+bool VerifyingKey::verify(ByteView message, ByteView signature, SignatureHash hash) const {
   const Context context(EVP_MD_CTX_new());
+  const auto& algorithm = of(impl_->algorithm);
+  const char* digest = hash == SignatureHash::sha256 && algorithm.hash != nullptr ? "SHA256" : algorithm.hash;
   return context &&
-         EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, impl_->key.get(), nullptr) == 1 &&
+         EVP_DigestVerifyInit_ex(context.get(), nullptr, digest, nullptr, nullptr, impl_->key.get(), nullptr) == 1 &&
          EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
+}
+
+bool VerifyingKey::verify_hashed(const Digest& message, ByteView signature) const {
+  const Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(EVP_PKEY_CTX_new_from_pkey(nullptr, impl_->key.get(), nullptr));
+  return impl_->algorithm != SignatureAlgorithm::ed25519 && context && EVP_PKEY_verify_init(context.get()) == 1 &&
+         EVP_PKEY_CTX_set_signature_md(context.get(), EVP_sha256()) == 1 &&
+         EVP_PKEY_verify(context.get(), signature.data(), signature.size(), message.bytes.data(),
+                         message.bytes.size()) == 1;
 }
 
 struct SigningKey::Impl {
   Key key;
   VerifyingKey verifying;
+
+  static Result<std::unique_ptr<Impl>> make(Key key) {
+    EVP_PKEY_up_ref(key.get());
+    VerifyingKey verifying(TRY(VerifyingKey::Impl::make(Key(key.get()))));
+    return std::unique_ptr<Impl>(new Impl{std::move(key), std::move(verifying)});
+  }
 };
 
 SigningKey::SigningKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SigningKey::SigningKey(SigningKey&&) noexcept = default;
 SigningKey::~SigningKey() = default;
 
-SigningKey SigningKey::generate() {
-  Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+SigningKey SigningKey::generate(SignatureAlgorithm algorithm) {
+  const auto* group = of(algorithm).group;
+  Key key(group == nullptr ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
+                           : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", group));
   if (!key) std::abort();
-  EVP_PKEY_up_ref(key.get());
-  VerifyingKey verifying(VerifyingKey::Impl::make(Key(key.get())));
-  return SigningKey(std::unique_ptr<Impl>(new Impl{std::move(key), std::move(verifying)}));
+  auto impl = Impl::make(std::move(key));
+  if (!impl) std::abort();
+  return SigningKey(std::move(*impl));
 }
 
-Result<SigningKey> SigningKey::from_pem(const Secret& pem) {
+Result<SigningKey> SigningKey::from_pem(const Secret& pem, const Secret& passphrase) {
   const auto text = KeyMaterial::of(pem);
-  const Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
-  if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519)
-    return fail(Errc::corrupt, "expected an Ed25519 private key in PEM (PKCS#8)");
-  EVP_PKEY_up_ref(key.get());
-  VerifyingKey verifying(VerifyingKey::Impl::make(Key(key.get())));
-  return SigningKey(std::unique_ptr<Impl>(new Impl{std::move(key), std::move(verifying)}));
+  if (text.size() > largest_pem) return fail(Errc::invalid, "the file is too long for a private key in PEM");
+  Key key(PEM_read_bio_PrivateKey(reading(text).get(), nullptr, give_passphrase, const_cast<Secret*>(&passphrase)));
+  if (!key) {
+    if (as_text(text).find("ENCRYPTED") == std::string_view::npos)
+      return fail(Errc::invalid, "expected a private key in PEM (PKCS#8 or SEC 1)");
+    return fail(Errc::denied, passphrase.empty() ? "the private key is encrypted: give its passphrase"
+                                                 : "the private key does not open: the passphrase is wrong");
+  }
+  return SigningKey(TRY(Impl::make(std::move(key))));
 }
 
 Bytes SigningKey::sign(ByteView message) const {
   const Context context(EVP_MD_CTX_new());
-  Bytes signature(64);
+  const auto* hash = of(impl_->verifying.algorithm()).hash;
+  Bytes signature(256);  // DER of P-521 takes up to 139 bytes
   std::size_t size = signature.size();
   if (!context ||
-      EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, impl_->key.get(), nullptr) != 1 ||
-      EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1 ||
-      size != signature.size())
+      EVP_DigestSignInit_ex(context.get(), nullptr, hash, nullptr, nullptr, impl_->key.get(), nullptr) != 1 ||
+      EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1)
     std::abort();
+  signature.resize(size);
   return signature;
 }
 

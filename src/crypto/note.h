@@ -1,0 +1,34 @@
+// Signed notes and checkpoints (C2SP signed-note, tlog-checkpoint): text, an empty line, lines of signatures
+// "— <name> <base64 of 4 bytes of key hint and the signature>". Parsing is strict; who signed is for the caller to
+// check against the keys that he knows. Pure; any thread.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crypto/digest.h"
+
+namespace hauberk::crypto {
+
+struct NoteSignature {
+  std::string name;
+  std::array<std::uint8_t, 4> hint{};
+  Bytes signature;
+};
+struct Note {
+  std::string text;  // what is signed, with its final newline
+  std::vector<NoteSignature> signatures;
+};
+Result<Note> parse_note(std::string_view text);
+
+// The text of a log's note: origin, number of entries, root of the tree, more lines.
+struct Checkpoint {
+  std::string origin;
+  std::uint64_t size = 0;
+  Digest root;
+};
+Result<Checkpoint> parse_checkpoint(std::string_view text);
+
+}  // namespace hauberk::crypto

@@ -1,0 +1,21 @@
+// The compression function of SHA-256 (FIPS 180-4, 6.2.2) by instructions of x86-64, for several messages at a time:
+// `states` are eight words each, `data` holds `blocks` blocks of 64 bytes each. Only to be called where offered.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hauberk::crypto {
+
+struct Sha256Instructions {
+  bool sha_ni = false, avx512 = false;
+};
+Sha256Instructions sha256_instructions();  // of this processor and its operating system
+
+void compress_sha_ni_1(std::uint32_t* const* states, const std::uint8_t* const* data, std::size_t blocks);
+void compress_sha_ni_2(std::uint32_t* const* states, const std::uint8_t* const* data, std::size_t blocks);
+void compress_sha_ni_3(std::uint32_t* const* states, const std::uint8_t* const* data, std::size_t blocks);
+void compress_avx512_8(std::uint32_t* const* states, const std::uint8_t* const* data, std::size_t blocks);
+void compress_avx512_16(std::uint32_t* const* states, const std::uint8_t* const* data, std::size_t blocks);
+
+}  // namespace hauberk::crypto
