@@ -73,7 +73,8 @@ Result<crypto::SigningKey> read_signing(Files& files, const std::string& path, c
                                         Environment environment) {
   const auto content = TRY(read_key(files, path, purpose, environment));
   auto key = crypto::SigningKey::from_pem(content);
-  if (!key) return std::unexpected(std::move(key).error().in(path));
+  if (!key || key->verifying().algorithm() != crypto::SignatureAlgorithm::ed25519)
+    return fail(Errc::corrupt, "it holds no Ed25519 private key in PEM: restore it from your backup", path);
   return key;
 }
 

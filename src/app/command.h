@@ -43,6 +43,7 @@ std::vector<Command> all_commands();
 
 Command init_command();
 std::vector<Command> scan_commands();
+std::vector<Command> sign_commands();
 std::vector<Command> model_commands();
 Command serve_command();
 std::vector<Command> token_commands();

@@ -117,7 +117,7 @@ std::string cleaned(std::string_view text) {
 }
 
 Progress::Progress(std::string label, std::uint64_t total, bool shown)
-    : label_(std::move(label)), total_(total), shown_(shown && total > 0) {}
+    : label_(std::move(label)), total_(total), shown_(shown) {}
 
 Progress::Progress(Progress&& other) noexcept
     : label_(std::move(other.label_)),
@@ -128,7 +128,12 @@ Progress::Progress(Progress&& other) noexcept
 
 void Progress::set(std::uint64_t done) {
   done_ = std::min(done, total_);
-  if (shown_) draw();
+  if (shown_ && total_ > 0) draw();
+}
+
+void Progress::set(std::uint64_t done, std::uint64_t total) {
+  total_ = total;
+  set(done);
 }
 
 void Progress::draw() {

@@ -23,6 +23,7 @@ class Progress {
   Progress& operator=(Progress&&) = delete;
   ~Progress() { finish(); }
   void set(std::uint64_t done);
+  void set(std::uint64_t done, std::uint64_t total);  // where the total shows itself only on the way
   void add(std::uint64_t more) { set(done_ + more); }
   void finish();
 
@@ -49,7 +50,7 @@ class Output {
   void table(const std::vector<std::string>& headers, const std::vector<std::vector<std::string>>& rows);
   // The worst first; of more than a screenful of clean files only their number.
   void reports(std::span<const scan::Report> reports);
-  Progress progress(std::string label, std::uint64_t total_bytes);
+  Progress progress(std::string label, std::uint64_t total_bytes = 0);
   std::string error_line(const Error& error) const;
 
  private:

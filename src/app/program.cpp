@@ -95,6 +95,7 @@ std::vector<Command> all_commands() {
   const auto add = [&](std::vector<Command> some) { std::ranges::move(some, std::back_inserter(all)); };
   all.push_back(init_command());
   add(scan_commands());
+  add(sign_commands());
   add(model_commands());
   all.push_back(serve_command());
   add(token_commands());

@@ -17,8 +17,9 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = ROOT / "build/release/hauberk"
+BINARY = pathlib.Path(os.environ.get("HAUBERK_BINARY", ROOT / "build/release/hauberk"))
 SERVE_BINARY = pathlib.Path(os.environ.get("SERVE_BINARY", BINARY))  # another build of the gateway, such as build/tsan/hauberk
+SHARED = ROOT.parent / "shared"  # corpora and test vectors; a test skips where it is absent
 MAGIKA = ROOT / ".deps/magika/model.onnx"
 DATASETS = ROOT / ".deps/onnxruntime/datasets"
 # A pickle that calls posix.system when loaded; it is never loaded here.

@@ -60,12 +60,13 @@ Status write_sarif(Context& context, const std::string& where, std::span<const s
     context.out.json(sarif);
     return {};
   }
-  return write_file_atomically(context.files, where, as_bytes(json::write_pretty(sarif) + "\n"));
+  return write_file_atomically(context.files, where, as_bytes(json::write_pretty(sarif) + "\n"),
+                               OpenMode::create_public);
 }
 
 Status write_junit(Context& context, const std::string& where, std::span<const scan::Report> reports, Duration took) {
   const auto xml = to_junit(reports, std::chrono::duration<double>(took).count());
-  if (where != "-") return write_file_atomically(context.files, where, as_bytes(xml));
+  if (where != "-") return write_file_atomically(context.files, where, as_bytes(xml), OpenMode::create_public);
   context.out.line(xml.substr(0, xml.size() - 1));
   return {};
 }
@@ -131,7 +132,7 @@ Status settle(const ScanArguments& arguments, Context& context, const Baseline& 
   if (arguments.new_baseline.empty()) return {};
   const auto text =
       write_baseline(reports, arguments.reason, context.clock.now() + TRY(parse_duration(arguments.expires)));
-  CHECK(write_file_atomically(context.files, arguments.new_baseline, as_bytes(text)));
+  CHECK(write_file_atomically(context.files, arguments.new_baseline, as_bytes(text), OpenMode::create_public));
   context.out.hint(fmt::format("wrote {}: read what it accepts before you use it", arguments.new_baseline));
   return {};
 }

@@ -1,0 +1,361 @@
+#include "sign/sign.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "app/command.h"
+#include "app/output.h"
+#include "base/nearest.h"
+#include "crypto/certificate.h"
+#include "crypto/signature.h"
+#include "sign/trust.h"
+
+namespace hauberk::app {
+namespace {
+
+constexpr std::uint64_t largest_key_file = 64 << 10, largest_certificates = 4 << 20, largest_bundle = 64 << 20;
+
+struct SignModelArguments {
+  std::string model;
+  std::string key;
+  std::string passphrase;
+  std::string certificate;
+  std::vector<std::string> chain;
+  std::string output;
+  std::vector<std::string> ignore;
+  std::string shard_size;
+  bool allow_symlinks = false;
+  std::int64_t jobs = 0;
+};
+
+struct VerifyModelArguments {
+  std::string model;
+  std::string signature;
+  std::string key;
+  std::vector<std::string> authorities;
+  std::string identity;
+  std::string issuer;
+  std::string trusted_root;
+  std::vector<std::string> ignore;
+  std::vector<std::string> only;
+  bool ignore_unsigned = false;
+  bool no_ignored = false;
+  bool allow_legacy = false;
+  std::int64_t jobs = 0;
+};
+
+// In the folder it signs, or beside the file.
+std::string default_bundle(Context& context, const std::string& model) {
+  auto path = model;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  const auto info = context.files.info(path + "/.");  // follows a link to a folder
+  return info && info->directory ? join_path(path, "model.sig") : path + ".sig";
+}
+
+// "1GB", "500MB", "64KiB" or a number of bytes.
+Result<std::uint64_t> parse_size(std::string_view text) {
+  static constexpr std::pair<std::string_view, std::uint64_t> units[] = {{"KiB", 1ull << 10},
+                                                                         {"MiB", 1ull << 20},
+                                                                         {"GiB", 1ull << 30},
+                                                                         {"KB", 1'000},
+                                                                         {"MB", 1'000'000},
+                                                                         {"GB", 1'000'000'000},
+                                                                         {"B", 1},
+                                                                         {"", 1}};
+  const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  for (const auto& [unit, factor] : units) {
+    if (text.substr(digits) != unit || digits == 0 || digits > 12) continue;
+    std::uint64_t number = 0;
+    for (const char c : text.substr(0, digits)) number = number * 10 + static_cast<std::uint64_t>(c - '0');
+    if (number != 0 && number <= (std::uint64_t{1} << 50) / factor) return number * factor;
+  }
+  return fail(Errc::invalid, fmt::format("{:.40} is no size: write it as 1GB, 500MB or 64MiB", text));
+}
+
+// A path, or a reference as configuration has them. Keys on the disk should be their owner's alone.
+Result<Secret> read_secret(Context& context, const std::string& text, std::string_view what) {
+  if (text.starts_with("env:") || text.starts_with("file:")) {
+    auto secret = resolve(TRY(SecretRef::parse(text)));
+    return secret ? std::move(secret) : std::unexpected(std::move(secret).error().in(what));
+  }
+  const auto info = context.files.info(text);
+  if (info && (info->mode & 077) != 0)
+    context.out.warn(fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info->mode, text));
+  return Secret(TRY(read_file(context.files, text, largest_key_file)));
+}
+
+Result<crypto::SigningKey> read_signing_key(Context& context, const SignModelArguments& arguments) {
+  const auto pem = TRY(read_secret(context, arguments.key, "--key"));
+  Secret passphrase;
+  if (!arguments.passphrase.empty()) passphrase = TRY(resolve(TRY(SecretRef::parse(arguments.passphrase))));
+  auto key = crypto::SigningKey::from_pem(pem, passphrase);
+  if (key) return key;
+  auto error = std::move(key).error();
+  if (error.code == Errc::denied) error.message += ": --passphrase env:NAME or file:PATH";
+  return std::unexpected(std::move(error).in(arguments.key));
+}
+
+Result<std::vector<crypto::Certificate>> read_certificates(Context& context, const std::vector<std::string>& paths) {
+  std::vector<crypto::Certificate> all;
+  for (const auto& path : paths) {
+    auto some = crypto::Certificate::from_pem(as_text(TRY(read_file(context.files, path, largest_certificates))));
+    if (!some) return std::unexpected(std::move(some).error().in(path));
+    std::ranges::move(*some, std::back_inserter(all));
+  }
+  return all;
+}
+
+// The signer's certificate first, then those on the way to a root; roots are for the verifier to have.
+Result<std::vector<crypto::Certificate>> signing_chain(Context& context, const SignModelArguments& arguments,
+                                                       const crypto::SigningKey& key) {
+  if (arguments.certificate.empty()) {
+    if (!arguments.chain.empty()) return fail(Errc::invalid, "--certificate-chain needs --certificate");
+    return std::vector<crypto::Certificate>{};
+  }
+  auto chain = TRY(read_certificates(context, {arguments.certificate}));
+  for (auto& one : TRY(read_certificates(context, arguments.chain))) chain.push_back(std::move(one));
+  const auto& leaf = chain.front();
+  if (leaf.public_key_der() != key.verifying().der())
+    return fail(Errc::invalid, "the certificate is not of this key", arguments.certificate);
+  CHECK(leaf.may_sign_content());
+  const auto now = context.clock.now();
+  if (now < leaf.not_before() || now > leaf.not_after())
+    return fail(Errc::invalid,
+                fmt::format("the certificate is valid from {} to {}, not now", rfc3339(leaf.not_before()),
+                            rfc3339(leaf.not_after())),
+                arguments.certificate);
+  std::vector<crypto::Certificate> sent{chain.front()};
+  for (std::size_t i = 1; i < chain.size(); ++i)
+    if (!chain[i].self_signed() && chain[i].der() != leaf.der()) sent.push_back(chain[i]);
+  return sent;
+}
+
+sign::HashOptions hashing(std::int64_t jobs, Progress& progress) {
+  return {.threads = static_cast<unsigned>(std::clamp<std::int64_t>(jobs, 0, 256)),
+          .progress = [&progress](std::uint64_t done, std::uint64_t total) { progress.set(done, total); }};
+}
+
+Result<int> run_sign_model(const SignModelArguments& arguments, Context& context) {
+  if (arguments.key.empty()) return fail(Errc::invalid, "name the private key to sign with: --key FILE");
+  const auto key = TRY(read_signing_key(context, arguments));
+  const auto chain = TRY(signing_chain(context, arguments, key));
+  sign::Serialization how{.allow_symlinks = arguments.allow_symlinks};
+  if (!arguments.shard_size.empty()) {
+    how.method = sign::Serialization::Method::shards;
+    how.shard_size = TRY(parse_size(arguments.shard_size));
+  }
+  const auto output = arguments.output.empty() ? default_bundle(context, arguments.model) : arguments.output;
+  const auto start = context.clock.tick();
+  auto progress = context.out.progress("hashing");
+  const auto list = TRY(
+      sign::list_model({arguments.model, output, arguments.ignore}, std::move(how), hashing(arguments.jobs, progress)));
+  progress.finish();
+  const auto bundle = sign::sign_list(list, key, chain);
+  CHECK(write_file_atomically(context.files, output, as_bytes(sign::write_bundle(bundle)), OpenMode::create_public));
+  const auto took = std::chrono::duration<double>(context.clock.tick() - start).count();
+  const auto unit = list.serialization.method == sign::Serialization::Method::files ? "files" : "shards";
+  if (context.json) {
+    json::Value value;
+    value.set("signature", output).set("model", list.name).set("digest", list.root().text());
+    value.set("key", key.verifying().id()).set(unit, list.resources.size());
+    if (!chain.empty()) value.set("subject", chain.front().subject());
+    context.out.json(value);
+    return 0;
+  }
+  context.out.good(fmt::format("signed {} {} of {}  ({:.2f} s)", list.resources.size(), unit, list.name, took));
+  context.out.line(fmt::format("  signature  {}", output));
+  context.out.line(fmt::format("  digest     {}", list.root().text()));
+  context.out.line(fmt::format("  key        {}", key.verifying().id()));
+  return 0;
+}
+
+Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arguments) {
+  sign::Trust trust;
+  if (!arguments.key.empty()) {
+    auto key = crypto::VerifyingKey::from_pem(as_text(TRY(read_file(context.files, arguments.key, largest_key_file))));
+    if (!key) return std::unexpected(std::move(key).error().in(arguments.key));
+    trust.key = std::move(*key);
+  }
+  trust.authorities = TRY(read_certificates(context, arguments.authorities));
+  if (arguments.identity.empty() != arguments.issuer.empty())
+    return fail(Errc::invalid, "--identity and --issuer belong together: who signed, and who vouched for that");
+  if (!arguments.identity.empty()) trust.identity = {arguments.identity, arguments.issuer};
+  const int ways = trust.key.has_value() + !trust.authorities.empty() + trust.identity.has_value();
+  if (ways != 1)
+    return fail(Errc::invalid,
+                "say whom you trust, in one way: --key FILE, --certificate-authority FILE, or --identity with --issuer "
+                "and --trusted-root");
+  if (!arguments.trusted_root.empty()) {
+    auto root = sign::parse_trusted_root(as_text(TRY(read_file(context.files, arguments.trusted_root, 4 << 20))));
+    if (!root) return std::unexpected(std::move(root).error().in(arguments.trusted_root));
+    trust.root = std::move(*root);
+  }
+  return trust;
+}
+
+json::Value signer_json(const sign::Signer& signer) {
+  json::Value value;
+  value.set("method", signer.method).set("name", signer.name);
+  if (!signer.issuer.empty()) value.set("issuer", signer.issuer);
+  if (signer.time) value.set("time", rfc3339(*signer.time)).set("time_source", signer.time_source);
+  return value;
+}
+
+void print_signer(Context& context, const sign::Signer& signer) {
+  context.out.line(fmt::format("  signer     {} ({})", signer.name, signer.method));
+  if (!signer.issuer.empty()) context.out.line(fmt::format("  issuer     {}", signer.issuer));
+  if (signer.time) context.out.line(fmt::format("  signed at  {} ({})", rfc3339(*signer.time), signer.time_source));
+}
+
+json::Value list_json(const std::vector<std::string>& names) {
+  json::Value list = json::Value::array();
+  for (const auto& one : names) list.push(one);
+  return list;
+}
+
+constexpr std::size_t most_shown = 20;
+
+void print_names(Context& context, std::string_view label, const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < std::min(names.size(), most_shown); ++i)
+    context.out.line(fmt::format("  {:<10} {}", label, cleaned(names[i])));
+  if (names.size() > most_shown)
+    context.out.line(fmt::format("  {:<10} and {} more; --json lists them all", label, names.size() - most_shown));
+}
+
+// A bundle of a signature over one file's bytes, as `cosign sign-blob` makes them.
+Result<int> verify_file(const VerifyModelArguments& arguments, Context& context, const sign::Bundle& bundle,
+                        const sign::Trust& trust) {
+  const auto tree = TRY(FileTree::open(arguments.model, {.top_may_be_link = true}));
+  if (!tree.is_single_file()) return fail(Errc::invalid, "the signature is of one file, not of a folder");
+  const sign::FileRange all{0, 0, tree.files().front().size};
+  const auto digests = TRY(sign::hash_ranges(tree, std::span(&all, 1), {}));
+  Digest digest;
+  std::ranges::copy(digests.front(), digest.bytes.begin());
+  const auto signer = TRY(sign::check_file(bundle, trust, digest, context.clock.now()));
+  if (context.json) {
+    context.out.json(
+        json::Value().set("verified", true).set("digest", digest.text()).set("signer", signer_json(signer)));
+    return 0;
+  }
+  context.out.good(fmt::format("verified {}", cleaned(arguments.model)));
+  print_signer(context, signer);
+  return 0;
+}
+
+Result<int> report_comparison(const VerifyModelArguments& arguments, Context& context, const sign::ModelSignature& list,
+                              const sign::Signer& signer, const sign::Comparison& comparison, Duration took) {
+  const bool holds = comparison.holds() && (comparison.ignored.empty() || !arguments.no_ignored);
+  if (context.json) {
+    json::Value value;
+    value.set("verified", holds).set("model", list.name).set("digest", list.root().text());
+    value.set("signer", signer_json(signer)).set("checked", comparison.checked).set("bytes", comparison.bytes);
+    value.set("partial", !arguments.only.empty());
+    value.set("changed", list_json(comparison.changed)).set("missing", list_json(comparison.missing));
+    value.set("unsigned", list_json(comparison.not_signed)).set("ignored", list_json(comparison.ignored));
+    context.out.json(value);
+    return holds ? 0 : 1;
+  }
+  const auto name = cleaned(arguments.model);
+  const auto unit = list.serialization.method == sign::Serialization::Method::files ? "files" : "shards";
+  if (holds)
+    context.out.good(fmt::format(
+        "verified {} {} of {}, {}{}  ({:.2f} s)", comparison.checked, unit, name, format_bytes(comparison.bytes),
+        arguments.only.empty() ? "" : "; nothing else was looked at", std::chrono::duration<double>(took).count()));
+  else
+    context.out.bad(fmt::format("{} is not what was signed", name));
+  print_signer(context, signer);
+  print_names(context, "changed", comparison.changed);
+  print_names(context, "missing", comparison.missing);
+  print_names(context, "unsigned", comparison.not_signed);
+  print_names(context, "ignored", comparison.ignored);
+  if (!holds && comparison.holds())
+    context.out.hint("files that the signature leaves out are there, and --no-ignored-present forbids them");
+  return holds ? 0 : 1;
+}
+
+Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& context) {
+  const auto trust = TRY(read_trust(context, arguments));
+  const auto path = arguments.signature.empty() ? default_bundle(context, arguments.model) : arguments.signature;
+  const auto text = TRY(read_file(context.files, path, largest_bundle));
+  const auto parsed = sign::parse_bundle(as_text(text));
+  if (!parsed) return std::unexpected(Error(parsed.error()).in(path));
+  const auto start = context.clock.tick();
+  if (parsed->file) return verify_file(arguments, context, *parsed, trust);
+  const auto legacy = arguments.allow_legacy ? sign::Legacy::read : sign::Legacy::refuse;
+  // First the signature, then what it signs: nothing unsigned is parsed any further.
+  const auto signer = TRY(sign::check_envelope(*parsed, trust, context.clock.now(), legacy));
+  const auto list = TRY(sign::parse_statement(parsed->envelope->payload, legacy));
+  auto progress = context.out.progress("verifying");
+  sign::CompareOptions options{.hashing = hashing(arguments.jobs, progress),
+                               .ignore_unsigned = arguments.ignore_unsigned,
+                               .only = arguments.only};
+  const auto comparison = TRY(sign::compare_model({arguments.model, path, arguments.ignore}, list, options));
+  progress.finish();
+  return report_comparison(arguments, context, list, signer, comparison, context.clock.tick() - start);
+}
+
+}  // namespace
+
+std::vector<Command> sign_commands() {
+  Command sign{
+      .name = "sign",
+      .summary = "sign a model: one file or a folder, as OpenSSF Model Signing (OMS) v1.0 has it",
+      .details =
+          "Writes the signature as a Sigstore bundle, into the folder (model.sig) or beside the file (FILE.sig).\n"
+          "Keys: ECDSA over P-256 (which every tool reads), P-384, P-521 or Ed25519, as PEM. A key of your own:\n"
+          "  openssl ecparam -name prime256v1 -genkey -noout -out key.pem && openssl ec -in key.pem -pubout -out "
+          "key.pub\n"
+          "Example: hauberk sign model/ --key key.pem",
+      .declare = [](Args& args) -> Run {
+        auto a = std::make_shared<SignModelArguments>();
+        args.positional("MODEL", a->model, "the file or folder to sign", Hint::file);
+        args.option("--key", a->key, "FILE", "private key in PEM; or env:NAME, file:PATH", Hint::file);
+        args.option("--passphrase", a->passphrase, "REF", "where its passphrase is: env:NAME or file:PATH");
+        args.option("--certificate", a->certificate, "FILE", "the key's certificate in PEM, for the signature to carry",
+                    Hint::file);
+        args.option("--certificate-chain", a->chain, "FILE", "certificates between that one and a root", Hint::file);
+        args.option("-o,--output", a->output, "FILE", "where the signature goes", Hint::file);
+        args.option("--ignore", a->ignore, "PATH", "leave out this file or folder of the model; anybody can see it",
+                    Hint::file);
+        args.option(
+            "--shard-size", a->shard_size, "SIZE",
+            "hash files in pieces of this size, as in 1GB: faster for few large files, and each verifies alone");
+        args.flag("--allow-symlinks", a->allow_symlinks, "take links below the folder for what they point at");
+        args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
+        return [a](Context& context) { return run_sign_model(*a, context); };
+      }};
+  Command verify{
+      .name = "verify",
+      .summary = "check that a model is what somebody you trust has signed",
+      .details =
+          "Reads OMS v1.0 signatures by key, certificate or Sigstore identity, and Sigstore bundles over one file;\n"
+          "always offline. Every file of the model must be signed, and every signed file must be there.\n"
+          "Exit code: 0 it is, 1 it is not, 3 could not be checked.\n"
+          "Example: hauberk verify model/ --key key.pub",
+      .declare = [](Args& args) -> Run {
+        auto a = std::make_shared<VerifyModelArguments>();
+        args.positional("MODEL", a->model, "the file or folder to verify", Hint::file);
+        args.option("--signature", a->signature, "FILE", "the signature (default: model.sig in it, or FILE.sig)",
+                    Hint::file);
+        args.option("--key", a->key, "FILE", "the signer's public key in PEM", Hint::file);
+        args.option("--certificate-authority", a->authorities, "FILE",
+                    "certificates in PEM that may vouch for the signer's", Hint::file);
+        args.option("--identity", a->identity, "NAME", "the signer's e-mail address or URI, as Sigstore knows it");
+        args.option("--issuer", a->issuer, "URL", "who vouched for the identity");
+        args.option("--trusted-root", a->trusted_root, "FILE",
+                    "trusted_root.json of the Sigstore services; gives meaning to timestamps, too", Hint::file);
+        args.option("--ignore", a->ignore, "PATH", "leave out this file or folder of the model", Hint::file);
+        args.option("--only", a->only, "PATH", "verify only these files or folders of the model", Hint::file);
+        args.flag("--ignore-unsigned-files", a->ignore_unsigned, "files that the signature does not list are fine");
+        args.flag("--no-ignored-present", a->no_ignored,
+                  "files that the signature or --ignore leaves out must not be there");
+        args.flag("--allow-legacy", a->allow_legacy, "also take signatures of version 0.2.0, which bind less");
+        args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
+        return [a](Context& context) { return run_verify_model(*a, context); };
+      }};
+  return {std::move(sign), std::move(verify)};
+}
+
+}  // namespace hauberk::app

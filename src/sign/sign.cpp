@@ -1,0 +1,264 @@
+#include "sign/sign.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <set>
+#include <unordered_map>
+
+#include "base/utf8.h"
+#include "crypto/certificate.h"
+
+namespace hauberk::sign {
+namespace {
+
+using Method = Serialization::Method;
+namespace fs = std::filesystem;
+
+// Version control's own, at the top of the model only (OMS v1.0).
+constexpr std::string_view always_ignored[] = {".git", ".gitattributes", ".github", ".gitignore"};
+
+std::optional<std::string> inside(const fs::path& relative) {
+  const auto text = relative.generic_string();
+  if (text.empty() || text == "." || text == ".." || text.starts_with("../")) return std::nullopt;
+  return text.ends_with('/') ? text.substr(0, text.size() - 1) : text;
+}
+
+// `path` as seen from the folder, if it lies below it. Links on the way to the folder may be spelled either way.
+std::optional<std::string> below(const std::string& folder, const std::string& path) {
+  std::error_code error;
+  const auto spelled = [&](const std::string& name) { return fs::absolute(name, error).lexically_normal(); };
+  if (auto found = inside(spelled(path).lexically_relative(spelled(folder) / ""))) return found;
+  const auto resolved = [&](const std::string& name) { return fs::weakly_canonical(name, error); };
+  return inside(resolved(path).lexically_relative(resolved(folder)));
+}
+
+Result<std::string> ignored_path(const ModelPlace& place, const std::string& text) {
+  const auto refuse = [&](std::string_view why) {
+    return fail(Errc::invalid, fmt::format("the path to ignore {}", why), text);
+  };
+  if (text.find_first_of("*?[") != std::string::npos) return refuse("is a pattern: name each file or folder");
+  const bool absolute = text.starts_with('/');
+  const auto found = below(place.path, absolute ? text : (fs::path(place.path) / text).string());
+  return found ? Result<std::string>(*found) : refuse("must be a file or folder below the model");
+}
+
+bool covers(const std::set<std::string, std::less<>>& ignored, std::string_view path) {
+  for (auto end = path.find('/'); end != std::string_view::npos; end = path.find('/', end + 1))
+    if (ignored.contains(path.substr(0, end))) return true;
+  return ignored.contains(path);
+}
+
+// What is left out: version control's own, the bundle, what the caller names and what the signature lists.
+Result<std::set<std::string, std::less<>>> all_ignored(const ModelPlace& place, std::span<const std::string> listed) {
+  std::set<std::string, std::less<>> ignored(std::begin(always_ignored), std::end(always_ignored));
+  for (const auto& path : place.ignore_paths) ignored.insert(TRY(ignored_path(place, path)));
+  if (!place.bundle.empty())
+    if (auto path = below(place.path, place.bundle)) ignored.insert(std::move(*path));
+  for (const auto& path : listed)
+    // Some signers write paths as seen from where they stood. What does not lie in the model leaves nothing out.
+    if (path.find('\0') == std::string::npos && !path.starts_with('/'))
+      if (auto found = inside(fs::path(path).lexically_normal())) ignored.insert(std::move(*found));
+  return ignored;
+}
+
+Status check_name(const std::string& path) {
+  return is_utf8(path) ? Status{} : fail(Errc::invalid, "its name is not UTF-8; rename it", path);
+}
+
+Result<FileTree> walk(const ModelPlace& place, const Serialization& how,
+                      const std::set<std::string, std::less<>>& ignored) {
+  return FileTree::open(
+      place.path, {.links = how.allow_symlinks ? FileTreeOptions::Links::follow_below : FileTreeOptions::Links::refuse,
+                   .top_may_be_link = true,
+                   .leave_out = [&](std::string_view path) { return covers(ignored, path); },
+                   .check = check_name});
+}
+
+// What a signature lists of the tree: names and the ranges behind them.
+struct Listing {
+  std::vector<std::string> names;
+  std::vector<FileRange> ranges;
+};
+Listing listing_of(const FileTree& tree, const Serialization& how) {
+  Listing listing;
+  for (std::size_t i = 0; i < tree.files().size(); ++i) {
+    const auto& file = tree.files()[i];
+    if (how.method == Method::files) {
+      listing.names.push_back(file.path);
+      listing.ranges.push_back({i, 0, file.size});
+      continue;
+    }
+    for (std::uint64_t begin = 0; begin < file.size; begin += how.shard_size) {
+      const auto end = std::min(file.size, begin + how.shard_size);
+      listing.names.push_back(fmt::format("{}:{}:{}", file.path, begin, end));
+      listing.ranges.push_back({i, begin, end});
+    }
+  }
+  return listing;
+}
+
+// The path in the name of a shard.
+std::string_view path_of(std::string_view name, const Serialization& how) {
+  if (how.method == Method::files) return name;
+  const auto last = name.rfind(':');
+  const auto first = last == std::string_view::npos || last == 0 ? last : name.rfind(':', last - 1);
+  return first == std::string_view::npos ? name : name.substr(0, first);
+}
+
+void sort_and_unite(std::vector<std::string>& names) {
+  std::ranges::sort(names);
+  const auto rest = std::ranges::unique(names);
+  names.erase(rest.begin(), rest.end());
+}
+
+class Comparing {
+ public:
+  Comparing(const ModelSignature& list, const CompareOptions& options) : list_(list), options_(options) {
+    for (std::size_t i = 0; i < list.resources.size(); ++i) listed_.emplace(list.resources[i].name, i);
+    for (auto path : options.only) {
+      while (path.ends_with('/')) path.pop_back();
+      only_.insert(std::move(path));
+    }
+  }
+
+  Result<Comparison> run(const FileTree& tree) {
+    const auto listing = listing_of(tree, list_.serialization);
+    std::vector<bool> met(list_.resources.size());
+    std::vector<FileRange> ranges;
+    std::vector<std::size_t> expected;
+    for (std::size_t i = 0; i < listing.names.size(); ++i) {
+      if (!wanted(listing.names[i])) continue;
+      const auto found = place_of(listing.names[i], tree);
+      if (!found) {
+        if (!options_.ignore_unsigned) not_signed(listing.names[i]);
+        continue;
+      }
+      met[*found] = true;
+      ranges.push_back(listing.ranges[i]);
+      expected.push_back(*found);
+    }
+    std::size_t of_interest = 0;
+    for (std::size_t i = 0; i < met.size(); ++i) {
+      const auto& name = list_.resources[i].name;
+      if (!met[i] && !wanted(name)) continue;
+      ++of_interest;
+      if (!met[i]) result_.missing.emplace_back(path_of(name, list_.serialization));
+    }
+    if (of_interest == 0)
+      return fail(Errc::not_found, "the signature lists nothing of the files that are to be checked");
+    CHECK(compare(tree, ranges, expected));
+    tidy();
+    return std::move(result_);
+  }
+
+ private:
+  bool wanted(std::string_view name) const {
+    const auto path = path_of(name, list_.serialization);
+    return only_.empty() || only_.contains(name) || covers(only_, path);
+  }
+
+  std::optional<std::size_t> place_of(const std::string& name, const FileTree& tree) const {
+    auto found = listed_.find(name);
+    if (found == listed_.end() && tree.is_single_file()) found = listed_.find(".");  // so early signers called it
+    return found != listed_.end() ? std::optional(found->second) : std::nullopt;
+  }
+
+  void not_signed(std::string_view name) { result_.not_signed.emplace_back(path_of(name, list_.serialization)); }
+
+  Status compare(const FileTree& tree, std::span<const FileRange> ranges, std::span<const std::size_t> expected) {
+    auto hashing = options_.hashing;
+    hashing.blake2b = list_.serialization.hash == Serialization::Hash::blake2b;
+    const auto digests = TRY(hash_ranges(tree, ranges, hashing));
+    for (std::size_t i = 0; i < digests.size(); ++i) {
+      const auto& resource = list_.resources[expected[i]];
+      if (digests[i] != resource.digest) {
+        result_.changed.emplace_back(path_of(resource.name, list_.serialization));
+        continue;
+      }
+      ++result_.checked;
+      result_.bytes += ranges[i].end - ranges[i].begin;
+    }
+    return {};
+  }
+
+  // A file that grew or shrank has shards on both sides: it was changed.
+  void tidy() {
+    sort_and_unite(result_.missing);
+    sort_and_unite(result_.not_signed);
+    std::vector<std::string> both;
+    std::ranges::set_intersection(result_.missing, result_.not_signed, std::back_inserter(both));
+    for (const auto& path : both) {
+      std::erase(result_.missing, path);
+      std::erase(result_.not_signed, path);
+      result_.changed.push_back(path);
+    }
+    sort_and_unite(result_.changed);
+    for (const auto& path : result_.changed) {
+      std::erase(result_.missing, path);
+      std::erase(result_.not_signed, path);
+    }
+  }
+
+  const ModelSignature& list_;
+  const CompareOptions& options_;
+  std::unordered_map<std::string_view, std::size_t> listed_;
+  std::set<std::string, std::less<>> only_;
+  Comparison result_;
+};
+
+}  // namespace
+
+Result<ModelSignature> list_model(const ModelPlace& place, Serialization serialization, const HashOptions& options) {
+  const auto ignored = TRY(all_ignored(place, {}));
+  const auto tree = TRY(walk(place, serialization, ignored));
+  const auto listing = listing_of(tree, serialization);
+  if (listing.names.empty())
+    return fail(Errc::precondition, "there is nothing to sign: the model holds no files", place.path);
+  auto hashing = options;
+  hashing.blake2b = serialization.hash == Serialization::Hash::blake2b;
+  auto digests = TRY(hash_ranges(tree, listing.ranges, hashing));
+  ModelSignature list{.name = tree.name().empty() || tree.name() == "." ? "model" : tree.name(),
+                      .serialization = std::move(serialization)};
+  list.serialization.ignore_paths.assign(ignored.begin(), ignored.end());
+  for (std::size_t i = 0; i < digests.size(); ++i) list.resources.push_back({listing.names[i], std::move(digests[i])});
+  std::ranges::sort(list.resources, {}, &Resource::name);
+  return list;
+}
+
+Bundle sign_list(const ModelSignature& list, const crypto::SigningKey& key,
+                 std::span<const crypto::Certificate> certificates) {
+  Bundle bundle;
+  auto& envelope = bundle.envelope.emplace();
+  envelope.payload = write_statement(list);
+  envelope.signatures.push_back(
+      {"", key.sign(crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload))});
+  if (certificates.empty()) {
+    bundle.key_hint = crypto::sha256(as_bytes(key.verifying().pem())).hex();
+    return bundle;
+  }
+  bundle.material = Bundle::Material::chain;
+  for (const auto& one : certificates) bundle.certificates.push_back(one.der());
+  return bundle;
+}
+
+Result<Comparison> compare_model(const ModelPlace& place, const ModelSignature& list, const CompareOptions& options) {
+  const auto ignored = TRY(all_ignored(place, list.serialization.ignore_paths));
+  auto tree = walk(place, list.serialization, ignored);
+  if (!tree) {
+    auto error = std::move(tree).error();
+    // A link or a device where the signature knows none: the model is not the one that was signed.
+    if (error.code == Errc::invalid) error.code = Errc::denied;
+    return std::unexpected(std::move(error));
+  }
+  auto comparison = TRY(Comparing(list, options).run(*tree));
+  const auto own = place.bundle.empty() ? std::nullopt : below(place.path, place.bundle);
+  for (const auto& path : tree->left_out())
+    if (std::ranges::find(always_ignored, path) == std::end(always_ignored) && path != own)
+      comparison.ignored.push_back(path);
+  return comparison;
+}
+
+}  // namespace hauberk::sign
