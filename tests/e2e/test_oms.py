@@ -147,5 +147,161 @@ class Sigstore(unittest.TestCase):
                     self.assertEqual(result.returncode, 0, result.stderr)
 
 
+PEER = harness.ROOT / ".deps/venv/bin/model_signing"
+
+
+class Tool:
+    """A folder with a model and keys, the binary, and the reference implementation beside it."""
+
+    def __init__(self, case: unittest.TestCase):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hauberk-oms-"))
+        case.addCleanup(shutil.rmtree, self.folder)
+        self.model = self.folder / "model"
+        (self.model / "sub").mkdir(parents=True)
+        (self.model / "config.json").write_text('{"a": 1}')
+        (self.model / "sub" / "weights.bin").write_bytes(bytes(range(256)) * 5000)
+        (self.model / "empty").write_bytes(b"")
+        (self.model / ".gitignore").write_text("*.tmp")
+
+    def openssl(self, *words: str) -> None:
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.folder)
+
+    def make_key(self, curve: str, name: str = "key") -> None:
+        if curve == "ed25519":
+            self.openssl("genpkey", "-algorithm", "ed25519", "-out", f"{name}.pem")
+        else:
+            self.openssl("ecparam", "-name", curve, "-genkey", "-noout", "-out", f"{name}.pem")
+        self.openssl("pkey", "-in", f"{name}.pem", "-pubout", "-out", f"{name}.pub")
+
+    def make_authority(self) -> None:
+        """ca.crt signs inter.crt signs leaf.crt of key.pem."""
+        self.make_key("prime256v1", "ca")
+        self.make_key("prime256v1", "inter")
+        self.openssl("req", "-x509", "-new", "-key", "ca.pem", "-subj", "/CN=root", "-days", "30", "-out", "ca.crt",
+                     "-addext", "keyUsage=critical,keyCertSign")
+        self.issue("inter", "ca", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign")
+        self.issue("key", "inter", "keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning")
+
+    def issue(self, name: str, by: str, extensions: str, days: str = "30") -> None:
+        (self.folder / f"{name}.ext").write_text(extensions + "\n")
+        self.openssl("req", "-new", "-key", f"{name}.pem", "-subj", f"/CN={name}", "-out", f"{name}.csr")
+        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{by}.crt", "-CAkey", f"{by}.pem", "-CAcreateserial",
+                     "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+
+    def hauberk(self, *words, env: dict | None = None) -> subprocess.CompletedProcess:
+        return subprocess.run([str(harness.BINARY), *map(str, words)], capture_output=True, text=True, timeout=60,
+                              cwd=self.folder, env=dict(os.environ, **(env or {})))
+
+    def peer(self, *words) -> subprocess.CompletedProcess:
+        return subprocess.run([str(PEER), *map(str, words)], capture_output=True, text=True, timeout=60, cwd=self.folder)
+
+
+class Signing(unittest.TestCase):
+    def setUp(self):
+        self.tool = Tool(self)
+
+    def ok(self, result: subprocess.CompletedProcess) -> None:
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def denied(self, result: subprocess.CompletedProcess, words: str = "") -> None:
+        self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+        self.assertIn(words, result.stdout + result.stderr)
+
+    @unittest.skipUnless(PEER.exists(), f"no {PEER}: tools/setup --tests installs it")
+    def test_the_reference_implementation_agrees_both_ways(self):
+        harness.used["model-signing"] = self.tool.peer("--version").stdout.split()[-1]
+        tool = self.tool
+        for curve in ("prime256v1", "secp384r1", "secp521r1"):
+            with self.subTest(curve):
+                tool.make_key(curve)
+                self.ok(tool.hauberk("sign", "model", "--key", "key.pem", "-o", "ours.sig"))
+                self.ok(tool.peer("verify", "key", "--signature", "ours.sig", "--public_key", "key.pub", "model"))
+                self.ok(tool.peer("sign", "key", "--signature", "theirs.sig", "--private_key", "key.pem", "model"))
+                self.ok(tool.hauberk("verify", "model", "--key", "key.pub", "--signature", "theirs.sig"))
+        tool.make_authority()
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem", "--certificate", "key.crt", "--certificate-chain",
+                             "inter.crt", "-o", "ours.sig"))
+        self.ok(tool.peer("verify", "certificate", "--signature", "ours.sig", "--certificate_chain", "ca.crt", "model"))
+        self.ok(tool.peer("sign", "certificate", "--signature", "theirs.sig", "--private_key", "key.pem",
+                          "--signing_certificate", "key.crt", "--certificate_chain", "inter.crt", "model"))
+        self.ok(tool.hauberk("verify", "model", "--certificate-authority", "ca.crt", "--signature", "theirs.sig"))
+
+    def test_every_kind_of_key_signs_and_verifies(self):
+        for curve in ("prime256v1", "secp384r1", "secp521r1", "ed25519"):
+            with self.subTest(curve):
+                self.tool.make_key(curve)
+                self.ok(self.tool.hauberk("sign", "model", "--key", "key.pem"))
+                self.ok(self.tool.hauberk("verify", "model", "--key", "key.pub"))
+                self.tool.make_key(curve, "other")
+                self.denied(self.tool.hauberk("verify", "model", "--key", "other.pub"), "does not hold")
+
+    def test_the_signature_is_for_everybody_and_the_key_is_not(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        (tool.folder / "key.pem").chmod(0o644)
+        signed = tool.hauberk("sign", "model", "--key", "key.pem")
+        self.ok(signed)
+        self.assertIn("chmod 600", signed.stderr)
+        self.assertEqual((tool.model / "model.sig").stat().st_mode & 0o777, 0o644)
+
+    def test_a_passphrase_comes_by_reference_only(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        tool.openssl("pkcs8", "-topk8", "-in", "key.pem", "-passout", "pass:open sesame", "-out", "sealed.pem")
+        self.denied(tool.hauberk("sign", "model", "--key", "sealed.pem"), "--passphrase")
+        self.ok(tool.hauberk("sign", "model", "--key", "sealed.pem", "--passphrase", "env:WORD", env={"WORD": "open sesame"}))
+        self.denied(tool.hauberk("sign", "model", "--key", "sealed.pem", "--passphrase", "env:WORD", env={"WORD": "guess"}),
+                    "passphrase is wrong")
+        literal = tool.hauberk("sign", "model", "--key", "sealed.pem", "--passphrase", "open sesame")
+        self.assertEqual(literal.returncode, 2)
+        self.assertNotIn("open sesame", literal.stderr)
+
+    def test_differences_are_named_for_people_and_programs(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem", "--ignore", "empty"))
+        (tool.model / "config.json").write_text("{}")
+        (tool.model / "sub" / "extra\x1b[31m").write_text("!")
+        result = tool.hauberk("verify", "model", "--key", "key.pub")
+        self.denied(result, "changed    config.json")
+        self.assertNotIn("\x1b", result.stdout)
+        facts = json.loads(tool.hauberk("verify", "model", "--key", "key.pub", "--json").stdout)
+        self.assertEqual((facts["verified"], facts["changed"], facts["unsigned"], facts["ignored"]),
+                         (False, ["config.json"], ["sub/extra\x1b[31m"], ["empty"]))
+        part = tool.hauberk("verify", "model", "--key", "key.pub", "--only", "sub/weights.bin", "--json")
+        self.ok(part)
+        self.assertTrue(json.loads(part.stdout)["partial"])
+        self.denied(tool.hauberk("verify", "model", "--key", "key.pub", "--only", "sub/weights.bin", "--no-ignored-present"))
+
+    def test_certificates_must_be_valid_now_and_for_signing(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        tool.make_authority()
+        sign = ["sign", "model", "--key", "key.pem", "--certificate", "key.crt", "--certificate-chain", "inter.crt"]
+        verify = ["verify", "model", "--certificate-authority", "ca.crt"]
+        self.ok(tool.hauberk(*sign))
+        self.ok(tool.hauberk(*verify))
+        # An intermediate alone may be named as the authority, too.
+        self.ok(tool.hauberk("verify", "model", "--certificate-authority", "inter.crt"))
+        self.denied(tool.hauberk("verify", "model", "--key", "key.pub"), "signed with a certificate chain")
+        tool.issue("key", "inter", "keyUsage=critical,keyAgreement")
+        self.denied(tool.hauberk(*sign), "keyUsage")
+        tool.issue("key", "inter", "extendedKeyUsage=serverAuth")
+        self.denied(tool.hauberk(*sign), "extendedKeyUsage")
+        tool.make_key("prime256v1", "other")
+        wrong = tool.hauberk("sign", "model", "--key", "other.pem", "--certificate", "key.crt")
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("not of this key", wrong.stderr)
+
+    def test_a_bundle_that_cannot_be_read_is_no_verdict(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        for content in (b"", b"{", b"\xff\xfe", b"{}" * 1000, b"[" * 100000):
+            (tool.model / "model.sig").write_bytes(content)
+            self.assertEqual(tool.hauberk("verify", "model", "--key", "key.pub").returncode, 3)
+        self.assertEqual(tool.hauberk("verify", "nowhere", "--key", "key.pub").returncode, 2)
+        self.assertEqual(tool.hauberk("verify", "model").returncode, 2)
+
+
 if __name__ == "__main__":
     unittest.main()
