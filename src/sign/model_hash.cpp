@@ -270,8 +270,10 @@ class Blake2bWorker {
 
 }  // namespace
 
-Result<std::vector<Bytes>> hash_ranges(const FileTree& tree, std::span<const FileRange> ranges,
-                                       const HashOptions& options) {
+namespace {
+
+Result<std::vector<Bytes>> hash_all(const FileTree& tree, std::span<const FileRange> ranges,
+                                    const HashOptions& options) {
   Work work(tree, ranges, options);
   const std::size_t wanted =
       options.threads != 0 ? options.threads : static_cast<std::size_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
@@ -287,6 +289,33 @@ Result<std::vector<Bytes>> hash_ranges(const FileTree& tree, std::span<const Fil
     run(true);
   }
   return work.take();
+}
+
+}  // namespace
+
+Result<std::vector<Bytes>> hash_ranges(const FileTree& tree, std::span<const FileRange> ranges,
+                                       const HashOptions& options) {
+  if (options.cache == nullptr) return hash_all(tree, ranges, options);
+  std::vector<Bytes> digests(ranges.size());
+  std::vector<FileRange> unknown;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const auto& range = ranges[i];
+    const auto* known = options.cache->find(tree.files()[range.file], range.begin, range.end, options.blake2b);
+    if (known != nullptr) {
+      digests[i] = *known;
+    } else {
+      unknown.push_back(range);
+      places.push_back(i);
+    }
+  }
+  auto fresh = TRY(hash_all(tree, unknown, options));
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    const auto& range = unknown[i];
+    options.cache->keep(tree.files()[range.file], range.begin, range.end, options.blake2b, fresh[i], options.now);
+    digests[places[i]] = std::move(fresh[i]);
+  }
+  return digests;
 }
 
 }  // namespace hauberk::sign

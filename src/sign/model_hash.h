@@ -10,6 +10,7 @@
 
 #include "base/file_tree.h"
 #include "crypto/digest.h"
+#include "sign/digest_cache.h"
 
 namespace hauberk::sign {
 
@@ -22,6 +23,8 @@ struct HashOptions {
   unsigned threads = 0;                                                   // 0: one for each processor
   bool blake2b = false;                                                   // BLAKE2b-512 instead of SHA-256
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes; may be empty
+  DigestCache* cache = nullptr;  // of digests known; takes the new ones, as of `now`
+  Instant now;
 };
 
 // One digest for each range, in their order: 32 bytes, or 64 of BLAKE2b.

@@ -144,6 +144,24 @@ Digest ModelSignature::root() const {
   return hash.finish();
 }
 
+Digest ModelSignature::identity() const {
+  std::vector<const Resource*> sorted;
+  for (const auto& resource : resources) sorted.push_back(&resource);
+  std::ranges::sort(sorted, {}, [](const Resource* one) -> const std::string& { return one->name; });
+  crypto::Sha256 hash;
+  const auto add = [&](ByteView part) {
+    std::array<std::uint8_t, 8> length;
+    store_be(length.data(), static_cast<std::uint64_t>(part.size()));
+    hash.update(length);
+    hash.update(part);
+  };
+  for (const auto* resource : sorted) {
+    add(as_bytes(resource->name));
+    add(resource->digest);
+  }
+  return hash.finish();
+}
+
 std::string write_statement(const ModelSignature& signature) {
   const auto& how = signature.serialization;
   const std::string_view hash = how.hash == Hash::sha256 ? "sha256" : "blake2b";

@@ -38,7 +38,9 @@ struct ModelSignature {
   std::vector<Resource> resources;  // in listed order
   Serialization serialization;
 
-  Digest root() const;
+  Digest root() const;  // of contents and their order, as the standard has it
+  Digest identity()
+      const;  // of names and contents: SHA-256 of each name and digest, sorted, each with its length before
 };
 
 std::string write_statement(const ModelSignature& signature);

@@ -55,8 +55,8 @@ bool covers(const std::set<std::string, std::less<>>& ignored, std::string_view 
 Result<std::set<std::string, std::less<>>> all_ignored(const ModelPlace& place, std::span<const std::string> listed) {
   std::set<std::string, std::less<>> ignored(std::begin(always_ignored), std::end(always_ignored));
   for (const auto& path : place.ignore_paths) ignored.insert(TRY(ignored_path(place, path)));
-  if (!place.bundle.empty())
-    if (auto path = below(place.path, place.bundle)) ignored.insert(std::move(*path));
+  for (const auto& bundle : place.bundles)
+    if (auto path = below(place.path, bundle)) ignored.insert(std::move(*path));
   for (const auto& path : listed)
     // Some signers write paths as seen from where they stood. What does not lie in the model leaves nothing out.
     if (path.find('\0') == std::string::npos && !path.starts_with('/'))
@@ -254,10 +254,11 @@ Result<Comparison> compare_model(const ModelPlace& place, const ModelSignature& 
     return std::unexpected(std::move(error));
   }
   auto comparison = TRY(Comparing(list, options).run(*tree));
-  const auto own = place.bundle.empty() ? std::nullopt : below(place.path, place.bundle);
+  std::set<std::string, std::less<>> own(std::begin(always_ignored), std::end(always_ignored));
+  for (const auto& bundle : place.bundles)
+    if (auto path = below(place.path, bundle)) own.insert(std::move(*path));
   for (const auto& path : tree->left_out())
-    if (std::ranges::find(always_ignored, path) == std::end(always_ignored) && path != own)
-      comparison.ignored.push_back(path);
+    if (!own.contains(path)) comparison.ignored.push_back(path);
   return comparison;
 }
 

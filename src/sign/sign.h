@@ -21,7 +21,7 @@ namespace hauberk::sign {
 // Where a model lies and what of it does not count.
 struct ModelPlace {
   std::string path;                       // a file or a folder
-  std::string bundle;                     // the signature's own file; left out where it lies in the model
+  std::vector<std::string> bundles;       // files of signatures; left out where they lie in the model
   std::vector<std::string> ignore_paths;  // below the model, or absolute and below it; exact, with all that is below
 };
 

@@ -10,9 +10,11 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/file.h"
 #include "base/random.h"
 #include "base/sync.h"
-#include "sign/trust.h"
+#include "base/time.h"
+#include "sign/verify.h"
 
 namespace hauberk::sign {
 namespace {
@@ -42,7 +44,7 @@ class SignTest : public testing::Test {
     write("m/config.json", "{\"a\":1}\n");
     write("m/sub/w.bin", std::string_view("\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", 16));
   }
-  ModelPlace place() const { return {path("m"), path("m/model.sig"), {}}; }
+  ModelPlace place() const { return {path("m"), {path("m/model.sig")}, {}}; }
   ModelSignature listed(Serialization how = {}, std::vector<std::string> ignore = {}) const {
     auto at = place();
     at.ignore_paths = std::move(ignore);
@@ -152,7 +154,7 @@ TEST_F(SignTest, what_is_left_out_is_recorded_and_shown_when_there) {
   EXPECT_TRUE(comparison.holds());
   EXPECT_EQ(names(comparison.ignored), "a notes.txt ");
   for (const auto& bad : {".", "..", "../m2", "/etc", "*.txt", "a/..", ""})
-    EXPECT_EQ(list_model({path("m"), "", {bad}}, {}, {}).error().code, Errc::invalid) << bad;
+    EXPECT_EQ(list_model({path("m"), {}, {bad}}, {}, {}).error().code, Errc::invalid) << bad;
 }
 
 TEST_F(SignTest, paths_of_a_signature_that_lead_elsewhere_leave_nothing_out) {
@@ -166,15 +168,15 @@ TEST_F(SignTest, paths_of_a_signature_that_lead_elsewhere_leave_nothing_out) {
 
 TEST_F(SignTest, a_single_file_goes_by_its_name) {
   write("w.bin", "weights");
-  const auto list = list_model({path("w.bin"), path("w.bin.sig"), {}}, {}, {});
+  const auto list = list_model({path("w.bin"), {path("w.bin.sig")}, {}}, {}, {});
   ASSERT_TRUE(list);
   EXPECT_EQ(list->resources[0].name, "w.bin");
-  EXPECT_TRUE(compare_model({path("w.bin"), "", {}}, *list, {})->holds());
+  EXPECT_TRUE(compare_model({path("w.bin"), {}, {}}, *list, {})->holds());
   auto early = *list;
   early.resources[0].name = ".";
-  EXPECT_TRUE(compare_model({path("w.bin"), "", {}}, early, {})->holds());
+  EXPECT_TRUE(compare_model({path("w.bin"), {}, {}}, early, {})->holds());
   std::filesystem::rename(path("w.bin"), path("v.bin"));
-  EXPECT_FALSE(compare_model({path("v.bin"), "", {}}, *list, {})->holds());
+  EXPECT_FALSE(compare_model({path("v.bin"), {}, {}}, *list, {})->holds());
 }
 
 TEST_F(SignTest, refuses_an_empty_model_and_links) {
@@ -246,6 +248,90 @@ TEST_F(SignTest, a_file_that_changes_while_it_is_read_is_no_digest) {
     const auto digests = hash_ranges(*again, std::span(&whole, 1), {.threads = 1});
     if (!digests) EXPECT_EQ(digests.error().code, Errc::unavailable);
   }
+}
+
+TEST_F(SignTest, the_identity_binds_names_though_the_root_digest_does_not) {
+  write("m/a", "A");
+  write("m/b", "B");
+  const auto list = listed();
+  std::filesystem::rename(path("m/a"), path("m/0"));
+  EXPECT_EQ(listed().root(), list.root());
+  EXPECT_NE(listed().identity(), list.identity());
+  // By hand: 8 bytes of length before each name and digest.
+  Bytes text;
+  for (const auto& [name, content] : {std::pair("a", "A"), {"b", "B"}}) {
+    text.insert(text.end(), {0, 0, 0, 0, 0, 0, 0, 1, static_cast<std::uint8_t>(name[0]), 0, 0, 0, 0, 0, 0, 0, 32});
+    const auto digest = crypto::sha256(as_bytes(content));
+    text.insert(text.end(), digest.bytes.begin(), digest.bytes.end());
+  }
+  EXPECT_EQ(list.identity(), crypto::sha256(text));
+}
+
+TEST_F(SignTest, a_cache_saves_reading_what_nobody_touched) {
+  SystemFiles files;
+  write("m/a", "A");
+  write("m/b", "B");
+  DigestCache cache;
+  const auto later = SystemClock().now() + std::chrono::hours(1);
+  const auto list = list_model(place(), {}, {.cache = &cache, .now = later});
+  ASSERT_TRUE(list);
+  ASSERT_TRUE(cache.save(files, path("cache")));
+  auto loaded = DigestCache::load(files, path("cache"));
+  ASSERT_TRUE(loaded);
+  const auto tree = FileTree::open(path("m"));
+  ASSERT_TRUE(tree);
+  const auto* known = loaded->find(tree->files()[0], 0, 1, false);
+  ASSERT_NE(known, nullptr);
+  EXPECT_EQ(*known, to_bytes(crypto::sha256(as_bytes("A")).bytes));
+  EXPECT_EQ(loaded->find(tree->files()[0], 0, 1, true), nullptr) << "of another hash";
+
+  const auto before = std::filesystem::last_write_time(path("m/a"));
+  write("m/a", "X");
+  std::filesystem::last_write_time(path("m/a"), before);
+  const auto again = list_model(place(), {}, {.cache = &*loaded, .now = later});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->resources[0].digest, to_bytes(crypto::sha256(as_bytes("X")).bytes)) << "its time was set back";
+  EXPECT_EQ(again->resources[1], list->resources[1]);
+}
+
+TEST_F(SignTest, a_cache_keeps_nothing_that_changed_just_now_and_belongs_to_one_user) {
+  SystemFiles files;
+  write("m/a", "A");
+  DigestCache cache;
+  ASSERT_TRUE(list_model(place(), {}, {.cache = &cache, .now = SystemClock().now()}));
+  const auto tree = FileTree::open(path("m"));
+  EXPECT_EQ(cache.find(tree->files()[0], 0, 1, false), nullptr);
+  ASSERT_TRUE(cache.save(files, path("cache")));
+  std::filesystem::permissions(path("cache"), std::filesystem::perms(0666));
+  EXPECT_EQ(DigestCache::load(files, path("cache")).error().code, Errc::denied);
+  std::filesystem::permissions(path("cache"), std::filesystem::perms(0600));
+  write("cache", "{torn");
+  EXPECT_TRUE(DigestCache::load(files, path("cache"))) << "a damaged one is an empty one";
+}
+
+TEST_F(SignTest, as_many_different_signers_as_are_wanted_must_have_signed_what_is_there) {
+  write("m/a", "A");
+  const auto list = listed();
+  std::vector<SigningKey> keys;
+  for (int i = 0; i < 3; ++i) keys.push_back(SigningKey::generate());
+  VerifyRequest request{.model = path("m"), .threshold = 2, .now = now};
+  for (const auto& key : keys) request.trust.keys.push_back(*crypto::VerifyingKey::from_pem(key.verifying().pem()));
+  request.bundles = {{path("m/1.sig"), sign_list(list, keys[0])}, {path("m/2.sig"), sign_list(list, keys[0])}};
+  EXPECT_EQ(verify_model(request).error().code, Errc::denied) << "one signed twice";
+  request.bundles.push_back({path("3.sig"), sign_list(list, SigningKey::generate())});
+  EXPECT_EQ(verify_model(request).error().code, Errc::denied) << "the other is a stranger";
+  request.bundles.push_back({path("4.sig"), sign_list(list, keys[2])});
+  const auto verified = verify_model(request);
+  ASSERT_TRUE(verified) << verified.error().text();
+  EXPECT_EQ(verified->signers.size(), 2u);
+  EXPECT_EQ(verified->not_counted.size(), 2u);
+  EXPECT_TRUE(verified->comparison.holds());
+
+  write("m/a", "B");
+  request.bundles.push_back({path("5.sig"), sign_list(listed(), keys[1])});
+  const auto split = verify_model(request);
+  ASSERT_TRUE(split);
+  EXPECT_FALSE(split->comparison.holds()) << "two of the three signed something else";
 }
 
 // ---- Statements that hold a correct signature and wrong content.
@@ -321,7 +407,7 @@ Bundle signed_by(const SigningKey& key, std::string payload) {
 
 Trust trust_in(const SigningKey& key) {
   Trust trust;
-  trust.key = *crypto::VerifyingKey::from_pem(key.verifying().pem());
+  trust.keys.push_back(*crypto::VerifyingKey::from_pem(key.verifying().pem()));
   return trust;
 }
 

@@ -37,9 +37,9 @@ class Check {
       : bundle_(bundle), trust_(trust), content_(content), now_(now) {}
 
   Result<Signer> run() {
-    const int ways = trust_.key.has_value() + !trust_.authorities.empty() + trust_.identity.has_value();
+    const int ways = !trust_.keys.empty() + !trust_.authorities.empty() + trust_.identity.has_value();
     if (ways != 1) return fail(Errc::invalid, "name one thing to trust: a key, certificate authorities or an identity");
-    if (trust_.key) return by_key();
+    if (!trust_.keys.empty()) return by_key();
     return trust_.identity ? by_identity() : by_certificate();
   }
 
@@ -56,9 +56,10 @@ class Check {
 
   Result<Signer> by_key() {
     if (bundle_.material != Bundle::Material::key) return other_way("a bare key");
-    if (!content_.signed_by(*trust_.key, bundle_.signature())) return does_not_hold();
-    const auto times = TRY(all_times({}, trust_.key->pem()));
-    return signer("key", trust_.key->id(), times);
+    for (const auto& key : trust_.keys)
+      if (content_.signed_by(key, bundle_.signature()))
+        return signer("key", key.id(), key.id(), TRY(all_times({}, key.pem())));
+    return does_not_hold();
   }
 
   Result<Signer> by_certificate() {
@@ -66,7 +67,8 @@ class Check {
     const auto chain = TRY(certificates());
     const auto& leaf = chain.front();
     CHECK(leaf.may_sign_content());
-    if (!content_.signed_by(TRY(leaf.key()), bundle_.signature())) return does_not_hold();
+    const auto key = TRY(leaf.key());
+    if (!content_.signed_by(key, bundle_.signature())) return does_not_hold();
     const auto times = TRY(all_times(leaf, ""));
     std::vector<Certificate> anchors, helpers(chain.begin() + 1, chain.end());
     for (const auto& one : trust_.authorities) (one.self_signed() ? anchors : helpers).push_back(one);
@@ -74,7 +76,7 @@ class Check {
     // Without a trusted time a signature is as good as its certificate is now.
     for (const auto at : times.all.empty() ? std::vector{now_} : times.all)
       TRY(crypto::verify_chain(leaf, helpers, anchors, at));
-    return signer("certificate", leaf.subject(), times);
+    return signer("certificate", leaf.subject(), key.id(), times);
   }
 
   // The order is that of the Sigstore client specification: time, chain, certificate log, identity, transparency log,
@@ -94,8 +96,9 @@ class Check {
       return denied("nobody trusted says when it was signed: there is no timestamp and no log that tells the time");
     for (const auto at : times.all) CHECK(check_issued(chain, at));
     CHECK(check_identity(leaf));
-    if (!content_.signed_by(TRY(leaf.key()), bundle_.signature())) return does_not_hold();
-    auto result = signer("sigstore", trust_.identity->name, times);
+    const auto key = TRY(leaf.key());
+    if (!content_.signed_by(key, bundle_.signature())) return does_not_hold();
+    auto result = signer("sigstore", trust_.identity->name, key.id(), times);
     result.issuer = trust_.identity->issuer;
     return result;
   }
@@ -176,8 +179,8 @@ class Check {
     return text ? std::string(as_text(*text)) : std::string();
   }
 
-  static Signer signer(std::string_view method, std::string name, const Times& times) {
-    Signer result{.method = method, .name = std::move(name), .time_source = times.source};
+  static Signer signer(std::string_view method, std::string name, std::string key_id, const Times& times) {
+    Signer result{.method = method, .name = std::move(name), .key_id = std::move(key_id), .time_source = times.source};
     if (!times.all.empty()) result.time = std::ranges::min(times.all);
     return result;
   }

@@ -19,7 +19,7 @@ struct Identity {
 
 // What the caller trusts; exactly one of the three ways.
 struct Trust {
-  std::optional<crypto::VerifyingKey> key;
+  std::vector<crypto::VerifyingKey> keys;        // any of them
   std::vector<crypto::Certificate> authorities;  // self-signed ones are anchors; without any, all are
   std::optional<Identity> identity;              // needs `root`
   // Of the other two ways, too, gives meaning to timestamps and log entries in the bundle.
@@ -29,6 +29,7 @@ struct Trust {
 struct Signer {
   std::string_view method;      // "key", "certificate", "sigstore"
   std::string name;             // id of the key, subject of the certificate, identity
+  std::string key_id;           // of the key that signed; of Sigstore identities a new one each time
   std::string issuer;           // sigstore only
   std::optional<Instant> time;  // when it was signed, where somebody trusted says so
   std::string time_source;      // who

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 import harness
@@ -292,6 +293,40 @@ class Signing(unittest.TestCase):
         wrong = tool.hauberk("sign", "model", "--key", "other.pem", "--certificate", "key.crt")
         self.assertEqual(wrong.returncode, 2)
         self.assertIn("not of this key", wrong.stderr)
+
+    def test_two_of_three_signers_suffice_if_the_verifier_says_so(self):
+        tool = self.tool
+        for name in ("anna", "ben", "cleo"):
+            tool.make_key("prime256v1", name)
+        keys = ["--key", "anna.pub", "--key", "ben.pub", "--key", "cleo.pub"]
+        self.ok(tool.hauberk("sign", "model", "--key", "anna.pem", "-o", "anna.sig"))
+        self.ok(tool.hauberk("sign", "model", "--key", "ben.pem", "-o", "ben.sig"))
+        both = ["--signature", "anna.sig", "--signature", "ben.sig"]
+        self.denied(tool.hauberk("verify", "model", *keys, *both), "2 of 3 signers")
+        result = tool.hauberk("verify", "model", *keys, *both, "--threshold", "2", "--json")
+        self.ok(result)
+        self.assertEqual(len(json.loads(result.stdout)["signers"]), 2)
+        self.denied(tool.hauberk("verify", "model", *keys, "--signature", "anna.sig", "--signature", "anna.sig",
+                                 "--threshold", "2"), "signed once already")
+        self.assertEqual(tool.hauberk("verify", "model", *keys, *both, "--threshold", "3").returncode, 2)
+
+    def test_signing_again_reads_only_what_changed(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        old = time.time() - 3600
+        sign = ["sign", "model", "--key", "key.pem", "--cache", "digests", "--json"]
+        self.ok(tool.hauberk(*sign))
+        time.sleep(2.1)  # what changed just now is not kept
+        first = json.loads(tool.hauberk(*sign).stdout)
+        self.assertEqual((tool.folder / "digests").stat().st_mode & 0o777, 0o600)
+        weights = tool.model / "sub" / "weights.bin"
+        content = bytearray(weights.read_bytes())
+        content[0] ^= 1
+        weights.write_bytes(content)
+        os.utime(weights, (old, old))
+        second = json.loads(tool.hauberk(*sign).stdout)
+        self.assertNotEqual(first["digest"], second["digest"])
+        self.ok(tool.hauberk("verify", "model", "--key", "key.pub"))
 
     def test_a_bundle_that_cannot_be_read_is_no_verdict(self):
         tool = self.tool

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "app/command.h"
 #include "app/output.h"
 #include "base/nearest.h"
 #include "crypto/certificate.h"
 #include "crypto/signature.h"
-#include "sign/trust.h"
+#include "sign/verify.h"
 
 namespace hauberk::app {
 namespace {
@@ -26,14 +27,16 @@ struct SignModelArguments {
   std::string output;
   std::vector<std::string> ignore;
   std::string shard_size;
+  std::string cache;
   bool allow_symlinks = false;
   std::int64_t jobs = 0;
 };
 
 struct VerifyModelArguments {
   std::string model;
-  std::string signature;
-  std::string key;
+  std::vector<std::string> signatures;
+  std::vector<std::string> keys;
+  std::int64_t threshold = 0;
   std::vector<std::string> authorities;
   std::string identity;
   std::string issuer;
@@ -43,6 +46,7 @@ struct VerifyModelArguments {
   bool ignore_unsigned = false;
   bool no_ignored = false;
   bool allow_legacy = false;
+  std::string cache;
   std::int64_t jobs = 0;
 };
 
@@ -132,9 +136,21 @@ Result<std::vector<crypto::Certificate>> signing_chain(Context& context, const S
   return sent;
 }
 
-sign::HashOptions hashing(std::int64_t jobs, Progress& progress) {
-  return {.threads = static_cast<unsigned>(std::clamp<std::int64_t>(jobs, 0, 256)),
-          .progress = [&progress](std::uint64_t done, std::uint64_t total) { progress.set(done, total); }};
+// How to hash, with the progress bar and the cache that go with it.
+struct Hashing {
+  Progress progress;
+  std::optional<sign::DigestCache> cache;
+  sign::HashOptions options;
+};
+Result<std::unique_ptr<Hashing>> hashing(Context& context, std::string label, std::int64_t jobs,
+                                         const std::string& cache) {
+  auto result = std::make_unique<Hashing>(Hashing{context.out.progress(std::move(label)), std::nullopt, {}});
+  auto& options = result->options;
+  options.threads = static_cast<unsigned>(std::clamp<std::int64_t>(jobs, 0, 256));
+  options.progress = [&bar = result->progress](std::uint64_t done, std::uint64_t total) { bar.set(done, total); };
+  options.now = context.clock.now();
+  if (!cache.empty()) options.cache = &result->cache.emplace(TRY(sign::DigestCache::load(context.files, cache)));
+  return result;
 }
 
 Result<int> run_sign_model(const SignModelArguments& arguments, Context& context) {
@@ -148,10 +164,11 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   }
   const auto output = arguments.output.empty() ? default_bundle(context, arguments.model) : arguments.output;
   const auto start = context.clock.tick();
-  auto progress = context.out.progress("hashing");
-  const auto list = TRY(
-      sign::list_model({arguments.model, output, arguments.ignore}, std::move(how), hashing(arguments.jobs, progress)));
-  progress.finish();
+  const auto how_to = TRY(hashing(context, "hashing", arguments.jobs, arguments.cache));
+  const auto list =
+      TRY(sign::list_model({arguments.model, {output}, arguments.ignore}, std::move(how), how_to->options));
+  how_to->progress.finish();
+  if (how_to->cache) CHECK(how_to->cache->save(context.files, arguments.cache));
   const auto bundle = sign::sign_list(list, key, chain);
   CHECK(write_file_atomically(context.files, output, as_bytes(sign::write_bundle(bundle)), OpenMode::create_public));
   const auto took = std::chrono::duration<double>(context.clock.tick() - start).count();
@@ -159,6 +176,7 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   if (context.json) {
     json::Value value;
     value.set("signature", output).set("model", list.name).set("digest", list.root().text());
+    value.set("identity", list.identity().text());
     value.set("key", key.verifying().id()).set(unit, list.resources.size());
     if (!chain.empty()) value.set("subject", chain.front().subject());
     context.out.json(value);
@@ -167,22 +185,23 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   context.out.good(fmt::format("signed {} {} of {}  ({:.2f} s)", list.resources.size(), unit, list.name, took));
   context.out.line(fmt::format("  signature  {}", output));
   context.out.line(fmt::format("  digest     {}", list.root().text()));
+  context.out.line(fmt::format("  identity   {}", list.identity().text()));
   context.out.line(fmt::format("  key        {}", key.verifying().id()));
   return 0;
 }
 
 Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arguments) {
   sign::Trust trust;
-  if (!arguments.key.empty()) {
-    auto key = crypto::VerifyingKey::from_pem(as_text(TRY(read_file(context.files, arguments.key, largest_key_file))));
-    if (!key) return std::unexpected(std::move(key).error().in(arguments.key));
-    trust.key = std::move(*key);
+  for (const auto& path : arguments.keys) {
+    auto key = crypto::VerifyingKey::from_pem(as_text(TRY(read_file(context.files, path, largest_key_file))));
+    if (!key) return std::unexpected(std::move(key).error().in(path));
+    trust.keys.push_back(std::move(*key));
   }
   trust.authorities = TRY(read_certificates(context, arguments.authorities));
   if (arguments.identity.empty() != arguments.issuer.empty())
     return fail(Errc::invalid, "--identity and --issuer belong together: who signed, and who vouched for that");
   if (!arguments.identity.empty()) trust.identity = {arguments.identity, arguments.issuer};
-  const int ways = trust.key.has_value() + !trust.authorities.empty() + trust.identity.has_value();
+  const int ways = !trust.keys.empty() + !trust.authorities.empty() + trust.identity.has_value();
   if (ways != 1)
     return fail(Errc::invalid,
                 "say whom you trust, in one way: --key FILE, --certificate-authority FILE, or --identity with --issuer "
@@ -244,13 +263,17 @@ Result<int> verify_file(const VerifyModelArguments& arguments, Context& context,
   return 0;
 }
 
-Result<int> report_comparison(const VerifyModelArguments& arguments, Context& context, const sign::ModelSignature& list,
-                              const sign::Signer& signer, const sign::Comparison& comparison, Duration took) {
+Result<int> report_verified(const VerifyModelArguments& arguments, Context& context, const sign::Verified& verified,
+                            Duration took) {
+  const auto& [signers, not_counted, list, comparison] = verified;
   const bool holds = comparison.holds() && (comparison.ignored.empty() || !arguments.no_ignored);
   if (context.json) {
+    json::Value who = json::Value::array();
+    for (const auto& signer : signers) who.push(signer_json(signer));
     json::Value value;
     value.set("verified", holds).set("model", list.name).set("digest", list.root().text());
-    value.set("signer", signer_json(signer)).set("checked", comparison.checked).set("bytes", comparison.bytes);
+    value.set("identity", list.identity().text()).set("signers", std::move(who));
+    value.set("not_counted", list_json(not_counted)).set("checked", comparison.checked).set("bytes", comparison.bytes);
     value.set("partial", !arguments.only.empty());
     value.set("changed", list_json(comparison.changed)).set("missing", list_json(comparison.missing));
     value.set("unsigned", list_json(comparison.not_signed)).set("ignored", list_json(comparison.ignored));
@@ -265,7 +288,8 @@ Result<int> report_comparison(const VerifyModelArguments& arguments, Context& co
         arguments.only.empty() ? "" : "; nothing else was looked at", std::chrono::duration<double>(took).count()));
   else
     context.out.bad(fmt::format("{} is not what was signed", name));
-  print_signer(context, signer);
+  for (const auto& signer : signers) print_signer(context, signer);
+  for (const auto& one : not_counted) context.out.warn(fmt::format("not counted: {}", cleaned(one)));
   print_names(context, "changed", comparison.changed);
   print_names(context, "missing", comparison.missing);
   print_names(context, "unsigned", comparison.not_signed);
@@ -275,25 +299,43 @@ Result<int> report_comparison(const VerifyModelArguments& arguments, Context& co
   return holds ? 0 : 1;
 }
 
+Result<std::vector<sign::NamedBundle>> read_bundles(const VerifyModelArguments& arguments, Context& context) {
+  auto paths = arguments.signatures;
+  if (paths.empty()) paths.push_back(default_bundle(context, arguments.model));
+  std::vector<sign::NamedBundle> bundles;
+  for (const auto& path : paths) {
+    auto bundle = sign::parse_bundle(as_text(TRY(read_file(context.files, path, largest_bundle))));
+    if (!bundle) return std::unexpected(std::move(bundle).error().in(path));
+    bundles.push_back({path, std::move(*bundle)});
+  }
+  return bundles;
+}
+
 Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& context) {
-  const auto trust = TRY(read_trust(context, arguments));
-  const auto path = arguments.signature.empty() ? default_bundle(context, arguments.model) : arguments.signature;
-  const auto text = TRY(read_file(context.files, path, largest_bundle));
-  const auto parsed = sign::parse_bundle(as_text(text));
-  if (!parsed) return std::unexpected(Error(parsed.error()).in(path));
+  auto trust = TRY(read_trust(context, arguments));
+  auto bundles = TRY(read_bundles(arguments, context));
+  if (arguments.threshold < 0 ||
+      (arguments.threshold > 1 && bundles.size() < static_cast<std::size_t>(arguments.threshold)))
+    return fail(Errc::invalid,
+                "--threshold asks for more signers than there are signatures: name each with --signature");
   const auto start = context.clock.tick();
-  if (parsed->file) return verify_file(arguments, context, *parsed, trust);
-  const auto legacy = arguments.allow_legacy ? sign::Legacy::read : sign::Legacy::refuse;
-  // First the signature, then what it signs: nothing unsigned is parsed any further.
-  const auto signer = TRY(sign::check_envelope(*parsed, trust, context.clock.now(), legacy));
-  const auto list = TRY(sign::parse_statement(parsed->envelope->payload, legacy));
-  auto progress = context.out.progress("verifying");
-  sign::CompareOptions options{.hashing = hashing(arguments.jobs, progress),
-                               .ignore_unsigned = arguments.ignore_unsigned,
-                               .only = arguments.only};
-  const auto comparison = TRY(sign::compare_model({arguments.model, path, arguments.ignore}, list, options));
-  progress.finish();
-  return report_comparison(arguments, context, list, signer, comparison, context.clock.tick() - start);
+  if (bundles.size() == 1 && bundles.front().bundle.file)
+    return verify_file(arguments, context, bundles.front().bundle, trust);
+  const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, arguments.cache));
+  // Of several keys all must have signed, unless the caller says how many.
+  const auto wanted = arguments.threshold > 0 ? static_cast<std::size_t>(arguments.threshold) : trust.keys.size();
+  const auto verified = TRY(sign::verify_model(
+      {.model = arguments.model,
+       .bundles = std::move(bundles),
+       .trust = std::move(trust),
+       .threshold = wanted,
+       .ignore_paths = arguments.ignore,
+       .compare = {.hashing = how_to->options, .ignore_unsigned = arguments.ignore_unsigned, .only = arguments.only},
+       .legacy = arguments.allow_legacy ? sign::Legacy::read : sign::Legacy::refuse,
+       .now = context.clock.now()}));
+  how_to->progress.finish();
+  if (how_to->cache) CHECK(how_to->cache->save(context.files, arguments.cache));
+  return report_verified(arguments, context, verified, context.clock.tick() - start);
 }
 
 }  // namespace
@@ -323,6 +365,8 @@ std::vector<Command> sign_commands() {
             "--shard-size", a->shard_size, "SIZE",
             "hash files in pieces of this size, as in 1GB: faster for few large files, and each verifies alone");
         args.flag("--allow-symlinks", a->allow_symlinks, "take links below the folder for what they point at");
+        args.option("--cache", a->cache, "FILE",
+                    "keep digests there, and do not read files again that nobody changed since", Hint::file);
         args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
         return [a](Context& context) { return run_sign_model(*a, context); };
       }};
@@ -337,9 +381,12 @@ std::vector<Command> sign_commands() {
       .declare = [](Args& args) -> Run {
         auto a = std::make_shared<VerifyModelArguments>();
         args.positional("MODEL", a->model, "the file or folder to verify", Hint::file);
-        args.option("--signature", a->signature, "FILE", "the signature (default: model.sig in it, or FILE.sig)",
+        args.option("--signature", a->signatures, "FILE", "the signature (default: model.sig in it, or FILE.sig)",
                     Hint::file);
-        args.option("--key", a->key, "FILE", "the signer's public key in PEM", Hint::file);
+        args.option("--key", a->keys, "FILE", "the signer's public key in PEM; of several all must have signed",
+                    Hint::file);
+        args.option("--threshold", a->threshold, "N",
+                    "so many of them suffice; each --signature counts for one signer");
         args.option("--certificate-authority", a->authorities, "FILE",
                     "certificates in PEM that may vouch for the signer's", Hint::file);
         args.option("--identity", a->identity, "NAME", "the signer's e-mail address or URI, as Sigstore knows it");
@@ -352,6 +399,8 @@ std::vector<Command> sign_commands() {
         args.flag("--no-ignored-present", a->no_ignored,
                   "files that the signature or --ignore leaves out must not be there");
         args.flag("--allow-legacy", a->allow_legacy, "also take signatures of version 0.2.0, which bind less");
+        args.option("--cache", a->cache, "FILE",
+                    "keep digests there, and do not read files again that nobody changed since", Hint::file);
         args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
         return [a](Context& context) { return run_verify_model(*a, context); };
       }};

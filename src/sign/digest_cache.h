@@ -1,0 +1,38 @@
+// DigestCache: digests of files as long as nobody touches them, so that signing again after a small change reads only
+// what changed. A file is the same if device, inode, size and time of change are: every write moves that time, and
+// nobody but root can set it. What changed less than two seconds before it was hashed is not kept, since the clock of a
+// file system may be coarser than two writes. The file belongs to its user alone: whoever can write it can forge
+// digests. One thread.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/file.h"
+#include "base/file_tree.h"
+#include "base/time.h"
+
+namespace hauberk::sign {
+
+class DigestCache {
+ public:
+  DigestCache() = default;
+  // Of the file, which may be missing. denied: others may write it. A damaged one is an empty one.
+  static Result<DigestCache> load(Files& files, const std::string& path);
+
+  // Null where it is not known.
+  const Bytes* find(const FileTree::Item& item, std::uint64_t begin, std::uint64_t end, bool blake2b) const;
+  void keep(const FileTree::Item& item, std::uint64_t begin, std::uint64_t end, bool blake2b, const Bytes& digest,
+            Instant now);
+  // What was neither found nor kept since load() goes.
+  Status save(Files& files, const std::string& path) const;
+
+ private:
+  struct Entry {
+    Bytes digest;
+    mutable bool used = false;
+  };
+  std::map<std::string, Entry, std::less<>> entries_;
+};
+
+}  // namespace hauberk::sign
