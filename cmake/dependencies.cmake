@@ -17,6 +17,11 @@ pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(cli11 REQUIRED IMPORTED_TARGET CLI11)
 
 if(NOT HAUBERK_BINDINGS_ONLY)
+# The headers alone: the library is opened with the first call (src/net/http_client.cpp).
+pkg_check_modules(curl REQUIRED libcurl)
+add_library(libcurl::headers INTERFACE IMPORTED)
+target_include_directories(libcurl::headers INTERFACE ${curl_INCLUDE_DIRS})
+target_link_libraries(libcurl::headers INTERFACE ${CMAKE_DL_LIBS})
 # ONNX Runtime lies where tools/setup puts it: the library out of the PyPI wheel, the C headers out of Debian.
 set(HAUBERK_DEPS_DIR "${CMAKE_SOURCE_DIR}/.deps" CACHE PATH "Where tools/setup keeps what Debian does not package")
 find_library(ONNXRUNTIME_LIBRARY onnxruntime PATHS ${HAUBERK_DEPS_DIR}/onnxruntime/lib NO_DEFAULT_PATH)

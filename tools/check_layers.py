@@ -29,6 +29,7 @@ BROUGHT_BY = {
     "PkgConfig::yaml": ("yaml.h",),
     "PkgConfig::zstd": ("zstd.h", "zstd_errors.h"),
     "SQLite::SQLite3": ("sqlite3.h",),
+    "libcurl::headers": ("curl/",),
     "onnxruntime::onnxruntime": ("onnxruntime_",),
     "GTest": ("gtest/", "gmock/"),
 }

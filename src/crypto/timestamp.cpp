@@ -5,9 +5,10 @@
 #include <openssl/ts.h>
 #include <openssl/x509.h>
 
-#include <cstring>
+#include <cstdlib>
 #include <ctime>
 
+#include "crypto/digest.h"
 #include "crypto/owned.h"
 
 namespace hauberk::crypto {
@@ -66,7 +67,7 @@ Result<Instant> time_of(const TS_TST_INFO* info) {
   return std::chrono::time_point_cast<Duration>(std::chrono::sys_seconds(std::chrono::seconds(::timegm(&parts))));
 }
 
-// The signer must be the very certificate that the authority is known by.
+// The signer must be the very certificate that the authority is known by, unless it is known by its root alone.
 bool made_by(PKCS7* token, const TimestampAuthority& authority, Instant time) {
   if (authority.chain.empty() || time < authority.from || time > authority.to) return false;
   const TsStore store(X509_STORE_new());
@@ -81,7 +82,10 @@ bool made_by(PKCS7* token, const TimestampAuthority& authority, Instant time) {
   X509* signer = nullptr;
   const bool good = TS_RESP_verify_signature(token, helpers.get(), store.get(), &signer) == 1;
   const TsCertificate owner(signer);
-  return good && signer != nullptr && X509_cmp(signer, parsed(authority.chain.front()).get()) == 0;
+  if (!good || signer == nullptr) return false;
+  const auto& first = authority.chain.front();
+  const bool anyone = authority.chain.size() == 1 && first.self_signed();
+  return anyone || X509_cmp(signer, parsed(first).get()) == 0;
 }
 
 }  // namespace
@@ -97,6 +101,40 @@ Result<Timestamp> verify_timestamp(ByteView bytes, ByteView message, std::span<c
     if (made_by(token.get(), authority, time)) return Timestamp{time, authority.chain.front().subject()};
   return fail(Errc::denied,
               fmt::format("no timestamp authority that is trusted here made the timestamp of {}", rfc3339(time)));
+}
+
+Bytes timestamp_query(ByteView message, std::uint64_t nonce) {
+  const Owned<TS_REQ, TS_REQ_free> request(TS_REQ_new());
+  const Owned<TS_MSG_IMPRINT, TS_MSG_IMPRINT_free> imprint(TS_MSG_IMPRINT_new());
+  const Owned<X509_ALGOR, X509_ALGOR_free> algorithm(X509_ALGOR_new());
+  const Owned<ASN1_INTEGER, ASN1_INTEGER_free> number(ASN1_INTEGER_new());
+  auto digest = sha256(message);
+  if (!request || !imprint || !algorithm || !number ||
+      X509_ALGOR_set0(algorithm.get(), OBJ_nid2obj(NID_sha256), V_ASN1_NULL, nullptr) != 1 ||
+      TS_MSG_IMPRINT_set_algo(imprint.get(), algorithm.get()) != 1 ||
+      TS_MSG_IMPRINT_set_msg(imprint.get(), digest.bytes.data(), static_cast<int>(digest.bytes.size())) != 1 ||
+      ASN1_INTEGER_set_uint64(number.get(), nonce) != 1 || TS_REQ_set_version(request.get(), 1) != 1 ||
+      TS_REQ_set_msg_imprint(request.get(), imprint.get()) != 1 || TS_REQ_set_nonce(request.get(), number.get()) != 1 ||
+      TS_REQ_set_cert_req(request.get(), 1) != 1)
+    std::abort();  // out of memory
+  unsigned char* der = nullptr;
+  const int size = i2d_TS_REQ(request.get(), &der);
+  if (size <= 0) std::abort();
+  Bytes query(der, der + size);
+  OPENSSL_free(der);
+  return query;
+}
+
+Result<Bytes> timestamp_reply(ByteView reply, ByteView message, std::uint64_t nonce) {
+  const auto token = read_token(reply);
+  const Info info(token ? PKCS7_to_TS_TST_INFO(token.get()) : nullptr);
+  if (!info) return fail(Errc::unavailable, "the authority made no timestamp");
+  std::uint64_t answered = 0;
+  const auto* number = TS_TST_INFO_get_nonce(info.get());
+  if (number == nullptr || ASN1_INTEGER_get_uint64(&answered, number) != 1 || answered != nonce ||
+      !is_imprint_of(info.get(), message))
+    return fail(Errc::corrupt, "the authority's timestamp is of something else");
+  return to_bytes(reply);
 }
 
 }  // namespace hauberk::crypto

@@ -15,6 +15,8 @@ struct Counted {
 // First the signature, then what it signs: nothing unsigned is parsed any further.
 Result<Counted> check_bundle(const VerifyRequest& request, const Bundle& bundle) {
   auto signer = TRY(check_envelope(bundle, request.trust, request.now, request.legacy));
+  if (request.require_time && !signer.time)
+    return fail(Errc::denied, "nobody trusted says when it was signed, and a trusted time is required");
   return Counted{std::move(signer), TRY(parse_statement(bundle.envelope->payload, request.legacy))};
 }
 

@@ -4,12 +4,15 @@ The cases lie in the shared data folder; every one is run by the adapter or by t
 status as the suites want it.
 """
 import base64
+import contextlib
+import http.server
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -197,6 +200,71 @@ class Tool:
         return subprocess.run([str(PEER), *map(str, words)], capture_output=True, text=True, timeout=60, cwd=self.folder)
 
 
+class TimestampServer:
+    """A timestamp authority on loopback: OpenSSL's, behind a small HTTP server."""
+
+    CONFIG = """
+[tsa]
+default_tsa = one
+[one]
+serial = serial
+crypto_device = builtin
+signer_cert = tsa.crt
+certs = tsa-ca.crt
+signer_key = tsa.pem
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256, sha384, sha512
+ess_cert_id_alg = sha256
+"""
+
+    def __init__(self, tool: Tool):
+        self.tool, self.way = tool, ""
+        tool.make_key("prime256v1", "tsa-ca")
+        tool.make_key("prime256v1", "tsa")
+        tool.openssl("req", "-x509", "-new", "-key", "tsa-ca.pem", "-subj", "/CN=tsa-root", "-days", "30", "-out", "tsa-ca.crt",
+                     "-addext", "keyUsage=critical,keyCertSign")
+        tool.issue("tsa", "tsa-ca", "keyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping")
+        (tool.folder / "tsa-chain.pem").write_text((tool.folder / "tsa.crt").read_text() + (tool.folder / "tsa-ca.crt").read_text())
+        (tool.folder / "tsa.cnf").write_text(self.CONFIG)
+        (tool.folder / "serial").write_text("01")
+        self.first = self.reply(self.query(b"of long ago"))
+        authority = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                query = self.rfile.read(int(self.headers["Content-Length"]))
+                body = {"old reply": authority.first, "garbage": b"not a timestamp", "long": b"x" * (2 << 20),
+                        "refuse": bytes.fromhex("300530030201 02".replace(" ", ""))}.get(authority.way) or authority.reply(query)
+                self.send_response(500 if authority.way == "status" else 200)
+                self.send_header("Content-Type", "application/timestamp-reply")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def query(self, content: bytes) -> bytes:
+        (self.tool.folder / "content").write_bytes(content)
+        self.tool.openssl("ts", "-query", "-data", "content", "-sha256", "-cert", "-out", "query")
+        return (self.tool.folder / "query").read_bytes()
+
+    def reply(self, query: bytes) -> bytes:
+        (self.tool.folder / "query").write_bytes(query)
+        self.tool.openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-out", "reply")
+        return (self.tool.folder / "reply").read_bytes()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Signing(unittest.TestCase):
     def setUp(self):
         self.tool = Tool(self)
@@ -309,6 +377,50 @@ class Signing(unittest.TestCase):
         self.denied(tool.hauberk("verify", "model", *keys, "--signature", "anna.sig", "--signature", "anna.sig",
                                  "--threshold", "2"), "signed once already")
         self.assertEqual(tool.hauberk("verify", "model", *keys, *both, "--threshold", "3").returncode, 2)
+
+    def test_a_timestamp_outlives_the_certificate(self):
+        tool = self.tool
+        authority = TimestampServer(tool)
+        self.addCleanup(authority.stop)
+        tool.make_key("prime256v1")
+        tool.make_authority()
+        tool.issue("key", "inter", "keyUsage=critical,digitalSignature", days="30")
+        sign = ["sign", "model", "--key", "key.pem", "--certificate", "key.crt", "--certificate-chain", "inter.crt",
+                "--timestamp-url", authority.url]
+        self.ok(tool.hauberk(*sign))
+        verify = ["verify", "model", "--certificate-authority", "ca.crt", "--require-timestamp"]
+        for trusted in ("tsa-chain.pem", "tsa-ca.crt"):  # the signer's own chain, or its root alone
+            result = tool.hauberk(*verify, "--timestamp-authority", trusted, "--json")
+            self.ok(result)
+            self.assertIn("CN=tsa", json.loads(result.stdout)["signers"][0]["time_source"])
+        self.denied(tool.hauberk(*verify, "--timestamp-authority", "ca.crt"), "timestamp")  # another authority
+        bundle = json.loads((tool.model / "model.sig").read_text())
+        stamps = bundle["verificationMaterial"]["timestampVerificationData"]
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem", "--certificate", "key.crt", "--certificate-chain", "inter.crt"))
+        self.denied(tool.hauberk(*verify, "--timestamp-authority", "tsa-ca.crt"), "nobody trusted says when")
+        moved = json.loads((tool.model / "model.sig").read_text())
+        moved["verificationMaterial"]["timestampVerificationData"] = stamps  # of the other signature
+        (tool.model / "model.sig").write_text(json.dumps(moved))
+        result = tool.hauberk(*verify, "--timestamp-authority", "tsa-ca.crt")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("something else", result.stderr)
+
+    def test_a_timestamp_authority_that_misbehaves_is_an_error(self):
+        tool = self.tool
+        authority = TimestampServer(tool)
+        self.addCleanup(authority.stop)
+        tool.make_key("prime256v1")
+        for way, words in (("old reply", "something else"), ("garbage", "no timestamp"), ("status", "status 500"),
+                           ("refuse", "no timestamp"), ("long", "longer")):
+            with self.subTest(way):
+                authority.way = way
+                result = tool.hauberk("sign", "model", "--key", "key.pem", "--timestamp-url", authority.url)
+                self.assertEqual(result.returncode, 3, result.stderr)
+                self.assertIn(words, result.stderr)
+                self.assertFalse((tool.model / "model.sig").exists())
+        authority.stop()
+        result = tool.hauberk("sign", "model", "--key", "key.pem", "--timestamp-url", authority.url)
+        self.assertEqual(result.returncode, 3, result.stderr)
 
     def test_signing_again_reads_only_what_changed(self):
         tool = self.tool

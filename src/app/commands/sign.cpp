@@ -11,6 +11,8 @@
 #include "base/nearest.h"
 #include "crypto/certificate.h"
 #include "crypto/signature.h"
+#include "crypto/timestamp.h"
+#include "net/http_client.h"
 #include "sign/verify.h"
 
 namespace hauberk::app {
@@ -28,6 +30,7 @@ struct SignModelArguments {
   std::vector<std::string> ignore;
   std::string shard_size;
   std::string cache;
+  std::string timestamp_url;
   bool allow_symlinks = false;
   std::int64_t jobs = 0;
 };
@@ -41,6 +44,8 @@ struct VerifyModelArguments {
   std::string identity;
   std::string issuer;
   std::string trusted_root;
+  std::vector<std::string> timestamp_authorities;
+  bool require_timestamp = false;
   std::vector<std::string> ignore;
   std::vector<std::string> only;
   bool ignore_unsigned = false;
@@ -153,6 +158,20 @@ Result<std::unique_ptr<Hashing>> hashing(Context& context, std::string label, st
   return result;
 }
 
+// What a timestamp authority says of the signature. Its reply proves itself, so that plain http will do.
+Result<Bytes> timestamp(Context& context, const std::string& url, ByteView signature) {
+  const auto nonce = context.random.number() >> 1;
+  const auto reply = TRY(net::make_http_client()->call({.method = "POST",
+                                                        .url = url,
+                                                        .headers = {{"Content-Type", "application/timestamp-query"}},
+                                                        .body = crypto::timestamp_query(signature, nonce),
+                                                        .may_be_plain = true}));
+  if (reply.status < 200 || reply.status > 299)
+    return fail(Errc::unavailable, fmt::format("the timestamp authority answers with status {}", reply.status), url);
+  auto token = crypto::timestamp_reply(reply.body, signature, nonce);
+  return token ? std::move(token) : std::unexpected(std::move(token).error().in(url));
+}
+
 Result<int> run_sign_model(const SignModelArguments& arguments, Context& context) {
   if (arguments.key.empty()) return fail(Errc::invalid, "name the private key to sign with: --key FILE");
   const auto key = TRY(read_signing_key(context, arguments));
@@ -169,7 +188,9 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
       TRY(sign::list_model({arguments.model, {output}, arguments.ignore}, std::move(how), how_to->options));
   how_to->progress.finish();
   if (how_to->cache) CHECK(how_to->cache->save(context.files, arguments.cache));
-  const auto bundle = sign::sign_list(list, key, chain);
+  auto bundle = sign::sign_list(list, key, chain);
+  if (!arguments.timestamp_url.empty())
+    bundle.timestamps.push_back(TRY(timestamp(context, arguments.timestamp_url, bundle.signature())));
   CHECK(write_file_atomically(context.files, output, as_bytes(sign::write_bundle(bundle)), OpenMode::create_public));
   const auto took = std::chrono::duration<double>(context.clock.tick() - start).count();
   const auto unit = list.serialization.method == sign::Serialization::Method::files ? "files" : "shards";
@@ -211,6 +232,14 @@ Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arg
     if (!root) return std::unexpected(std::move(root).error().in(arguments.trusted_root));
     trust.root = std::move(*root);
   }
+  for (const auto& path : arguments.timestamp_authorities) {
+    if (!trust.root) trust.root.emplace();
+    trust.root->timestamp_authorities.push_back(
+        {TRY(read_certificates(context, {path})), Instant::min(), Instant::max()});
+  }
+  if (arguments.require_timestamp && !trust.root)
+    return fail(Errc::invalid,
+                "--require-timestamp needs somebody to believe: --timestamp-authority or --trusted-root");
   return trust;
 }
 
@@ -329,6 +358,7 @@ Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& con
        .bundles = std::move(bundles),
        .trust = std::move(trust),
        .threshold = wanted,
+       .require_time = arguments.require_timestamp,
        .ignore_paths = arguments.ignore,
        .compare = {.hashing = how_to->options, .ignore_unsigned = arguments.ignore_unsigned, .only = arguments.only},
        .legacy = arguments.allow_legacy ? sign::Legacy::read : sign::Legacy::refuse,
@@ -364,6 +394,8 @@ std::vector<Command> sign_commands() {
         args.option(
             "--shard-size", a->shard_size, "SIZE",
             "hash files in pieces of this size, as in 1GB: faster for few large files, and each verifies alone");
+        args.option("--timestamp-url", a->timestamp_url, "URL",
+                    "have a timestamp authority (RFC 3161) say when it was signed");
         args.flag("--allow-symlinks", a->allow_symlinks, "take links below the folder for what they point at");
         args.option("--cache", a->cache, "FILE",
                     "keep digests there, and do not read files again that nobody changed since", Hint::file);
@@ -393,6 +425,11 @@ std::vector<Command> sign_commands() {
         args.option("--issuer", a->issuer, "URL", "who vouched for the identity");
         args.option("--trusted-root", a->trusted_root, "FILE",
                     "trusted_root.json of the Sigstore services; gives meaning to timestamps, too", Hint::file);
+        args.option("--timestamp-authority", a->timestamp_authorities, "FILE",
+                    "believe the timestamps of this authority: its certificate in PEM and those up to its root, or the "
+                    "root alone",
+                    Hint::file);
+        args.flag("--require-timestamp", a->require_timestamp, "somebody trusted must say when it was signed");
         args.option("--ignore", a->ignore, "PATH", "leave out this file or folder of the model", Hint::file);
         args.option("--only", a->only, "PATH", "verify only these files or folders of the model", Hint::file);
         args.flag("--ignore-unsigned-files", a->ignore_unsigned, "files that the signature does not list are fine");
