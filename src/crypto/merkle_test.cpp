@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string>
 
 #include "base/json.h"
@@ -98,6 +99,56 @@ TEST(Merkle, agrees_with_proofs_made_elsewhere) {
   EXPECT_GT(checked, 4u);
 }
 
+TEST(Merkle, grows_tile_by_tile_to_roots_and_tiles_made_elsewhere) {
+  const auto file = registry / "vectors/tlog/tlog_vectors.json";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file << ": it is part of the shared data";
+  const auto vectors = *json::parse(text_of(file));
+  const auto* roots = vectors.find("roots_entry_%d");
+  std::map<std::string, Digest> tiles;
+  const auto keep = [&](const std::string& name, std::span<const Digest> hashes) {
+    Sha256 hash;
+    for (const auto& one : hashes) hash.update(one.bytes);
+    tiles[name] = hash.finish();
+  };
+  MerkleEdge edge;
+  for (std::size_t i = 0; i < 70'000; ++i) {
+    edge.append(merkle_leaf(as_bytes("entry-" + std::to_string(i))),
+                [&](unsigned level, std::uint64_t tile, std::span<const Digest> hashes) {
+                  keep("tile/" + std::to_string(level) + "/" + (tile < 10 ? "00" : tile < 100 ? "0" : "") +
+                           std::to_string(tile),
+                       hashes);
+                });
+    if (const auto* root = roots->find(std::to_string(i + 1))) EXPECT_EQ(edge.root().hex(), *root->as_string()) << i;
+  }
+  keep("tile/0/273.p/112", edge.partial_tiles()[0]);
+  keep("tile/1/001.p/17", edge.partial_tiles()[1]);
+  keep("tile/2/000.p/1", edge.partial_tiles()[2]);
+  for (const auto& [name, hash] : *vectors.find("tile_sha256")->as_object())
+    EXPECT_EQ(tiles[name].hex(), *hash.as_string()) << name;
+}
+
+TEST(Merkle, proves_out_of_complete_subtrees_what_the_plain_way_proves) {
+  const auto leaves = entries(600);
+  const NodeSource node = [&](unsigned height, std::uint64_t index) -> Result<Digest> {
+    const auto count = std::size_t{1} << height;
+    if ((index + 1) * count > leaves.size()) return fail(Errc::not_found, "not complete");
+    return root_of(std::span(leaves).subspan(index * count, count));
+  };
+  for (const std::uint64_t size : {1u, 2u, 3u, 7u, 255u, 256u, 257u, 600u}) {
+    const auto tree = std::span(leaves).first(size);
+    EXPECT_EQ(*tree_root(size, node), root_of(tree));
+    for (std::uint64_t i = 0; i < size; i += 1 + size / 9)
+      EXPECT_EQ(*inclusion_proof(i, size, node), inclusion(tree, i)) << i << " of " << size;
+    for (std::uint64_t old = 0; old <= size; old += 1 + size / 11) {
+      const auto proof = consistency_proof(old, size, node);
+      ASSERT_TRUE(proof);
+      EXPECT_TRUE(verify_consistency(old, *tree_root(old, node), size, root_of(tree), *proof)) << old << " -> " << size;
+    }
+    EXPECT_FALSE(inclusion_proof(size, size, node));
+    EXPECT_FALSE(consistency_proof(size + 1, size, node));
+  }
+}
+
 TEST(Merkle, an_equal_tree_and_an_empty_one_need_no_proof) {
   const auto leaves = entries(5);
   const auto root = root_of(leaves);
@@ -122,6 +173,32 @@ TEST(Note, reads_the_published_example) {
   const auto key = VerifyingKey::from_der(der);
   ASSERT_TRUE(key);
   EXPECT_TRUE(key->verify(as_bytes(note->text), note->signatures[0].signature));
+}
+
+TEST(Note, is_signed_and_verified_under_a_verifier_key) {
+  const std::string published = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+  const auto parsed = NoteVerifier::parse(published);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->text(), published);
+  for (const auto& bad : {std::string("example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"),
+                          std::string("530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"), std::string("a+b+c"),
+                          std::string("")})
+    EXPECT_FALSE(NoteVerifier::parse(bad)) << bad;
+
+  const auto key = SigningKey::generate();
+  const auto verifier = *NoteVerifier::of("log.example", key.verifying());
+  Note note{.text = write_checkpoint({"log.example", 3, {}}), .signatures = {}};
+  EXPECT_FALSE(*verifier.signed_note(note));
+  note.signatures.push_back({"log.example", verifier.hint, key.sign(as_bytes(note.text))});
+  const auto read = parse_note(write_note(note));
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(*verifier.signed_note(*read));
+  EXPECT_EQ(parse_checkpoint(read->text)->size, 3u);
+  auto changed = *read;
+  changed.text[0] = 'L';
+  EXPECT_EQ(verifier.signed_note(changed).error().code, Errc::corrupt);
+  EXPECT_FALSE(*NoteVerifier::of("log.example", SigningKey::generate().verifying())->signed_note(*read));
+  EXPECT_FALSE(NoteVerifier::of("x", SigningKey::generate(SignatureAlgorithm::ecdsa_p256).verifying()));
 }
 
 TEST(Note, refuses_what_is_not_one) {

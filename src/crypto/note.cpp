@@ -55,6 +55,87 @@ Result<Note> parse_note(std::string_view text) {
   return note;
 }
 
+std::string write_note(const Note& note) {
+  auto text = note.text + "\n";
+  for (const auto& one : note.signatures) {
+    Bytes bytes(one.hint.begin(), one.hint.end());
+    bytes.insert(bytes.end(), one.signature.begin(), one.signature.end());
+    text += fmt::format("{}{} {}\n", dash, one.name, base64(bytes));
+  }
+  return text;
+}
+
+namespace {
+
+constexpr std::uint8_t ed25519_type = 1;
+// SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) before its 32 bytes.
+constexpr std::uint8_t ed25519_info[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+
+std::array<std::uint8_t, 4> hint_of(std::string_view name, std::span<const std::uint8_t> key) {
+  Bytes bytes = to_bytes(name);
+  bytes.push_back('\n');
+  bytes.push_back(ed25519_type);
+  bytes.insert(bytes.end(), key.begin(), key.end());
+  std::array<std::uint8_t, 4> hint{};
+  std::ranges::copy_n(sha256(bytes).bytes.begin(), 4, hint.begin());
+  return hint;
+}
+
+bool is_note_name(std::string_view name) {
+  return !name.empty() && name.find_first_of(" +\n") == std::string_view::npos;
+}
+
+}  // namespace
+
+Result<NoteVerifier> NoteVerifier::parse(std::string_view text) {
+  const auto refuse = [] { return fail(Errc::invalid, "expected a verifier key: name+hint+base64, of Ed25519"); };
+  const auto first = text.find('+');
+  const auto second = first == std::string_view::npos ? first : text.find('+', first + 1);
+  if (second == std::string_view::npos) return refuse();
+  const auto hint = from_hex(text.substr(first + 1, second - first - 1));
+  const auto key = from_base64(text.substr(second + 1));
+  NoteVerifier verifier{.name = std::string(text.substr(0, first))};
+  if (!hint || hint->size() != 4 || !key || key->size() != 33 || key->front() != ed25519_type ||
+      !is_note_name(verifier.name))
+    return refuse();
+  std::copy(key->begin() + 1, key->end(), verifier.key.begin());
+  verifier.hint = hint_of(verifier.name, verifier.key);
+  return std::ranges::equal(*hint, verifier.hint) ? Result<NoteVerifier>(verifier) : refuse();
+}
+
+Result<NoteVerifier> NoteVerifier::of(std::string name, const VerifyingKey& key) {
+  if (key.algorithm() != SignatureAlgorithm::ed25519)
+    return fail(Errc::unsupported, "notes are signed with Ed25519 keys");
+  NoteVerifier verifier{.name = std::move(name)};
+  std::copy(key.der().end() - 32, key.der().end(), verifier.key.begin());
+  verifier.hint = hint_of(verifier.name, verifier.key);
+  return verifier;
+}
+
+std::string NoteVerifier::text() const {
+  Bytes bytes{ed25519_type};
+  bytes.insert(bytes.end(), key.begin(), key.end());
+  return fmt::format("{}+{}+{}", name, hex(hint), base64(bytes));
+}
+
+Result<bool> NoteVerifier::signed_note(const Note& note) const {
+  Bytes info(std::begin(ed25519_info), std::end(ed25519_info));
+  info.insert(info.end(), key.begin(), key.end());
+  const auto verifying = TRY(VerifyingKey::from_der(info));
+  bool found = false;
+  for (const auto& one : note.signatures) {
+    if (one.name != name || one.hint != hint) continue;  // somebody else's, or of another kind
+    if (!verifying.verify(as_bytes(note.text), one.signature))
+      return fail(Errc::corrupt, fmt::format("the signature of {} does not fit: the note was changed", name));
+    found = true;
+  }
+  return found;
+}
+
+std::string write_checkpoint(const Checkpoint& checkpoint) {
+  return fmt::format("{}\n{}\n{}\n", checkpoint.origin, checkpoint.size, base64(checkpoint.root.bytes));
+}
+
 Result<Checkpoint> parse_checkpoint(std::string_view text) {
   const auto no = [](std::string_view why) { return fail(Errc::corrupt, fmt::format("not a checkpoint: {}", why)); };
   const auto origin = take_line(text), size = take_line(text), root = take_line(text);

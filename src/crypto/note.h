@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "crypto/digest.h"
+#include "crypto/signature.h"
 
 namespace hauberk::crypto {
 
@@ -23,6 +24,22 @@ struct Note {
 };
 Result<Note> parse_note(std::string_view text);
 
+// Appends the empty line and the lines of signatures.
+std::string write_note(const Note& note);
+
+// A signer of notes by Ed25519 and how it is written: "name+hint+base64" (its verifier key).
+struct NoteVerifier {
+  std::string name;
+  std::array<std::uint8_t, 4> hint{};
+  std::array<std::uint8_t, 32> key{};
+  static Result<NoteVerifier> parse(std::string_view text);
+  // Errc::unsupported: the key is no Ed25519 key.
+  static Result<NoteVerifier> of(std::string name, const VerifyingKey& key);
+  std::string text() const;
+  // Is there a signature of this signer? Errc::corrupt: there is one that does not fit.
+  Result<bool> signed_note(const Note& note) const;
+};
+
 // The text of a log's note: origin, number of entries, root of the tree, more lines.
 struct Checkpoint {
   std::string origin;
@@ -30,5 +47,6 @@ struct Checkpoint {
   Digest root;
 };
 Result<Checkpoint> parse_checkpoint(std::string_view text);
+std::string write_checkpoint(const Checkpoint& checkpoint);
 
 }  // namespace hauberk::crypto
