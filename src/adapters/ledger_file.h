@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "base/time.h"
 #include "core/ledger.h"
 #include "crypto/key_provider.h"
+#include "crypto/note.h"
 
 namespace hauberk::adapters {
 
@@ -45,8 +47,10 @@ Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const E
 
 // Reads everything once, in constant memory. What is wrong with the chain is in LedgerState::problem; an Error means
 // that it could not be checked (unreadable, unknown key). Safe beside a writer: an unfinished last line is not counted.
-// A missing folder is an empty ledger.
-Result<LedgerState> verify_ledger(Files& files, const std::string& directory, crypto::KeyProvider& keys);
+// A missing folder is an empty ledger. Whoever holds older checkpoints of this log has the records compared with them,
+// too: nobody who can write the disk and has the key can hide a change from him.
+Result<LedgerState> verify_ledger(Files& files, const std::string& directory, crypto::KeyProvider& keys,
+                                  std::span<const crypto::Checkpoint> held = {});
 
 // The last `count` records, oldest first.
 Result<std::vector<LedgerRecord>> tail_ledger(Files& files, const std::string& directory, std::size_t count);

@@ -78,38 +78,84 @@ Status LedgerChain::open_checkpoints(std::optional<Checkpoint>& last) {
   return {};
 }
 
+namespace {
+
+std::unexpected<Error> damaged(const std::string& what, const std::string& folder) {
+  return fail(
+      Errc::corrupt,
+      what + "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun",
+      folder);
+}
+
+}  // namespace
+
+// The first checkpoint is on the disk before the first record, so records without any were robbed of theirs.
+Status LedgerChain::begin(const std::vector<Segment>& segments) {
+  for (const auto& segment : segments)
+    if (TRY(ports_.files.info(path(segment.name))).size != 0)
+      return damaged("there are records, but no checkpoint", options_.directory);
+  const auto now = ports_.clock.now();
+  const auto seed = fmt::format("{} {} {}", TRY(ports_.keys->key_id(crypto::KeyPurpose::ledger)), options_.directory,
+                                now.time_since_epoch().count());
+  origin_ = fmt::format("ledger.hauberk.dev/{:.24}", crypto::sha256(as_bytes(seed)).hex());
+  const auto first = TRY(make_checkpoint({}, tiles_.root(), origin_, now, *ports_.keys));
+  CHECK(checkpoints_->append(as_bytes(first.line + "\n")));
+  CHECK(checkpoints_->sync());
+  CHECK(ports_.files.sync_directory(options_.directory));
+  checkpoints_size_ += first.line.size() + 1;
+  return {};
+}
+
+// Walks the records behind the last checkpoint, or all of them where the tiles up to there cannot be used: they follow
+// from the records and are made anew.
+Result<ChainWalk> LedgerChain::walk_from(const Checkpoint& last, const std::vector<Segment>& segments) {
+  auto tiles = TileBuilder::open(ports_.files, options_.directory, last.position.sequence, last.root);
+  const bool anew = !tiles;
+  committed_ = anew ? ChainPosition{} : last.position;
+  tiles_ = anew ? TileBuilder() : std::move(*tiles);
+  if (anew)
+    log::warning("the ledger's tiles are missing or damaged and are made anew", {{"folder", options_.directory}});
+  Status written;
+  bool agrees = true;
+  auto walk = TRY(walk_chain(ports_.files, options_.directory, segments, committed_,
+                             [&](const ChainPosition& position, std::string_view line) {
+                               tiles_.append(line, [&](TileBuilder::Part part) {
+                                 if (!anew)
+                                   full_parts_.push_back(std::move(part));
+                                 else if (written)
+                                   written = write_part(part);
+                               });
+                               if (anew && position.sequence == last.position.sequence)
+                                 agrees = position == last.position && tiles_.root() == last.root;
+                               return agrees && written.has_value();
+                             }));
+  CHECK(written);
+  if (!agrees)
+    return damaged("the records are not those that the last signed checkpoint speaks of", options_.directory);
+  return walk;
+}
+
 Status LedgerChain::recover(const std::optional<Checkpoint>& last) {
   const auto segments = TRY(list_segments(ports_.files, options_.directory));
-  const auto damaged = [&](const std::string& what) {
-    return fail(
-        Errc::corrupt,
-        what +
-            "; the ledger is not continued on top of it: verify it, then move the folder aside and a new one is begun",
-        options_.directory);
-  };
+  ChainWalk walk;
   if (!last) {
-    // The first checkpoint is on the disk before the first record, so records without any were robbed of theirs.
-    for (const auto& segment : segments)
-      if (TRY(ports_.files.info(path(segment.name))).size != 0) return damaged("there are records, but no checkpoint");
-    const auto first = TRY(make_checkpoint({}, ports_.clock.now(), *ports_.keys));
-    CHECK(checkpoints_->append(as_bytes(first.line + "\n")));
-    CHECK(checkpoints_->sync());
-    CHECK(ports_.files.sync_directory(options_.directory));
-    checkpoints_size_ += first.line.size() + 1;
+    CHECK(begin(segments));
+    walk = TRY(walk_chain(ports_.files, options_.directory, segments, committed_, {}));
   } else {
-    committed_ = last->position;
-    sealed_ = committed_.sequence;
+    origin_ = last->origin;
+    sealed_ = last->position.sequence;
+    walk = TRY(walk_from(*last, segments));
   }
-  const auto walk = TRY(walk_chain(ports_.files, options_.directory, segments, committed_, {}));
   if (walk.problem && (segments.empty() || walk.problem->file != segments.back().name || committed_.sequence < sealed_))
     return damaged(fmt::format("{} (record {}, {} at byte {})", walk.problem->message, walk.problem->sequence,
-                               walk.problem->file, walk.problem->offset));
+                               walk.problem->file, walk.problem->offset),
+                   options_.directory);
   std::uint64_t cut_bytes = 0;
   if (!segments.empty()) {
     segment_ = segments.back().first;
     file_end_ = segment_ == committed_.segment ? committed_.offset : 0;
     if (file_end_ == 0 && segment_ != committed_.sequence + 1)
-      return damaged("records are missing before the last segment");
+      return damaged("records are missing before the last segment", options_.directory);
     file_ = TRY(ports_.files.open(path(segments.back().name), OpenMode::append));
     cut_bytes = TRY(cut(walk.problem.has_value()));
   }
@@ -121,6 +167,39 @@ Status LedgerChain::recover(const std::optional<Checkpoint>& last) {
     event.features = {{"unsealed", static_cast<double>(unsealed())}, {"bytes_cut", static_cast<double>(cut_bytes)}};
     add(event);
   }
+  // A writer that was killed between its checkpoint and the note of it.
+  if (last && !ports_.files.info(path(note_file)))
+    CHECK(write_file_atomically(ports_.files, path(note_file), as_bytes(TRY(make_note(*last, *ports_.keys)))));
+  return {};
+}
+
+Status LedgerChain::write_part(const TileBuilder::Part& part) {
+  const auto file = path(part.name);
+  auto made = ports_.files.open(file, OpenMode::create_new);
+  if (!made && made.error().code == Errc::not_found) {
+    CHECK(ports_.files.make_directories(parent_directory(file)));
+    made = ports_.files.open(file, OpenMode::create_new);
+  }
+  if (!made && made.error().code == Errc::exists) {  // of a try that failed, or of a writer that was killed
+    CHECK(ports_.files.remove(file));
+    made = ports_.files.open(file, OpenMode::create_new);
+  }
+  if (!made) return std::unexpected(std::move(made).error());
+  CHECK((*made)->append(part.content));
+  CHECK((*made)->sync());
+  // Partial ones may go once the full one is there.
+  if (const auto partial = file + ".p"; !part.name.contains(".p/"))
+    if (const auto names = ports_.files.list(partial))
+      for (const auto& name : *names) (void)ports_.files.remove(join_path(partial, name));
+  return {};
+}
+
+Status LedgerChain::write_parts() {
+  while (!full_parts_.empty()) {
+    CHECK(write_part(full_parts_.front()));
+    full_parts_.erase(full_parts_.begin());
+  }
+  for (const auto& part : tiles_.partial()) CHECK(write_part(part));
   return {};
 }
 
@@ -196,6 +275,11 @@ Status LedgerChain::commit() {
   }
   file_end_ += batch_.size();
   committed_ = {batch_sequence_, batch_head_, segment_, file_end_};
+  for (std::string_view rest = batch_; !rest.empty();) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    tiles_.append(line, [this](TileBuilder::Part part) { full_parts_.push_back(std::move(part)); });
+    rest.remove_prefix(line.size() + 1);
+  }
   batch_.clear();
   return {};
 }
@@ -210,13 +294,14 @@ std::uint64_t LedgerChain::discard() {
 
 Status LedgerChain::seal() {
   if (unsealed() == 0) return {};
-  const auto checkpoint = TRY(make_checkpoint(committed_, ports_.clock.now(), *ports_.keys));
+  CHECK(write_parts());
+  const auto checkpoint = TRY(make_checkpoint(committed_, tiles_.root(), origin_, ports_.clock.now(), *ports_.keys));
   CHECK(checkpoints_->truncate(checkpoints_size_));  // what a failed try left
   CHECK(checkpoints_->append(as_bytes(checkpoint.line + "\n")));
   CHECK(checkpoints_->sync());
   checkpoints_size_ += checkpoint.line.size() + 1;
   sealed_ = committed_.sequence;
-  return {};
+  return write_file_atomically(ports_.files, path(note_file), as_bytes(TRY(make_note(checkpoint, *ports_.keys))));
 }
 
 }  // namespace hauberk::adapters

@@ -12,8 +12,18 @@
 
 #include "adapters/ledger_file.h"
 #include "adapters/ledger_file_format.h"
+#include "adapters/ledger_file_tiles.h"
 
 namespace hauberk::adapters {
+
+// Reads records from `position` on and moves it past each that is good. `on_record` may end the walk with false.
+struct ChainWalk {
+  std::optional<LedgerProblem> problem;
+  std::uint64_t unfinished = 0;  // bytes of a last line without its newline
+};
+using OnRecord = std::function<bool(const ChainPosition&, std::string_view line)>;
+Result<ChainWalk> walk_chain(Files& files, const std::string& directory, const std::vector<Segment>& segments,
+                             ChainPosition& position, const OnRecord& on_record);
 
 class LedgerChain {
  public:
@@ -36,6 +46,10 @@ class LedgerChain {
   Status lock();
   Status open_checkpoints(std::optional<Checkpoint>& last);
   Status recover(const std::optional<Checkpoint>& last);
+  Status begin(const std::vector<Segment>& segments);
+  Result<ChainWalk> walk_from(const Checkpoint& last, const std::vector<Segment>& segments);
+  Status write_part(const TileBuilder::Part& part);
+  Status write_parts();
   Result<std::uint64_t> cut(bool keep);
   Status begin_segment(std::uint64_t first);
   std::string path(std::string_view name) const { return join_path(options_.directory, name); }
@@ -54,17 +68,14 @@ class LedgerChain {
   std::uint64_t batch_sequence_ = 0;  // of its last record
   HexHash batch_head_ = no_hash;
 
+  // The Merkle tree over the committed records. Its files are written with each checkpoint.
+  TileBuilder tiles_;
+  std::vector<TileBuilder::Part> full_parts_;  // not written yet
+  std::string origin_;
+
   std::unique_ptr<File> checkpoints_;
   std::uint64_t checkpoints_size_ = 0;
   std::uint64_t sealed_ = 0;  // sequence of the last checkpoint
 };
-
-// Reads records from `position` on and moves it past each that is good. `on_record` may end the walk with false.
-struct ChainWalk {
-  std::optional<LedgerProblem> problem;
-  std::uint64_t unfinished = 0;  // bytes of a last line without its newline
-};
-Result<ChainWalk> walk_chain(Files& files, const std::string& directory, const std::vector<Segment>& segments,
-                             ChainPosition& position, const std::function<bool(const ChainPosition&)>& on_record);
 
 }  // namespace hauberk::adapters

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/json.h"
+#include "crypto/note.h"
 
 namespace hauberk::adapters {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 constexpr std::string_view record_sequence = "{\"seq\":";
 constexpr std::string_view record_previous = ",\"prev\":\"";
 constexpr std::string_view record_hash = ",\"hash\":\"";
-constexpr std::string_view checkpoint_head = "{\"checkpoint\":1,\"seq\":";
+constexpr std::string_view checkpoint_head = "{\"checkpoint\":2,\"seq\":";
 constexpr std::string_view signature_key = ",\"signature\":\"";
 constexpr std::string_view line_end = "\"}";
 
@@ -45,10 +46,18 @@ bool take_hash(std::string_view& text, std::string_view& out) {
   return true;
 }
 
+bool is_origin(std::string_view text) {
+  return !text.empty() && text.size() <= 200 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-/") == std::string_view::npos;
+}
+
 // What a checkpoint signs: everything of its line but the signature.
-std::string checkpoint_body(const ChainPosition& position, std::string_view time, std::string_view key_id) {
-  return fmt::format("{}{},\"hash\":\"{}\",\"segment\":{},\"end\":{},\"time\":\"{}\",\"key\":\"{}\"", checkpoint_head,
-                     position.sequence, text(position.head), position.segment, position.offset, time, key_id);
+std::string checkpoint_body(const Checkpoint& checkpoint) {
+  const auto& position = checkpoint.position;
+  return fmt::format(
+      "{}{},\"hash\":\"{}\",\"segment\":{},\"end\":{},\"root\":\"{}\",\"origin\":\"{}\",\"time\":\"{}\",\"key\":\"{}\"",
+      checkpoint_head, position.sequence, text(position.head), position.segment, position.offset, checkpoint.root.hex(),
+      checkpoint.origin, checkpoint.time, checkpoint.key_id);
 }
 
 }  // namespace
@@ -100,12 +109,24 @@ std::optional<RecordLine> parse_record(std::string_view line) {
   return out;
 }
 
-Result<Checkpoint> make_checkpoint(const ChainPosition& position, Instant now, crypto::KeyProvider& keys) {
-  Checkpoint out{position, rfc3339(now), TRY(keys.key_id(crypto::KeyPurpose::ledger)), ""};
-  out.line = checkpoint_body(position, out.time, out.key_id);
+Result<Checkpoint> make_checkpoint(const ChainPosition& position, const Digest& root, std::string origin, Instant now,
+                                   crypto::KeyProvider& keys) {
+  Checkpoint out{position, root, std::move(origin), rfc3339(now), TRY(keys.key_id(crypto::KeyPurpose::ledger)), ""};
+  out.line = checkpoint_body(out);
   const auto signature = TRY(keys.sign(crypto::KeyPurpose::ledger, as_bytes(out.line)));
   out.line += fmt::format("{}{}{}", signature_key, base64(signature), line_end);
   return out;
+}
+
+Result<std::string> make_note(const Checkpoint& checkpoint, crypto::KeyProvider& keys) {
+  const auto key = TRY(crypto::VerifyingKey::from_pem(TRY(keys.public_key_pem(crypto::KeyPurpose::ledger))));
+  const auto verifier = TRY(crypto::NoteVerifier::of(checkpoint.origin, key));
+  crypto::Note note{
+      .text = crypto::write_checkpoint({checkpoint.origin, checkpoint.position.sequence, checkpoint.root}),
+      .signatures = {}};
+  auto signature = TRY(keys.sign(crypto::KeyPurpose::ledger, as_bytes(note.text)));
+  note.signatures.push_back({verifier.name, verifier.hint, std::move(signature)});
+  return crypto::write_note(note);
 }
 
 Result<Checkpoint> open_checkpoint(std::string_view line, crypto::KeyProvider& keys) {
@@ -128,14 +149,19 @@ Result<Checkpoint> open_checkpoint(std::string_view line, crypto::KeyProvider& k
   out.key_id = body.substr(key_at + 8, body.size() - key_at - 9);
   CHECK(keys.verify(crypto::KeyPurpose::ledger, out.key_id, as_bytes(body), *signature));
   auto rest = body;
-  std::string_view hash;
+  std::string_view hash, root;
   if (!take(rest, checkpoint_head) || !take(rest, out.position.sequence) || !take(rest, ",\"hash\":\"") ||
       !take_hash(rest, hash) || !take(rest, "\",\"segment\":") || !take(rest, out.position.segment) ||
-      !take(rest, ",\"end\":") || !take(rest, out.position.offset) || !take(rest, ",\"time\":\""))
+      !take(rest, ",\"end\":") || !take(rest, out.position.offset) || !take(rest, ",\"root\":\"") ||
+      !take_hash(rest, root) || !take(rest, "\",\"origin\":\""))
     return bad("its members are not as they should be");
   std::ranges::copy(hash, out.position.head.begin());
+  out.root = TRY(Digest::parse(root));
+  out.origin = rest.substr(0, rest.find('"'));
+  rest.remove_prefix(out.origin.size());
+  if (!is_origin(out.origin) || !take(rest, "\",\"time\":\"")) return bad("its members are not as they should be");
   out.time = rest.substr(0, rest.find('"'));
-  if (body != checkpoint_body(out.position, out.time, out.key_id)) return bad("its members are not as they should be");
+  if (body != checkpoint_body(out)) return bad("its members are not as they should be");
   return out;
 }
 

@@ -57,13 +57,19 @@ std::optional<RecordLine> parse_record(std::string_view line);
 
 struct Checkpoint {
   ChainPosition position;
+  Digest root;         // of the Merkle tree over all records so far
+  std::string origin;  // the log's name, the same for good
   std::string time;
   std::string key_id;
   std::string line;  // as stored, without its newline
 };
-Result<Checkpoint> make_checkpoint(const ChainPosition& position, Instant now, crypto::KeyProvider& keys);
+Result<Checkpoint> make_checkpoint(const ChainPosition& position, const Digest& root, std::string origin, Instant now,
+                                   crypto::KeyProvider& keys);
 // Errc::corrupt if it is not one, or if the signature does not fit; Errc::denied if the key is unknown.
 Result<Checkpoint> open_checkpoint(std::string_view line, crypto::KeyProvider& keys);
+
+// The same for everybody (C2SP tlog-checkpoint): a note signed by the key that signed the checkpoint.
+Result<std::string> make_note(const Checkpoint& checkpoint, crypto::KeyProvider& keys);
 
 struct Segment {
   std::uint64_t first = 0;  // sequence of its first record

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "adapters/ledger_file_chain.h"
+#include "crypto/note.h"
 
 namespace hauberk::adapters {
 namespace {
@@ -25,8 +26,7 @@ std::string fault_of(std::string_view line, const ChainPosition& position, crypt
 
 // Walks one segment. False: the walk is over.
 Result<bool> walk_segment(const File& file, const Segment& segment, std::uint64_t offset, bool last,
-                          ChainPosition& position, ChainWalk& walk,
-                          const std::function<bool(const ChainPosition&)>& on_record) {
+                          ChainPosition& position, ChainWalk& walk, const OnRecord& on_record) {
   crypto::Sha256 sha256;
   LineReader lines(file, offset);
   const auto problem = [&](std::uint64_t at, std::string message) {
@@ -42,7 +42,7 @@ Result<bool> walk_segment(const File& file, const Segment& segment, std::uint64_
     std::ranges::copy(line->substr(line->size() - 66, 64), position.head.begin());
     position.segment = segment.first;
     position.offset = lines.offset();
-    if (on_record && !on_record(position)) return false;
+    if (on_record && !on_record(position, *line)) return false;
   }
   if (lines.too_long()) return problem(lines.offset(), "changed: a line is longer than any record");
   if (lines.unfinished() != 0 && !last) return problem(lines.offset(), "truncated: the segment ends within a record");
@@ -53,7 +53,7 @@ Result<bool> walk_segment(const File& file, const Segment& segment, std::uint64_
 }  // namespace
 
 Result<ChainWalk> walk_chain(Files& files, const std::string& directory, const std::vector<Segment>& segments,
-                             ChainPosition& position, const std::function<bool(const ChainPosition&)>& on_record) {
+                             ChainPosition& position, const OnRecord& on_record) {
   ChainWalk walk;
   auto segment = segments.begin();
   std::uint64_t offset = 0;
@@ -96,11 +96,12 @@ class CheckpointWitness {
   }
 
   // False: `position` contradicts a checkpoint, or the next one is not good, or the file cannot be read.
-  bool agrees(const ChainPosition& position) {
+  bool agrees(const ChainPosition& position, const TileBuilder& tree) {
     for (;;) {
       if (!pending_ && !load()) return !problem && !error;
       if (pending_->position.sequence > position.sequence) return true;
-      if (pending_->position != position) {
+      if (pending_->position != position || pending_->root != tree.root() ||
+          (any && pending_->origin != newest.origin)) {
         problem = LedgerProblem{
             position.sequence,
             pending_->position.segment == 0 ? std::string(checkpoint_file) : segment_name(position.segment),
@@ -109,13 +110,14 @@ class CheckpointWitness {
       }
       sealed = position.sequence;
       any = true;
+      newest = std::move(*pending_);
       pending_.reset();
     }
   }
 
   // After the last record: is there a checkpoint that speaks of more?
-  void end(const ChainPosition& position) {
-    if (!agrees(position) || !pending_) return;
+  void end(const ChainPosition& position, const TileBuilder& tree) {
+    if (!agrees(position, tree) || !pending_) return;
     problem = LedgerProblem{position.sequence + 1,
                             position.segment == 0 ? std::string(checkpoint_file) : segment_name(position.segment),
                             position.offset,
@@ -127,6 +129,7 @@ class CheckpointWitness {
   std::optional<Error> error;
   std::uint64_t sealed = 0;
   bool any = false;
+  Checkpoint newest;
 
  private:
   bool load() {
@@ -166,24 +169,136 @@ Result<std::unique_ptr<File>> open_checkpoint_file(Files& files, const std::stri
   return file;
 }
 
+// The newest line of the checkpoints, before they are walked: tiles and the note are looked at only as far as it goes.
+Result<std::optional<Checkpoint>> newest_checkpoint(const File* file, std::uint64_t size, crypto::KeyProvider& keys) {
+  if (file == nullptr) return std::nullopt;
+  LineReader lines(*file, 0, size);
+  std::string newest;
+  while (const auto line = TRY(lines.next())) newest = *line;
+  auto checkpoint = open_checkpoint(newest, keys);
+  if (!checkpoint) return std::nullopt;  // the walk names it
+  return std::move(*checkpoint);
+}
+
+// Grows the tree along the records and compares it with the tiles on the disk, the note and the checkpoints that the
+// caller holds.
+class TreeCheck {
+ public:
+  // `note`: read before the checkpoints were, so that it is not newer than they are.
+  TreeCheck(Files& files, const std::string& directory, const std::optional<Checkpoint>& newest,
+            std::span<const crypto::Checkpoint> held, const Result<Bytes>& note, crypto::KeyProvider& keys)
+      : files_(files), directory_(directory), sealed_(newest ? newest->position.sequence : 0), held_(held) {
+    if (newest && note) read_note(as_text(*note), *newest, keys);
+  }
+
+  bool agrees(const ChainPosition& position, std::string_view line) {
+    tree_.append(line, [&](const TileBuilder::Part& part) {
+      // What was written since the newest checkpoint has no tiles yet.
+      if (position.sequence <= sealed_) compare(part, position);
+    });
+    return at(position);
+  }
+  // Also for the beginning, before any record.
+  bool at(const ChainPosition& position) {
+    if (!problem && position.sequence == sealed_)
+      for (const auto& part : tree_.partial()) compare(part, position);
+    if (!problem && note_ && note_->size == position.sequence && note_->root != tree_.root())
+      problem = LedgerProblem{position.sequence, std::string(note_file), 0,
+                              "replaced: the signed note speaks of other records"};
+    for (const auto& one : held_)
+      if (!problem && one.size == position.sequence && one.root != tree_.root())
+        problem = LedgerProblem{position.sequence, segment_name(position.segment), position.offset,
+                                "replaced: the records up to here are not those of the checkpoint that you hold"};
+    return !problem;
+  }
+  void end(const ChainPosition& position) {
+    for (const auto& one : held_)
+      if (!problem && one.size > position.sequence)
+        problem = LedgerProblem{position.sequence + 1, segment_name(position.segment), position.offset,
+                                fmt::format("truncated: records {} to {} are missing, the checkpoint that you hold "
+                                            "speaks of them",
+                                            position.sequence + 1, one.size)};
+  }
+
+  const TileBuilder& tree() const { return tree_; }
+  std::optional<LedgerProblem> problem;
+  std::string note;
+
+ private:
+  void compare(const TileBuilder::Part& part, const ChainPosition& position) {
+    if (problem) return;
+    const auto content = read_file(files_, join_path(directory_, part.name), part.content.size());
+    if (content && *content == part.content) return;
+    problem = LedgerProblem{position.sequence, part.name, 0,
+                            content || content.error().code != Errc::not_found
+                                ? "changed: the tile is not that of the records; remove the folder \"tile\", the next "
+                                  "writer makes it anew"
+                                : "dropped: the tile is missing; the next writer makes it anew"};
+  }
+
+  void read_note(std::string_view text, const Checkpoint& newest, crypto::KeyProvider& keys) {
+    const auto wrong = [&](std::string why) {
+      problem = LedgerProblem{newest.position.sequence, std::string(note_file), 0, std::move(why)};
+    };
+    const auto parsed = crypto::parse_note(text);
+    if (!parsed) return wrong("changed: " + parsed.error().message);
+    const auto checkpoint = crypto::parse_checkpoint(parsed->text);
+    if (!checkpoint) return wrong("changed: " + checkpoint.error().message);
+    // The hint belongs to the key: that of today's key is known, an earlier one's is not.
+    std::optional<crypto::NoteVerifier> own;
+    if (keys.key_id(crypto::KeyPurpose::ledger) == newest.key_id)
+      if (const auto pem = keys.public_key_pem(crypto::KeyPurpose::ledger))
+        if (const auto key = crypto::VerifyingKey::from_pem(*pem))
+          if (auto verifier = crypto::NoteVerifier::of(newest.origin, *key)) own = std::move(*verifier);
+    const bool signed_here = std::ranges::any_of(parsed->signatures, [&](const crypto::NoteSignature& one) {
+      return one.name == newest.origin && (!own || one.hint == own->hint) &&
+             keys.verify(crypto::KeyPurpose::ledger, newest.key_id, as_bytes(parsed->text), one.signature).has_value();
+    });
+    if (!signed_here || checkpoint->origin != newest.origin)
+      return wrong("changed: the note is not signed by the ledger's key");
+    if (checkpoint->size > newest.position.sequence)
+      return wrong("truncated: the note speaks of more records than the last checkpoint");
+    note_ = *checkpoint;
+    note = text;
+  }
+
+  Files& files_;
+  const std::string& directory_;
+  const std::uint64_t sealed_;
+  const std::span<const crypto::Checkpoint> held_;
+  TileBuilder tree_;
+  std::optional<crypto::Checkpoint> note_;
+};
+
 }  // namespace
 
-Result<LedgerState> verify_ledger(Files& files, const std::string& directory, crypto::KeyProvider& keys) {
+Result<LedgerState> verify_ledger(Files& files, const std::string& directory, crypto::KeyProvider& keys,
+                                  std::span<const crypto::Checkpoint> held) {
   // The checkpoints first, and only as many as there are now: a writer at work adds records before it seals them.
+  // Without a note, not written yet or removed, the checkpoints say the same.
+  const auto note = read_file(files, join_path(directory, note_file), 1 << 20);
   const auto checkpoints = TRY(open_checkpoint_file(files, directory));
-  CheckpointWitness witness(checkpoints.get(), checkpoints ? TRY(checkpoints->size()) : 0, keys);
+  const auto checkpoints_size = checkpoints ? TRY(checkpoints->size()) : 0;
+  const auto newest = TRY(newest_checkpoint(checkpoints.get(), checkpoints_size, keys));
+  CheckpointWitness witness(checkpoints.get(), checkpoints_size, keys);
   const auto segments = TRY(list_segments(files, directory));
+  TreeCheck tree(files, directory, newest, held, note, keys);
   ChainPosition position;
   ChainWalk walk;
-  if (witness.agrees(position))
-    walk = TRY(
-        walk_chain(files, directory, segments, position, [&](const ChainPosition& at) { return witness.agrees(at); }));
-  if (!walk.problem) witness.end(position);
+  if (witness.agrees(position, tree.tree()) && tree.at(position))
+    walk = TRY(walk_chain(files, directory, segments, position, [&](const ChainPosition& at, std::string_view line) {
+      const bool grows = tree.agrees(at, line);
+      return witness.agrees(at, tree.tree()) && grows;
+    }));
+  if (!walk.problem && !witness.problem && !tree.problem) witness.end(position, tree.tree());
+  if (!walk.problem && !witness.problem) tree.end(position);
   if (witness.error) return std::unexpected(std::move(*witness.error));
-  LedgerState state{.records = position.sequence,
-                    .head = std::string(text(position.head)),
-                    .problem = walk.problem ? walk.problem : witness.problem};
+  LedgerState state{.records = position.sequence, .head = std::string(text(position.head))};
+  state.problem = walk.problem ? walk.problem : witness.problem ? witness.problem : tree.problem;
   state.unsealed = position.sequence - std::min(witness.sealed, position.sequence);
+  state.root = tree.tree().root().text();
+  state.origin = newest ? newest->origin : "";
+  state.note = std::move(tree.note);
   if (!state.problem && position.sequence != 0 && !witness.any)
     state.problem =
         LedgerProblem{1, std::string(checkpoint_file), 0, "dropped: there are records, but no signed checkpoint"};

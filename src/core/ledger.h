@@ -37,6 +37,9 @@ struct LedgerState {
   std::string head;                      // chain hash of the last record, hex
   std::optional<LedgerProblem> problem;  // empty = verifies
   std::uint64_t unsealed = 0;            // records after the last signed checkpoint
+  std::string root;                      // of the Merkle tree over all records, "sha256:…"
+  std::string origin;                    // the log's name; empty before its first record
+  std::string note;                      // the newest checkpoint as a signed note (C2SP tlog-checkpoint)
 };
 
 class Ledger {

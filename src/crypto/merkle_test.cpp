@@ -114,7 +114,10 @@ TEST(Merkle, grows_tile_by_tile_to_roots_and_tiles_made_elsewhere) {
   for (std::size_t i = 0; i < 70'000; ++i) {
     edge.append(merkle_leaf(as_bytes("entry-" + std::to_string(i))),
                 [&](unsigned level, std::uint64_t tile, std::span<const Digest> hashes) {
-                  keep("tile/" + std::to_string(level) + "/" + (tile < 10 ? "00" : tile < 100 ? "0" : "") +
+                  keep("tile/" + std::to_string(level) + "/" +
+                           (tile < 10    ? "00"
+                            : tile < 100 ? "0"
+                                         : "") +
                            std::to_string(tile),
                        hashes);
                 });
@@ -180,9 +183,9 @@ TEST(Note, is_signed_and_verified_under_a_verifier_key) {
   const auto parsed = NoteVerifier::parse(published);
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->text(), published);
-  for (const auto& bad : {std::string("example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"),
-                          std::string("530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"), std::string("a+b+c"),
-                          std::string("")})
+  for (const auto& bad :
+       {std::string("example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"),
+        std::string("530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"), std::string("a+b+c"), std::string("")})
     EXPECT_FALSE(NoteVerifier::parse(bad)) << bad;
 
   const auto key = SigningKey::generate();
