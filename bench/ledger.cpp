@@ -1,5 +1,5 @@
-// How many events a second the ledger takes in, group commit, chain, Merkle tree and checkpoints included, and how fast it is
-// verified. usage: ledger_bench FOLDER [EVENTS [THREADS]]. The folder is made and must not exist.
+// How many events a second the ledger takes in, group commit, chain, Merkle tree and checkpoints included, and how fast
+// it is verified. usage: ledger_bench FOLDER [EVENTS [THREADS]]. The folder is made and must not exist.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -50,8 +50,9 @@ int main(int argc, char** argv) {
     }
     if (!(*ledger)->flush()) return 3;
     const auto took = seconds_since(start);
-    fmt::print("{} events by {} threads: {:.2f} s until all are on the disk, {:.0f} events/s; the queue was full {} times\n",
-               events, threads, took, events / took, waited.load());
+    fmt::print(
+        "{} events by {} threads: {:.2f} s until all are on the disk, {:.0f} events/s; the queue was full {} times\n",
+        events, threads, took, events / took, waited.load());
   }
   const auto closed = clock.tick();
   const auto state = adapters::verify_ledger(files, folder, *keys);

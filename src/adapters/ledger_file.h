@@ -52,6 +52,24 @@ Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const E
 Result<LedgerState> verify_ledger(Files& files, const std::string& directory, crypto::KeyProvider& keys,
                                   std::span<const crypto::Checkpoint> held = {});
 
+// The log's name, as its checkpoints have it; not_found before the first one. Not verified.
+Result<std::string> ledger_origin(Files& files, const std::string& directory);
+// The newest checkpoint as a signed note, with the cosignatures of witnesses that were added to it.
+Result<std::string> ledger_note(Files& files, const std::string& directory);
+// Puts lines of cosignatures to the note, if it still has that text. precondition: a newer one was written meanwhile.
+Status add_cosignatures(Files& files, const std::string& directory, const crypto::Note& cosigned);
+
+struct RecordProof {
+  std::uint64_t index = 0;  // in the tree, from 0
+  std::string line;
+  std::vector<Digest> hashes;  // inclusion in the tree of `note`
+  std::string note;
+};
+// Proves that a record is in the log, out of the tiles. precondition: no checkpoint covers it yet.
+Result<RecordProof> prove_record(Files& files, const std::string& directory, std::uint64_t sequence);
+// Proves that the log of the newest checkpoint grew out of its first `old_size` records.
+Result<std::vector<Digest>> prove_growth(Files& files, const std::string& directory, std::uint64_t old_size);
+
 // The last `count` records, oldest first.
 Result<std::vector<LedgerRecord>> tail_ledger(Files& files, const std::string& directory, std::size_t count);
 

@@ -48,6 +48,7 @@ std::vector<Command> model_commands();
 Command serve_command();
 std::vector<Command> token_commands();
 std::vector<Command> ledger_commands();
+std::vector<Command> proof_commands();
 std::vector<Command> config_commands();
 Command version_command();
 Command completion_command();

@@ -100,6 +100,7 @@ std::vector<Command> all_commands() {
   all.push_back(serve_command());
   add(token_commands());
   add(ledger_commands());
+  add(proof_commands());
   add(config_commands());
   all.push_back(completion_command());
   all.push_back(version_command());

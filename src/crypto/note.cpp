@@ -67,14 +67,13 @@ std::string write_note(const Note& note) {
 
 namespace {
 
-constexpr std::uint8_t ed25519_type = 1;
 // SubjectPublicKeyInfo of an Ed25519 key (RFC 8410) before its 32 bytes.
 constexpr std::uint8_t ed25519_info[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 
-std::array<std::uint8_t, 4> hint_of(std::string_view name, std::span<const std::uint8_t> key) {
+std::array<std::uint8_t, 4> hint_of(std::string_view name, NoteKind kind, std::span<const std::uint8_t> key) {
   Bytes bytes = to_bytes(name);
   bytes.push_back('\n');
-  bytes.push_back(ed25519_type);
+  bytes.push_back(static_cast<std::uint8_t>(kind));
   bytes.insert(bytes.end(), key.begin(), key.end());
   std::array<std::uint8_t, 4> hint{};
   std::ranges::copy_n(sha256(bytes).bytes.begin(), 4, hint.begin());
@@ -87,6 +86,10 @@ bool is_note_name(std::string_view name) {
 
 }  // namespace
 
+std::string cosigned_text(std::int64_t seconds, std::string_view text) {
+  return fmt::format("cosignature/v1\ntime {}\n{}", seconds, text);
+}
+
 Result<NoteVerifier> NoteVerifier::parse(std::string_view text) {
   const auto refuse = [] { return fail(Errc::invalid, "expected a verifier key: name+hint+base64, of Ed25519"); };
   const auto first = text.find('+');
@@ -95,25 +98,26 @@ Result<NoteVerifier> NoteVerifier::parse(std::string_view text) {
   const auto hint = from_hex(text.substr(first + 1, second - first - 1));
   const auto key = from_base64(text.substr(second + 1));
   NoteVerifier verifier{.name = std::string(text.substr(0, first))};
-  if (!hint || hint->size() != 4 || !key || key->size() != 33 || key->front() != ed25519_type ||
-      !is_note_name(verifier.name))
-    return refuse();
+  if (!hint || hint->size() != 4 || !key || key->size() != 33 || !is_note_name(verifier.name)) return refuse();
+  if (key->front() != 1 && key->front() != 4) return refuse();
+  verifier.kind = static_cast<NoteKind>(key->front());
   std::copy(key->begin() + 1, key->end(), verifier.key.begin());
-  verifier.hint = hint_of(verifier.name, verifier.key);
+  verifier.hint = hint_of(verifier.name, verifier.kind, verifier.key);
   return std::ranges::equal(*hint, verifier.hint) ? Result<NoteVerifier>(verifier) : refuse();
 }
 
-Result<NoteVerifier> NoteVerifier::of(std::string name, const VerifyingKey& key) {
+Result<NoteVerifier> NoteVerifier::of(std::string name, const VerifyingKey& key, NoteKind kind) {
   if (key.algorithm() != SignatureAlgorithm::ed25519)
     return fail(Errc::unsupported, "notes are signed with Ed25519 keys");
-  NoteVerifier verifier{.name = std::move(name)};
+  if (!is_note_name(name)) return fail(Errc::invalid, "a signer's name holds no spaces and no '+'", name);
+  NoteVerifier verifier{.kind = kind, .name = std::move(name)};
   std::copy(key.der().end() - 32, key.der().end(), verifier.key.begin());
-  verifier.hint = hint_of(verifier.name, verifier.key);
+  verifier.hint = hint_of(verifier.name, verifier.kind, verifier.key);
   return verifier;
 }
 
 std::string NoteVerifier::text() const {
-  Bytes bytes{ed25519_type};
+  Bytes bytes{static_cast<std::uint8_t>(kind)};
   bytes.insert(bytes.end(), key.begin(), key.end());
   return fmt::format("{}+{}+{}", name, hex(hint), base64(bytes));
 }
@@ -125,8 +129,14 @@ Result<bool> NoteVerifier::signed_note(const Note& note) const {
   bool found = false;
   for (const auto& one : note.signatures) {
     if (one.name != name || one.hint != hint) continue;  // somebody else's, or of another kind
-    if (!verifying.verify(as_bytes(note.text), one.signature))
-      return fail(Errc::corrupt, fmt::format("the signature of {} does not fit: the note was changed", name));
+    bool fits = false;
+    if (kind == NoteKind::note) {
+      fits = verifying.verify(as_bytes(note.text), one.signature);
+    } else if (one.signature.size() == 72) {
+      const auto seconds = static_cast<std::int64_t>(load_be<std::uint64_t>(one.signature.data()));
+      fits = verifying.verify(as_bytes(cosigned_text(seconds, note.text)), ByteView(one.signature).subspan(8));
+    }
+    if (!fits) return fail(Errc::corrupt, fmt::format("the signature of {} does not fit: the note was changed", name));
     found = true;
   }
   return found;

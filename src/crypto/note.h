@@ -27,14 +27,20 @@ Result<Note> parse_note(std::string_view text);
 // Appends the empty line and the lines of signatures.
 std::string write_note(const Note& note);
 
+// Ed25519 over the note's text, or, as witnesses do it, over the text with a time before it (C2SP tlog-cosignature).
+enum class NoteKind : std::uint8_t { note = 1, cosignature = 4 };
+// What a witness signs at that time, in seconds since 1970.
+std::string cosigned_text(std::int64_t seconds, std::string_view text);
+
 // A signer of notes by Ed25519 and how it is written: "name+hint+base64" (its verifier key).
 struct NoteVerifier {
+  NoteKind kind = NoteKind::note;
   std::string name;
   std::array<std::uint8_t, 4> hint{};
   std::array<std::uint8_t, 32> key{};
   static Result<NoteVerifier> parse(std::string_view text);
-  // Errc::unsupported: the key is no Ed25519 key.
-  static Result<NoteVerifier> of(std::string name, const VerifyingKey& key);
+  // Errc::unsupported: the key is no Ed25519 key. invalid: the name holds spaces or '+'.
+  static Result<NoteVerifier> of(std::string name, const VerifyingKey& key, NoteKind kind = NoteKind::note);
   std::string text() const;
   // Is there a signature of this signer? Errc::corrupt: there is one that does not fit.
   Result<bool> signed_note(const Note& note) const;

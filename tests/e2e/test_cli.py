@@ -13,6 +13,7 @@ from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token,
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export",
          "serve", "token create", "token list", "token revoke", "ledger tail", "ledger verify", "ledger export",
+         "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "config check", "config schema", "config show", "version", "completion"]
 
 
@@ -101,10 +102,13 @@ class Json(Test):
     def test_every_verb_prints_one_json_value_and_nothing_else(self):
         place = self.make(copy_of=prepared())
         shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        subprocess.run("openssl genpkey -algorithm ed25519 -out k.pem && chmod 600 k.pem && openssl pkey -in k.pem -pubout -out k.pub",
+                       shell=True, cwd=place.folder, check=True)
         for arguments in (
                 "init", "version", "scan m.onnx", "model import m.onnx --name m", "model list", "model list m", "model show m", "model approve m", "model promote m --to staging",
                 "model promote m --to dev", "model rollback m --environment dev", "model export m out", "model revoke m --reason x", "token create -e dev -s s --scope read:*", "token list",
-                "token revoke none -e dev", "ledger tail", "ledger verify", "ledger export", "config check", "config schema", "config show"):
+                "token revoke none -e dev", "ledger tail", "ledger verify", "ledger export", "ledger checkpoint -e dev", "ledger prove 1 -e dev",
+                "sign m.onnx --key k.pem", "verify m.onnx --key k.pub", "config check", "config schema", "config show"):
             with self.subTest(arguments):
                 outcome = place.hauberk(*arguments.split(), "--json")
                 if arguments in ("ledger tail", "ledger export"):

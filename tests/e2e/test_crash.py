@@ -76,7 +76,7 @@ class Ledger(Test):
     """Every change of the files of a ledger is found, and the place is named."""
 
     def records(self, place) -> list[pathlib.Path]:
-        files = [file for file in (place.data / "ledger").rglob("*") if file.is_file() and file.stat().st_size > 400]
+        files = [file for file in (place.data / "ledger").rglob("ledger-*.jsonl") if file.stat().st_size > 400]
         self.assertTrue(files)
         return files
 

@@ -26,10 +26,27 @@ Status require_reader(Workspace& workspace, Environment environment) {
 
 struct VerifyArguments {
   std::string environment;
+  std::vector<std::string> checkpoints;
 };
+
+// Checkpoints that somebody kept elsewhere. Whose signature they bear does not matter: whoever holds one believes it.
+Result<std::vector<crypto::Checkpoint>> read_held(Context& context, const std::vector<std::string>& paths) {
+  std::vector<crypto::Checkpoint> held;
+  for (const auto& path : paths) {
+    const auto text = TRY(read_file(context.files, path, 1 << 20));
+    const auto note = crypto::parse_note(as_text(text));
+    if (!note) return std::unexpected(Error(note.error()).in(path));
+    auto checkpoint = crypto::parse_checkpoint(note->text);
+    if (!checkpoint) return std::unexpected(std::move(checkpoint).error().in(path));
+    held.push_back(std::move(*checkpoint));
+  }
+  return held;
+}
 
 Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
+  const auto held = TRY(read_held(context, arguments.checkpoints));
+  std::vector<bool> met(held.size());
   json::Value list = json::Value::array();
   int code = 0;
   for (const auto environment : all_environments) {
@@ -37,8 +54,15 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
     CHECK(require_reader(*workspace, environment));
     for (const auto chain : chains) {
       const auto place = fmt::format("{}/{}", name(environment), chain);
-      auto state = adapters::verify_ledger(context.files, workspace->ledger_folder(environment, chain),
-                                           *workspace->keys(environment));
+      const auto folder = workspace->ledger_folder(environment, chain);
+      const auto origin = adapters::ledger_origin(context.files, folder);
+      std::vector<crypto::Checkpoint> of_this;
+      for (std::size_t i = 0; i < held.size(); ++i)
+        if (origin && held[i].origin == *origin) {
+          of_this.push_back(held[i]);
+          met[i] = true;
+        }
+      auto state = adapters::verify_ledger(context.files, folder, *workspace->keys(environment), of_this);
       json::Value one;
       one.set("chain", place);
       if (!state) {
@@ -50,6 +74,8 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
       one.set("verified", !state->problem.has_value())
           .set("records", state->records)
           .set("head", state->head)
+          .set("root", state->root)
+          .set("origin", state->origin)
           .set("unsealed", state->unsealed);
       if (const auto& problem = state->problem) {
         if (code == 0) code = 1;
@@ -68,6 +94,12 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
       list.push(std::move(one));
     }
   }
+  for (std::size_t i = 0; i < held.size(); ++i)
+    if (!met[i]) {
+      context.out.bad(
+          fmt::format("{}: there is no ledger called {} any more", arguments.checkpoints[i], cleaned(held[i].origin)));
+      if (code == 0) code = 1;
+    }
   if (context.json) context.out.json(list);
   return code;
 }
@@ -168,6 +200,8 @@ std::vector<Command> ledger_commands() {
        .declare = [](Args& args) -> Run {
          auto a = std::make_shared<VerifyArguments>();
          args.choice("-e,--environment", a->environment, ledger_environments, "only this environment");
+         args.option("--checkpoint", a->checkpoints, "FILE",
+                     "a checkpoint that you kept: the records must still be those it speaks of", Hint::file);
          return [a](Context& context) { return run_verify(*a, context); };
        }},
       {.name = "ledger export",
