@@ -24,7 +24,13 @@ struct KeyFileKind {
 constexpr KeyFileKind kinds[] = {{crypto::KeyPurpose::evidence, "evidence.pem"},
                                  {crypto::KeyPurpose::ledger, "ledger.pem"},
                                  {crypto::KeyPurpose::wrap, "wrap.key"},
-                                 {crypto::KeyPurpose::token, "token.key"}};
+                                 {crypto::KeyPurpose::token, "token.key"},
+                                 {crypto::KeyPurpose::model, "model.pem"}};
+
+crypto::SignatureAlgorithm algorithm_of(crypto::KeyPurpose purpose) {
+  return purpose == crypto::KeyPurpose::model ? crypto::SignatureAlgorithm::ecdsa_p256
+                                              : crypto::SignatureAlgorithm::ed25519;
+}
 
 std::string first_line(crypto::KeyPurpose purpose, Environment environment) {
   return fmt::format("hauberk-key-v1 {} {}\n", crypto::name(purpose), name(environment));
@@ -73,8 +79,12 @@ Result<crypto::SigningKey> read_signing(Files& files, const std::string& path, c
                                         Environment environment) {
   const auto content = TRY(read_key(files, path, purpose, environment));
   auto key = crypto::SigningKey::from_pem(content);
-  if (!key || key->verifying().algorithm() != crypto::SignatureAlgorithm::ed25519)
-    return fail(Errc::corrupt, "it holds no Ed25519 private key in PEM: restore it from your backup", path);
+  const auto algorithm = algorithm_of(purpose);
+  if (!key || key->verifying().algorithm() != algorithm)
+    return fail(Errc::corrupt,
+                fmt::format("it holds no {} private key in PEM: restore it from your backup",
+                            algorithm == crypto::SignatureAlgorithm::ed25519 ? "Ed25519" : "ECDSA P-256"),
+                path);
   return key;
 }
 
@@ -97,8 +107,8 @@ Result<std::vector<crypto::VerifyingKey>> read_trusted(Files& files, const std::
 }
 
 Secret fresh_key(crypto::KeyPurpose purpose, Random& random) {
-  if (purpose == crypto::KeyPurpose::evidence || purpose == crypto::KeyPurpose::ledger)
-    return crypto::SigningKey::generate().pem();
+  if (purpose != crypto::KeyPurpose::wrap && purpose != crypto::KeyPurpose::token)
+    return crypto::SigningKey::generate(algorithm_of(purpose)).pem();
   const Secret raw(random.bytes(32));
   std::string text = base64(KeyFile::of(raw));
   Secret secret{std::string_view(text)};
@@ -135,6 +145,7 @@ Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random
                       TRY(read_signing(files, path(1), kinds[1].purpose, environment)),
                       TRY(read_symmetric(files, path(2), kinds[2].purpose, environment)),
                       TRY(read_symmetric(files, path(3), kinds[3].purpose, environment)),
+                      TRY(read_signing(files, path(4), kinds[4].purpose, environment)),
                       TRY(read_trusted(files, join_path(folder, "trusted")))};
   return crypto::make_key_provider(std::move(keys), random);
 }

@@ -56,6 +56,7 @@ struct Tree {
     if (app == nullptr) {
       static const std::map<std::string, std::string> summaries = {
           {"model", "import, examine, approve, promote and roll back models"},
+          {"key", "the keys of each environment"},
           {"token", "API tokens of the gateway and the registry"},
           {"ledger", "the tamper-evident record of what happened"},
           {"config", "check and explain the configuration"}};
@@ -98,6 +99,7 @@ std::vector<Command> all_commands() {
   add(sign_commands());
   add(model_commands());
   all.push_back(serve_command());
+  add(key_commands());
   add(token_commands());
   add(ledger_commands());
   add(proof_commands());

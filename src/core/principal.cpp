@@ -5,8 +5,8 @@
 namespace hauberk {
 namespace {
 
-constexpr std::string_view actions[] = {"infer",    "read",   "import", "approve", "promote",
-                                        "rollback", "revoke", "token",  "ledger",  "admin"};
+constexpr std::string_view actions[] = {"infer",    "read",   "import", "sign",   "approve", "promote",
+                                        "rollback", "revoke", "token",  "ledger", "admin"};
 constexpr std::size_t max_pattern_bytes = 128;
 
 // '*' stands for any run of characters. Linear in the text for one '*' and never worse than the product: on a mismatch
@@ -71,10 +71,11 @@ Result<Scope> Scope::parse(std::string_view text) {
   const auto colon = text.find(':');
   Scope scope{std::string(text.substr(0, colon)), "*"};
   if (std::ranges::find(actions, scope.action) == std::end(actions))
-    return fail(Errc::invalid,
-                "unknown action in a scope; expected infer, read, import, approve, promote, rollback, revoke, token, "
-                "ledger or admin",
-                "scope");
+    return fail(
+        Errc::invalid,
+        "unknown action in a scope; expected infer, read, import, sign, approve, promote, rollback, revoke, token, "
+        "ledger or admin",
+        "scope");
   if (colon == std::string_view::npos) return scope;
   scope.pattern = text.substr(colon + 1);
   if (scope.pattern.empty() || scope.pattern.size() > max_pattern_bytes ||

@@ -18,8 +18,9 @@ std::string_view short_name(Environment environment);  // "dev", "stg", "prd": p
 Result<Environment> parse_environment(std::string_view text);
 inline constexpr Environment all_environments[] = {Environment::dev, Environment::staging, Environment::production};
 
-// A grant "action:pattern": actions are infer, read, import, approve, promote, rollback, revoke, token, ledger, admin
-// (all of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*", "admin:*". Without ":" the pattern is
+// A grant "action:pattern": actions are infer, read, import, sign, approve, promote, rollback, revoke, token, ledger,
+// admin (all of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*", "admin:*". Without ":" the
+// pattern is
 // "*".
 struct Scope {
   std::string action;

@@ -19,14 +19,15 @@ enum class KeyPurpose {
   ledger,    // Ed25519 signatures of ledger checkpoints
   wrap,      // AES-256-GCM wrapping of data keys
   token,     // HMAC-SHA-256 of API tokens ("pepper")
+  model,     // ECDSA P-256 signatures of models, which every tool for signed models reads
 };
 std::string_view name(KeyPurpose purpose);
 
 class KeyProvider {
  public:
   virtual ~KeyProvider() = default;
-  // The id of the key now used for the purpose: "ed25519:<16 hex>" of the public key's SHA-256, or "aes256:…" of a
-  // public fingerprint that tells nothing about the key.
+  // The id of the key now used for the purpose: "ed25519:<16 hex>" or "ecdsa-p256:<16 hex>" of the public key's
+  // SHA-256, or "aes256:…" of a public fingerprint that tells nothing about the key.
   virtual Result<std::string> key_id(KeyPurpose purpose) = 0;
   virtual Result<Bytes> sign(KeyPurpose purpose, ByteView message) = 0;
   // Errc::denied: unknown key; Errc::corrupt: the signature does not fit.

@@ -22,6 +22,8 @@ class KeySetProvider final : public KeyProvider {
         return keys_.evidence.verifying().id();
       case KeyPurpose::ledger:
         return keys_.ledger.verifying().id();
+      case KeyPurpose::model:
+        return keys_.model.verifying().id();
       case KeyPurpose::wrap:
         return wrap_id_;
       case KeyPurpose::token:
@@ -81,6 +83,8 @@ class KeySetProvider final : public KeyProvider {
         return &keys_.evidence;
       case KeyPurpose::ledger:
         return &keys_.ledger;
+      case KeyPurpose::model:
+        return &keys_.model;
       case KeyPurpose::wrap:
       case KeyPurpose::token:
         break;
@@ -106,12 +110,19 @@ std::string_view name(KeyPurpose purpose) {
       return "wrap";
     case KeyPurpose::token:
       return "token";
+    case KeyPurpose::model:
+      return "model";
   }
   return "unknown";
 }
 
 KeySet KeySet::generate(Random& random) {
-  return {SigningKey::generate(), SigningKey::generate(), Secret(random.bytes(32)), Secret(random.bytes(32)), {}};
+  return {SigningKey::generate(),
+          SigningKey::generate(),
+          Secret(random.bytes(32)),
+          Secret(random.bytes(32)),
+          SigningKey::generate(SignatureAlgorithm::ecdsa_p256),
+          {}};
 }
 
 std::string key_fingerprint(const Secret& key) {

@@ -14,9 +14,10 @@ namespace hauberk::crypto {
 struct KeySet {
   SigningKey evidence;
   SigningKey ledger;
-  Secret wrap;                        // 32 bytes
-  Secret token;                       // 32 bytes
-  std::vector<VerifyingKey> trusted;  // public halves of earlier evidence and ledger keys
+  Secret wrap;   // 32 bytes
+  Secret token;  // 32 bytes
+  SigningKey model;
+  std::vector<VerifyingKey> trusted;  // public halves of earlier evidence, ledger and model keys
 
   static KeySet generate(Random& random);
 };

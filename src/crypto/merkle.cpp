@@ -1,5 +1,6 @@
 #include "crypto/merkle.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace hauberk::crypto {

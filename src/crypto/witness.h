@@ -4,6 +4,7 @@
 // gets the cosignature. One process to a folder, one thread at a time.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -228,20 +228,52 @@ Result<ModelSignature> list_model(const ModelPlace& place, Serialization seriali
   return list;
 }
 
-Bundle sign_list(const ModelSignature& list, const crypto::SigningKey& key,
-                 std::span<const crypto::Certificate> certificates) {
+ModelSignature list_of(std::string name, std::vector<Resource> files) {
+  ModelSignature list{.name = std::move(name), .resources = std::move(files)};
+  list.serialization.ignore_paths.assign(std::begin(always_ignored), std::end(always_ignored));
+  std::ranges::sort(list.resources, {}, &Resource::name);
+  return list;
+}
+
+ModelSigner signer_of(const crypto::SigningKey& key) {
+  return {[&key](ByteView message) -> Result<Bytes> { return key.sign(message); }, key.verifying().pem()};
+}
+
+Result<Bundle> sign_list(const ModelSignature& list, const ModelSigner& signer,
+                         std::span<const crypto::Certificate> certificates) {
   Bundle bundle;
   auto& envelope = bundle.envelope.emplace();
   envelope.payload = write_statement(list);
   envelope.signatures.push_back(
-      {"", key.sign(crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload))});
+      {"", TRY(signer.sign(crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload)))});
   if (certificates.empty()) {
-    bundle.key_hint = crypto::sha256(as_bytes(key.verifying().pem())).hex();
+    bundle.key_hint = crypto::sha256(as_bytes(signer.public_pem)).hex();
     return bundle;
   }
   bundle.material = Bundle::Material::chain;
   for (const auto& one : certificates) bundle.certificates.push_back(one.der());
   return bundle;
+}
+
+Comparison compare_lists(const ModelSignature& present, const ModelSignature& signed_list) {
+  Comparison comparison;
+  std::unordered_map<std::string_view, const Bytes*> there;
+  for (const auto& one : present.resources) there.emplace(one.name, &one.digest);
+  for (const auto& one : signed_list.resources) {
+    const auto found = there.find(one.name);
+    if (found == there.end()) {
+      comparison.missing.push_back(one.name);
+      continue;
+    }
+    if (*found->second == one.digest)
+      ++comparison.checked;
+    else
+      comparison.changed.push_back(one.name);
+    there.erase(found);
+  }
+  for (const auto& [name, digest] : there) comparison.not_signed.emplace_back(name);
+  std::ranges::sort(comparison.not_signed);
+  return comparison;
 }
 
 Result<Comparison> compare_model(const ModelPlace& place, const ModelSignature& list, const CompareOptions& options) {

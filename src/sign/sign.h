@@ -29,9 +29,18 @@ struct ModelPlace {
 // complete: those of version control, the bundle's and the caller's.
 Result<ModelSignature> list_model(const ModelPlace& place, Serialization serialization, const HashOptions& options);
 
+// The list of a model whose files and digests are known already, sorted by path or not.
+ModelSignature list_of(std::string name, std::vector<Resource> files);
+
+// A key that signs: at hand, or behind a port.
+struct ModelSigner {
+  std::function<Result<Bytes>(ByteView message)> sign;
+  std::string public_pem;
+};
+ModelSigner signer_of(const crypto::SigningKey& key);  // must outlive it
 // Signs the list. With certificates, the signer's first, the bundle is of the method "certificate", else "key".
-Bundle sign_list(const ModelSignature& list, const crypto::SigningKey& key,
-                 std::span<const crypto::Certificate> certificates = {});
+Result<Bundle> sign_list(const ModelSignature& list, const ModelSigner& signer,
+                         std::span<const crypto::Certificate> certificates = {});
 
 struct CompareOptions {
   HashOptions hashing;
@@ -47,6 +56,8 @@ struct Comparison {
   std::uint64_t bytes = 0;           // of these
   bool holds() const { return changed.empty() && missing.empty() && not_signed.empty(); }
 };
+// The same of two lists, where no file is at hand: what is there against what was signed.
+Comparison compare_lists(const ModelSignature& present, const ModelSignature& signed_list);
 // Errors: also denied (a symbolic link that the signature does not allow) and not_found (`only` names nothing signed).
 Result<Comparison> compare_model(const ModelPlace& place, const ModelSignature& list, const CompareOptions& options);
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -314,13 +315,15 @@ TEST_F(SignTest, as_many_different_signers_as_are_wanted_must_have_signed_what_i
   const auto list = listed();
   std::vector<SigningKey> keys;
   for (int i = 0; i < 3; ++i) keys.push_back(SigningKey::generate());
+  const auto stranger = SigningKey::generate();
   VerifyRequest request{.model = path("m"), .threshold = 2, .now = now};
   for (const auto& key : keys) request.trust.keys.push_back(*crypto::VerifyingKey::from_pem(key.verifying().pem()));
-  request.bundles = {{path("m/1.sig"), sign_list(list, keys[0])}, {path("m/2.sig"), sign_list(list, keys[0])}};
+  request.bundles = {{path("m/1.sig"), *sign_list(list, signer_of(keys[0]))},
+                     {path("m/2.sig"), *sign_list(list, signer_of(keys[0]))}};
   EXPECT_EQ(verify_model(request).error().code, Errc::denied) << "one signed twice";
-  request.bundles.push_back({path("3.sig"), sign_list(list, SigningKey::generate())});
+  request.bundles.push_back({path("3.sig"), *sign_list(list, signer_of(stranger))});
   EXPECT_EQ(verify_model(request).error().code, Errc::denied) << "the other is a stranger";
-  request.bundles.push_back({path("4.sig"), sign_list(list, keys[2])});
+  request.bundles.push_back({path("4.sig"), *sign_list(list, signer_of(keys[2]))});
   const auto verified = verify_model(request);
   ASSERT_TRUE(verified) << verified.error().text();
   EXPECT_EQ(verified->signers.size(), 2u);
@@ -328,7 +331,7 @@ TEST_F(SignTest, as_many_different_signers_as_are_wanted_must_have_signed_what_i
   EXPECT_TRUE(verified->comparison.holds());
 
   write("m/a", "B");
-  request.bundles.push_back({path("5.sig"), sign_list(listed(), keys[1])});
+  request.bundles.push_back({path("5.sig"), *sign_list(listed(), signer_of(keys[1]))});
   const auto split = verify_model(request);
   ASSERT_TRUE(split);
   EXPECT_FALSE(split->comparison.holds()) << "two of the three signed something else";
@@ -416,7 +419,7 @@ TEST(Bundle, of_a_key_of_any_kind_goes_out_and_comes_back) {
                                SignatureAlgorithm::ecdsa_p384, SignatureAlgorithm::ecdsa_p521}) {
     const auto key = SigningKey::generate(algorithm);
     const ModelSignature list{.name = "m", .resources = {{"a", Bytes(32, 1)}}};
-    const auto bundle = parse_bundle(write_bundle(sign_list(list, key)));
+    const auto bundle = parse_bundle(write_bundle(*sign_list(list, signer_of(key))));
     ASSERT_TRUE(bundle) << bundle.error().text();
     const auto signer = check_envelope(*bundle, trust_in(key), now);
     ASSERT_TRUE(signer) << signer.error().text();

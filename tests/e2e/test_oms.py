@@ -450,5 +450,61 @@ class Signing(unittest.TestCase):
         self.assertEqual(tool.hauberk("verify", "model").returncode, 2)
 
 
+class Registry(harness.Test):
+    """The keys that each environment has for models, and versions of the registry as what is signed."""
+
+    def test_an_environments_key_signs_folders_and_versions(self):
+        place = self.make(copy_of=harness.prepared())
+        (place.folder / "m").mkdir()
+        (place.folder / "m" / "w.bin").write_bytes(b"weights")
+        self.expect(place.hauberk("sign", "m", "-e", "staging"))
+        self.expect(place.hauberk("verify", "m", "-e", "staging"))
+        self.expect(place.hauberk("verify", "m", "-e", "dev"), 1)
+        signed = self.expect(place.hauberk("sign", "magika@1", "-e", "production", "--json")).json()
+        self.assertTrue(signed["key"].startswith("ecdsa-p256:"))
+        self.expect(place.hauberk("verify", "magika@1", "-e", "production", "--signature", signed["signature"]))
+        self.expect(place.hauberk("verify", "magika@1", "-e", "dev", "--signature", signed["signature"]), 1)
+        # The exported files carry the signature as any folder does.
+        self.expect(place.hauberk("model", "export", "magika@1", "out"))
+        self.expect(place.hauberk("verify", "out/files", "-e", "production", "--signature", signed["signature"]))
+        with (place.folder / "out/files/model.onnx").open("ab") as file:
+            file.write(b"x")
+        self.expect(place.hauberk("verify", "out/files", "-e", "production", "--signature", signed["signature"]), 1)
+        place.hauberk("model", "import", "m/w.bin", "--name", "other")  # stays in quarantine: of no known format
+        other = self.expect(place.hauberk("verify", "other@1", "-e", "production", "--signature", signed["signature"]), 1)
+        self.assertIn("w.bin", other.out)
+        told = self.expect(place.hauberk("ledger", "export", "-e", "production")).out
+        self.assertIn('"kind":"model.sign"', told)
+
+    def test_others_can_check_a_verification_summary(self):
+        place = self.make(copy_of=harness.prepared())
+        self.expect(place.hauberk("model", "attest", "magika", "-e", "production", "-o", "vsa.jsonl"))
+        self.expect(place.hauberk("key", "public", "-e", "production", "--purpose", "evidence", "-o", "key.pub"))
+        self.expect(place.hauberk("sign", "magika@1", "-e", "production", "-o", "m.sig"))
+        envelope = json.loads((place.folder / "vsa.jsonl").read_text())
+        payload, kind = base64.b64decode(envelope["payload"]), envelope["payloadType"].encode()
+        (place.folder / "pae").write_bytes(b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload))
+        (place.folder / "sig").write_bytes(base64.b64decode(envelope["signatures"][0]["sig"]))
+        subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key.pub", "-rawin", "-in", "pae", "-sigfile", "sig"],
+                       cwd=place.folder, check=True, capture_output=True)
+        statement = json.loads(payload)
+        self.assertEqual(statement["predicateType"], "https://slsa.dev/verification_summary/v1")
+        self.assertEqual(statement["predicate"]["verificationResult"], "PASSED")
+        # The same model as the one that its signature is about.
+        signed = json.loads(base64.b64decode(json.loads((place.folder / "m.sig").read_text())["dsseEnvelope"]["payload"]))
+        self.assertIn(signed["subject"][0]["digest"], [one["digest"] for one in statement["subject"]])
+        self.expect(place.hauberk("model", "revoke", "magika@1", "--reason", "test"))
+        self.expect(place.hauberk("model", "attest", "magika@1", "-e", "production"), 1)
+        provenance = self.expect(place.hauberk("model", "attest", "magika@1", "--as", "provenance", "--json")).json()["statement"]
+        self.assertEqual(provenance["predicateType"], "https://slsa.dev/provenance/v1")
+
+    def test_signing_needs_the_grant(self):
+        place = self.make(copy_of=harness.prepared())
+        token = harness.make_token(place, "reader", "dev", "read:*")
+        self.expect(place.hauberk("sign", "magika@1", token=token), 1)
+        token = harness.make_token(place, "signer", "dev", "sign:magika", "read:*")
+        self.expect(place.hauberk("sign", "magika@1", token=token))
+
+
 if __name__ == "__main__":
     unittest.main()

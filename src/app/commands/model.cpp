@@ -7,6 +7,7 @@
 #include "app/output.h"
 #include "app/wiring.h"
 #include "app/workspace.h"
+#include "registry/attest.h"
 #include "registry/gate.h"
 #include "registry/importer.h"
 #include "registry/loading.h"
@@ -452,6 +453,46 @@ Result<int> run_export(const ExportArguments& arguments, Context& context) {
   return fine;
 }
 
+struct AttestArguments {
+  std::string ref;
+  std::string kind = "vsa";
+  std::string environment = "production";
+  std::string output;
+};
+
+Result<int> run_attest(const AttestArguments& arguments, Context& context) {
+  auto workspace = TRY(Workspace::open(context));
+  const auto ref = TRY(VersionRef::parse(arguments.ref));
+  const bool summary = arguments.kind == "vsa";
+  const auto environment = summary ? TRY(parse_environment(arguments.environment)) : Environment::dev;
+  const auto principal = TRY(workspace->principal(environment));
+  const auto evidence = summary
+                            ? TRY(registry::summarize_verification(workspace->ports(), workspace->policies(),
+                                                                   {.version = ref, .target = environment}, principal))
+                            : TRY(registry::state_provenance(workspace->ports(), ref, principal));
+  const auto result = evidence.statement.predicate.text_or("verificationResult", "");
+  Event event;
+  event.kind = "model.attest";
+  event.target = evidence.statement.subjects.back().name;
+  event.artifact = evidence.statement.subjects.back().digest.text();
+  event.outcome = result == "FAILED" ? "denied" : "ok";
+  event.reason = arguments.kind;
+  CHECK(workspace->record(environment, std::move(event), principal));
+  if (!arguments.output.empty())
+    CHECK(write_file_atomically(context.files, arguments.output, as_bytes(evidence.envelope + "\n"),
+                                OpenMode::create_public));
+  if (context.json)
+    context.out.json(json::Value()
+                         .set("statement", evidence.statement.to_json())
+                         .set("envelope", evidence.envelope)
+                         .set("key", evidence.key_id));
+  else if (arguments.output.empty())
+    context.out.line(evidence.envelope);
+  else
+    context.out.good(fmt::format("wrote {}{}", arguments.output, result.empty() ? "" : fmt::format(": {}", result)));
+  return result == "FAILED" ? denied : fine;
+}
+
 // A verb whose arguments are one struct.
 template <class Arguments, class Declare>
 Command command(std::string_view name, std::string_view summary, std::string_view details, Declare declare,
@@ -536,6 +577,18 @@ std::vector<Command> model_commands() {
             args.choice("-e,--environment", a.environment, {"dev", "staging", "production"}, "whose keys to use");
           },
           run_export),
+      command<AttestArguments>(
+          "model attest", "say of a version what others can check: a verification summary, or where it comes from",
+          "One in-toto statement in a DSSE envelope, as SLSA defines it. Exit code 1 if the summary says FAILED.\n"
+          "Example: hauberk model attest fraud@3 --as vsa -e production -o fraud-3.intoto.jsonl",
+          [](Args& args, AttestArguments& a) {
+            args.positional("VERSION", a.ref, "NAME or NAME@NUMBER", Hint::model);
+            args.choice("--as", a.kind, {"vsa", "provenance"},
+                        "vsa: would the gate to the environment let it pass now? provenance: how was it imported?");
+            args.choice("-e,--environment", a.environment, {"dev", "staging", "production"}, "of the summary");
+            args.option("-o,--output", a.output, "FILE", "where it goes (default: standard output)", Hint::file);
+          },
+          run_attest),
   };
 }
 

@@ -121,7 +121,7 @@ std::vector<Command> token_commands() {
       {.name = "token create",
        .summary = "make an API token and show it once",
        .details =
-           "Scopes are ACTION:PATTERN; actions: infer, read, import, approve, promote, rollback, revoke, token, "
+           "Scopes are ACTION:PATTERN; actions: infer, read, import, sign, approve, promote, rollback, revoke, token, "
            "ledger, admin.\n"
            "Example: hauberk token create --environment production --subject web --scope 'infer:fraud-*' --expires 30d",
        .declare = [](Args& args) -> Run {

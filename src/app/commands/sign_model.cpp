@@ -1,18 +1,19 @@
-#include "sign/sign.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "app/command.h"
 #include "app/output.h"
-#include "base/nearest.h"
+#include "app/workspace.h"
 #include "crypto/certificate.h"
 #include "crypto/signature.h"
 #include "crypto/timestamp.h"
 #include "net/http_client.h"
+#include "registry/ports.h"
+#include "sign/sign.h"
 #include "sign/verify.h"
 
 namespace hauberk::app {
@@ -23,6 +24,7 @@ constexpr std::uint64_t largest_key_file = 64 << 10, largest_certificates = 4 <<
 struct SignModelArguments {
   std::string model;
   std::string key;
+  std::string environment;
   std::string passphrase;
   std::string certificate;
   std::vector<std::string> chain;
@@ -39,6 +41,7 @@ struct VerifyModelArguments {
   std::string model;
   std::vector<std::string> signatures;
   std::vector<std::string> keys;
+  std::string environment;
   std::int64_t threshold = 0;
   std::vector<std::string> authorities;
   std::string identity;
@@ -118,7 +121,7 @@ Result<std::vector<crypto::Certificate>> read_certificates(Context& context, con
 
 // The signer's certificate first, then those on the way to a root; roots are for the verifier to have.
 Result<std::vector<crypto::Certificate>> signing_chain(Context& context, const SignModelArguments& arguments,
-                                                       const crypto::SigningKey& key) {
+                                                       const crypto::VerifyingKey& key) {
   if (arguments.certificate.empty()) {
     if (!arguments.chain.empty()) return fail(Errc::invalid, "--certificate-chain needs --certificate");
     return std::vector<crypto::Certificate>{};
@@ -126,7 +129,7 @@ Result<std::vector<crypto::Certificate>> signing_chain(Context& context, const S
   auto chain = TRY(read_certificates(context, {arguments.certificate}));
   for (auto& one : TRY(read_certificates(context, arguments.chain))) chain.push_back(std::move(one));
   const auto& leaf = chain.front();
-  if (leaf.public_key_der() != key.verifying().der())
+  if (leaf.public_key_der() != key.der())
     return fail(Errc::invalid, "the certificate is not of this key", arguments.certificate);
   CHECK(leaf.may_sign_content());
   const auto now = context.clock.now();
@@ -172,25 +175,84 @@ Result<Bytes> timestamp(Context& context, const std::string& url, ByteView signa
   return token ? std::move(token) : std::unexpected(std::move(token).error().in(url));
 }
 
-Result<int> run_sign_model(const SignModelArguments& arguments, Context& context) {
-  if (arguments.key.empty()) return fail(Errc::invalid, "name the private key to sign with: --key FILE");
-  const auto key = TRY(read_signing_key(context, arguments));
-  const auto chain = TRY(signing_chain(context, arguments, key));
+// "fraud@3", unless there is a file or folder of that name.
+bool is_version(Context& context, const std::string& model) {
+  return model.contains('@') && !context.files.info(model) && VersionRef::parse(model);
+}
+
+// A version of the registry as a signature lists it: its manifest has all the digests already.
+sign::ModelSignature list_of(const Version& version) {
+  std::vector<sign::Resource> files;
+  for (const auto& file : version.manifest.files) files.push_back({file.path, to_bytes(file.digest.bytes)});
+  return sign::list_of(version.name, std::move(files));
+}
+
+// Who signs: a key in a file, or the environment's own key for models, for whoever has the grant.
+struct Signing {
+  std::optional<crypto::SigningKey> key;
+  sign::ModelSigner signer;
+  std::optional<crypto::VerifyingKey> verifying;
+};
+Result<std::unique_ptr<Signing>> open_signing(Context& context, const SignModelArguments& arguments,
+                                              std::optional<Workspace*> workspace, std::string_view model) {
+  auto signing = std::make_unique<Signing>();
+  if (!arguments.key.empty()) {
+    signing->key.emplace(TRY(read_signing_key(context, arguments)));
+    signing->signer = sign::signer_of(*signing->key);
+  } else {
+    if (!workspace) return fail(Errc::invalid, "say with which key: --key FILE, or --environment for the key of one");
+    const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
+    const auto principal = TRY((*workspace)->principal(environment));
+    CHECK(registry::require_grant(principal, "sign", model));
+    const auto keys = (*workspace)->keys(environment);
+    signing->signer = {[keys](ByteView message) { return keys->sign(crypto::KeyPurpose::model, message); },
+                       TRY(keys->public_key_pem(crypto::KeyPurpose::model))};
+  }
+  signing->verifying.emplace(TRY(crypto::VerifyingKey::from_pem(signing->signer.public_pem)));
+  return signing;
+}
+
+Result<sign::ModelSignature> list_to_sign(const SignModelArguments& arguments, Context& context,
+                                          const std::string& output) {
   sign::Serialization how{.allow_symlinks = arguments.allow_symlinks};
   if (!arguments.shard_size.empty()) {
     how.method = sign::Serialization::Method::shards;
     how.shard_size = TRY(parse_size(arguments.shard_size));
   }
-  const auto output = arguments.output.empty() ? default_bundle(context, arguments.model) : arguments.output;
-  const auto start = context.clock.tick();
   const auto how_to = TRY(hashing(context, "hashing", arguments.jobs, arguments.cache));
-  const auto list =
-      TRY(sign::list_model({arguments.model, {output}, arguments.ignore}, std::move(how), how_to->options));
+  auto list = TRY(sign::list_model({arguments.model, {output}, arguments.ignore}, std::move(how), how_to->options));
   how_to->progress.finish();
   if (how_to->cache) CHECK(how_to->cache->save(context.files, arguments.cache));
-  auto bundle = sign::sign_list(list, key, chain);
+  return list;
+}
+
+Result<int> run_sign_model(const SignModelArguments& arguments, Context& context) {
+  const bool of_registry = is_version(context, arguments.model);
+  std::unique_ptr<Workspace> workspace;
+  if (of_registry || !arguments.environment.empty()) workspace = TRY(Workspace::open(context));
+  std::optional<Version> version;
+  if (of_registry) version = TRY(workspace->catalog().version(TRY(VersionRef::parse(arguments.model))));
+  const auto signing = TRY(open_signing(context, arguments, workspace ? std::optional(workspace.get()) : std::nullopt,
+                                        version ? version->name : "*"));
+  const auto& key = *signing->verifying;
+  const auto chain = TRY(signing_chain(context, arguments, key));
+  const auto beside =
+      version ? fmt::format("{}-{}.sig", version->name, version->number) : default_bundle(context, arguments.model);
+  const auto output = arguments.output.empty() ? beside : arguments.output;
+  const auto start = context.clock.tick();
+  const auto list = version ? list_of(*version) : TRY(list_to_sign(arguments, context, output));
+  auto bundle = TRY(sign::sign_list(list, signing->signer, chain));
   if (!arguments.timestamp_url.empty())
     bundle.timestamps.push_back(TRY(timestamp(context, arguments.timestamp_url, bundle.signature())));
+  if (workspace && arguments.key.empty()) {
+    const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
+    Event event;
+    event.kind = "model.sign";
+    event.target = version ? version->ref() : list.name;
+    event.artifact = list.root().text();
+    event.outcome = "ok";
+    CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
+  }
   CHECK(write_file_atomically(context.files, output, as_bytes(sign::write_bundle(bundle)), OpenMode::create_public));
   const auto took = std::chrono::duration<double>(context.clock.tick() - start).count();
   const auto unit = list.serialization.method == sign::Serialization::Method::files ? "files" : "shards";
@@ -198,7 +260,7 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
     json::Value value;
     value.set("signature", output).set("model", list.name).set("digest", list.root().text());
     value.set("identity", list.identity().text());
-    value.set("key", key.verifying().id()).set(unit, list.resources.size());
+    value.set("key", key.id()).set(unit, list.resources.size());
     if (!chain.empty()) value.set("subject", chain.front().subject());
     context.out.json(value);
     return 0;
@@ -207,7 +269,7 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   context.out.line(fmt::format("  signature  {}", output));
   context.out.line(fmt::format("  digest     {}", list.root().text()));
   context.out.line(fmt::format("  identity   {}", list.identity().text()));
-  context.out.line(fmt::format("  key        {}", key.verifying().id()));
+  context.out.line(fmt::format("  key        {}", key.id()));
   return 0;
 }
 
@@ -218,6 +280,11 @@ Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arg
     if (!key) return std::unexpected(std::move(key).error().in(path));
     trust.keys.push_back(std::move(*key));
   }
+  if (!arguments.environment.empty()) {
+    const auto workspace = TRY(Workspace::open(context));
+    const auto& keys = workspace->keys(TRY(parse_environment(arguments.environment)));
+    trust.keys.push_back(TRY(crypto::VerifyingKey::from_pem(TRY(keys->public_key_pem(crypto::KeyPurpose::model)))));
+  }
   trust.authorities = TRY(read_certificates(context, arguments.authorities));
   if (arguments.identity.empty() != arguments.issuer.empty())
     return fail(Errc::invalid, "--identity and --issuer belong together: who signed, and who vouched for that");
@@ -225,8 +292,8 @@ Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arg
   const int ways = !trust.keys.empty() + !trust.authorities.empty() + trust.identity.has_value();
   if (ways != 1)
     return fail(Errc::invalid,
-                "say whom you trust, in one way: --key FILE, --certificate-authority FILE, or --identity with --issuer "
-                "and --trusted-root");
+                "say whom you trust, in one way: --key FILE, --environment ENV for the key of one, "
+                "--certificate-authority FILE, or --identity with --issuer and --trusted-root");
   if (!arguments.trusted_root.empty()) {
     auto root = sign::parse_trusted_root(as_text(TRY(read_file(context.files, arguments.trusted_root, 4 << 20))));
     if (!root) return std::unexpected(std::move(root).error().in(arguments.trusted_root));
@@ -330,6 +397,8 @@ Result<int> report_verified(const VerifyModelArguments& arguments, Context& cont
 
 Result<std::vector<sign::NamedBundle>> read_bundles(const VerifyModelArguments& arguments, Context& context) {
   auto paths = arguments.signatures;
+  if (paths.empty() && is_version(context, arguments.model))
+    return fail(Errc::invalid, "name the signature of the version with --signature");
   if (paths.empty()) paths.push_back(default_bundle(context, arguments.model));
   std::vector<sign::NamedBundle> bundles;
   for (const auto& path : paths) {
@@ -338,6 +407,21 @@ Result<std::vector<sign::NamedBundle>> read_bundles(const VerifyModelArguments& 
     bundles.push_back({path, std::move(*bundle)});
   }
   return bundles;
+}
+
+// A version of the registry against its signature: the manifest's digests are those that every load checks.
+Result<int> verify_version(const VerifyModelArguments& arguments, Context& context,
+                           const std::vector<sign::NamedBundle>& bundles, const sign::Trust& trust) {
+  if (bundles.size() != 1) return fail(Errc::invalid, "name one signature of the version with --signature");
+  const auto workspace = TRY(Workspace::open(context));
+  const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(arguments.model))));
+  const auto& bundle = bundles.front().bundle;
+  sign::Verified verified;
+  verified.signers.push_back(TRY(sign::check_envelope(bundle, trust, context.clock.now())));
+  verified.list = TRY(sign::parse_statement(bundle.envelope->payload));
+  verified.comparison = sign::compare_lists(list_of(version), verified.list);
+  verified.comparison.bytes = version.manifest.total_size();
+  return report_verified(arguments, context, verified, Duration{});
 }
 
 Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& context) {
@@ -350,6 +434,7 @@ Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& con
   const auto start = context.clock.tick();
   if (bundles.size() == 1 && bundles.front().bundle.file)
     return verify_file(arguments, context, bundles.front().bundle, trust);
+  if (is_version(context, arguments.model)) return verify_version(arguments, context, bundles, trust);
   const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, arguments.cache));
   // Of several keys all must have signed, unless the caller says how many.
   const auto wanted = arguments.threshold > 0 ? static_cast<std::size_t>(arguments.threshold) : trust.keys.size();
@@ -382,8 +467,12 @@ std::vector<Command> sign_commands() {
           "Example: hauberk sign model/ --key key.pem",
       .declare = [](Args& args) -> Run {
         auto a = std::make_shared<SignModelArguments>();
-        args.positional("MODEL", a->model, "the file or folder to sign", Hint::file);
+        args.positional("MODEL", a->model, "the file or folder to sign, or a version of the registry: NAME@NUMBER",
+                        Hint::file);
         args.option("--key", a->key, "FILE", "private key in PEM; or env:NAME, file:PATH", Hint::file);
+        args.option("-e,--environment", a->environment, "ENV",
+                    "sign with the key that this environment has for models (of a version: dev, if nothing is said)",
+                    Hint::environment);
         args.option("--passphrase", a->passphrase, "REF", "where its passphrase is: env:NAME or file:PATH");
         args.option("--certificate", a->certificate, "FILE", "the key's certificate in PEM, for the signature to carry",
                     Hint::file);
@@ -412,11 +501,14 @@ std::vector<Command> sign_commands() {
           "Example: hauberk verify model/ --key key.pub",
       .declare = [](Args& args) -> Run {
         auto a = std::make_shared<VerifyModelArguments>();
-        args.positional("MODEL", a->model, "the file or folder to verify", Hint::file);
+        args.positional("MODEL", a->model, "the file or folder to verify, or a version of the registry: NAME@NUMBER",
+                        Hint::file);
         args.option("--signature", a->signatures, "FILE", "the signature (default: model.sig in it, or FILE.sig)",
                     Hint::file);
         args.option("--key", a->keys, "FILE", "the signer's public key in PEM; of several all must have signed",
                     Hint::file);
+        args.option("-e,--environment", a->environment, "ENV", "trust the key that this environment has for models",
+                    Hint::environment);
         args.option("--threshold", a->threshold, "N",
                     "so many of them suffice; each --signature counts for one signer");
         args.option("--certificate-authority", a->authorities, "FILE",
