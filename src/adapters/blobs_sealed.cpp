@@ -322,6 +322,10 @@ class SealedBlobs final : public BlobStore {
 
   Status remove(const Digest& digest) override { return files_.remove(blob_path(folder_, digest)); }
 
+  Result<Instant> stored_at(const Digest& digest) override {
+    return TRY(files_.info(blob_path(folder_, digest))).modified;
+  }
+
   Result<std::vector<Digest>> list() override {
     std::vector<Digest> digests;
     for (const auto& part : TRY(files_.list(folder_))) {

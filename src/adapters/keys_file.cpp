@@ -106,6 +106,20 @@ Result<std::vector<crypto::VerifyingKey>> read_trusted(Files& files, const std::
   return keys;
 }
 
+// Earlier wrap keys.
+Result<std::vector<Secret>> read_retired(Files& files, const std::string& folder, Environment environment) {
+  std::vector<Secret> keys;
+  const auto names = files.list(folder);
+  if (!names) {
+    if (names.error().code == Errc::not_found) return keys;
+    return std::unexpected(names.error());
+  }
+  for (const auto& file : *names)
+    if (file.ends_with(".key"))
+      keys.push_back(TRY(read_symmetric(files, join_path(folder, file), crypto::KeyPurpose::wrap, environment)));
+  return keys;
+}
+
 Secret fresh_key(crypto::KeyPurpose purpose, Random& random) {
   if (purpose != crypto::KeyPurpose::wrap && purpose != crypto::KeyPurpose::token)
     return crypto::SigningKey::generate(algorithm_of(purpose)).pem();
@@ -116,6 +130,17 @@ Secret fresh_key(crypto::KeyPurpose purpose, Random& random) {
   return secret;
 }
 
+Status write_key(Files& files, const std::string& path, crypto::KeyPurpose purpose, Environment environment,
+                 const Secret& key) {
+  Bytes content = to_bytes(first_line(purpose, environment));
+  const auto raw = KeyFile::of(key);
+  content.insert(content.end(), raw.begin(), raw.end());
+  if (content.back() != '\n') content.push_back('\n');
+  const auto written = write_file_atomically(files, path, content);
+  ::explicit_bzero(content.data(), content.size());
+  return written;
+}
+
 }  // namespace
 
 Status create_keys_file(Files& files, Random& random, const std::string& folder, Environment environment) {
@@ -124,14 +149,7 @@ Status create_keys_file(Files& files, Random& random, const std::string& folder,
   for (const auto& kind : kinds) {
     const auto path = join_path(folder, kind.file);
     if (files.info(path)) continue;
-    const Secret key = fresh_key(kind.purpose, random);
-    Bytes content = to_bytes(first_line(kind.purpose, environment));
-    const auto raw = KeyFile::of(key);
-    content.insert(content.end(), raw.begin(), raw.end());
-    if (content.back() != '\n') content.push_back('\n');
-    const auto written = write_file_atomically(files, path, content);
-    ::explicit_bzero(content.data(), content.size());
-    CHECK(written);
+    CHECK(write_key(files, path, kind.purpose, environment, fresh_key(kind.purpose, random)));
     made = true;
   }
   if (!made) return fail(Errc::exists, "the keys are there already; nothing was changed", folder);
@@ -146,8 +164,23 @@ Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random
                       TRY(read_symmetric(files, path(2), kinds[2].purpose, environment)),
                       TRY(read_symmetric(files, path(3), kinds[3].purpose, environment)),
                       TRY(read_signing(files, path(4), kinds[4].purpose, environment)),
+                      TRY(read_retired(files, join_path(folder, "retired"), environment)),
                       TRY(read_trusted(files, join_path(folder, "trusted")))};
   return crypto::make_key_provider(std::move(keys), random);
+}
+
+Status rotate_wrap_key(Files& files, Random& random, const std::string& folder, Environment environment) {
+  constexpr auto purpose = crypto::KeyPurpose::wrap;
+  const auto path = join_path(folder, "wrap.key");
+  const auto old = TRY(read_symmetric(files, path, purpose, environment));
+  const auto retired = join_path(folder, "retired");
+  CHECK(files.make_directories(retired));
+  // First the old key is in both places, then the new one replaces it: no moment without it.
+  const auto kept = join_path(retired, fmt::format("wrap-{}.key", crypto::key_fingerprint(old).substr(7)));
+  const auto whole = TRY(read_key(files, path, purpose, environment));
+  CHECK(write_key(files, kept, purpose, environment, whole));
+  CHECK(files.sync_directory(folder));
+  return write_key(files, path, purpose, environment, fresh_key(purpose, random));
 }
 
 }  // namespace hauberk::adapters

@@ -1,8 +1,8 @@
 // KeyProvider over a folder of files of mode 0600, one folder an environment: evidence.pem and ledger.pem (Ed25519,
-// PKCS#8), wrap.key and token.key (32 bytes), and trusted/*.pem, the public halves of earlier keys. Each file says in
-// its first line what it is and of which environment, so that a mix-up is an error with a name instead of a bad
-// signature. Errors: exists, not_found (with `hauberk init`), denied (permissions, with the chmod), corrupt. Thread
-// safety: any.
+// PKCS#8), model.pem (ECDSA P-256), wrap.key and token.key (32 bytes), trusted/*.pem, the public halves of earlier
+// keys, and retired/*.key, earlier wrap keys that still unwrap. Each file says in its first line what it is and of
+// which environment, so that a mix-up is an error with a name instead of a bad signature. Errors: exists, not_found
+// (with `hauberk init`), denied (permissions, with the chmod), corrupt. Thread safety: any.
 #pragma once
 
 #include <memory>
@@ -20,5 +20,9 @@ Status create_keys_file(Files& files, Random& random, const std::string& folder,
 
 Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random& random, const std::string& folder,
                                                             Environment environment);
+
+// A new wrap.key; the one before goes to retired/. Whatever is wrapped with that must be wrapped anew before it may be
+// removed there. A killed rotation loses no key.
+Status rotate_wrap_key(Files& files, Random& random, const std::string& folder, Environment environment);
 
 }  // namespace hauberk::adapters

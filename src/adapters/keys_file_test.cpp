@@ -106,6 +106,39 @@ TEST_F(KeysFile, a_killed_creation_is_finished_by_the_next) {
   }
 }
 
+TEST_F(KeysFile, a_rotated_wrap_key_still_unwraps_and_wraps_nothing_more) {
+  const Secret data_key(std::string_view("0123456789abcdef0123456789abcdef"));
+  auto old = std::move(*open());
+  const auto id = *old->key_id(crypto::KeyPurpose::wrap);
+  const auto wrapped = *old->wrap(data_key, as_bytes("blob"));
+  ASSERT_TRUE(rotate_wrap_key(files_, random_, dev(), Environment::dev));
+  auto now = std::move(*open());
+  EXPECT_NE(*now->key_id(crypto::KeyPurpose::wrap), id);
+  EXPECT_TRUE(now->unwrap(id, wrapped, as_bytes("blob")));
+  const auto again = *now->wrap(data_key, as_bytes("blob"));
+  EXPECT_EQ(old->unwrap(*now->key_id(crypto::KeyPurpose::wrap), again, as_bytes("blob")).error().code, Errc::denied);
+  for (const auto& entry : fs::recursive_directory_iterator(dev()))
+    if (entry.is_regular_file()) EXPECT_EQ(files_.info(entry.path())->mode, 0600u) << entry.path();
+  fs::remove_all(dev() + "/retired");
+  EXPECT_EQ((*open())->unwrap(id, wrapped, as_bytes("blob")).error().code, Errc::denied);
+}
+
+TEST_F(KeysFile, a_killed_rotation_loses_no_key) {
+  const Secret data_key(std::string_view("0123456789abcdef0123456789abcdef"));
+  bool finished = false;
+  for (std::uint64_t step = 1; !finished; ++step) {
+    auto before = std::move(*open());
+    const auto id = *before->key_id(crypto::KeyPurpose::wrap);
+    const auto wrapped = *before->wrap(data_key, as_bytes("blob"));
+    FaultyFiles faulty(files_);
+    faulty.fail_change(step);
+    finished = rotate_wrap_key(faulty, random_, dev(), Environment::dev).has_value();
+    const auto after = open();
+    ASSERT_TRUE(after) << step << ": " << after.error().text();
+    EXPECT_TRUE((*after)->unwrap(id, wrapped, as_bytes("blob"))) << step;
+  }
+}
+
 TEST_F(KeysFile, evidence_of_earlier_keys_stays_good_where_their_public_half_is_kept) {
   const Statement statement{.subjects = {{"m", crypto::sha256({})}},
                             .predicate_type = std::string(predicate::scan),

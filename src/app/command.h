@@ -47,6 +47,7 @@ std::vector<Command> sign_commands();
 std::vector<Command> model_commands();
 Command serve_command();
 std::vector<Command> key_commands();
+std::vector<Command> store_commands();
 std::vector<Command> token_commands();
 std::vector<Command> ledger_commands();
 std::vector<Command> proof_commands();

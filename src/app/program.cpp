@@ -57,6 +57,7 @@ struct Tree {
       static const std::map<std::string, std::string> summaries = {
           {"model", "import, examine, approve, promote and roll back models"},
           {"key", "the keys of each environment"},
+          {"store", "upkeep of the encrypted content"},
           {"token", "API tokens of the gateway and the registry"},
           {"ledger", "the tamper-evident record of what happened"},
           {"config", "check and explain the configuration"}};
@@ -100,6 +101,7 @@ std::vector<Command> all_commands() {
   add(model_commands());
   all.push_back(serve_command());
   add(key_commands());
+  add(store_commands());
   add(token_commands());
   add(ledger_commands());
   add(proof_commands());

@@ -167,7 +167,8 @@ Status SystemFiles::make_directories(const std::string& path) {
 Result<FileInfo> SystemFiles::info(const std::string& path) {
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return system_error("examine the file", path);
-  return FileInfo{static_cast<std::uint64_t>(info.st_size), info.st_mode & 07777u, S_ISDIR(info.st_mode)};
+  return FileInfo{static_cast<std::uint64_t>(info.st_size), info.st_mode & 07777u, S_ISDIR(info.st_mode),
+                  Instant(std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec))};
 }
 
 Result<std::vector<std::string>> SystemFiles::list(const std::string& directory) {

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/time.h"
 
 namespace hauberk {
 
@@ -34,6 +35,7 @@ struct FileInfo {
   std::uint64_t size = 0;
   std::uint32_t mode = 0;  // permission bits
   bool directory = false;
+  Instant modified{};  // last write
 };
 
 class Files {

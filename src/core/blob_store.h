@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "base/time.h"
 #include "crypto/digest.h"
 
 namespace hauberk {
@@ -46,6 +47,7 @@ class BlobStore {
   virtual Result<bool> contains(const Digest& digest) = 0;
   virtual Status remove(const Digest& digest) = 0;
   virtual Result<std::vector<Digest>> list() = 0;
+  virtual Result<Instant> stored_at(const Digest& digest) = 0;  // when it was written
 };
 
 // Reads all of it and checks size and SHA-256 against what the name promises.

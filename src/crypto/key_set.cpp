@@ -62,12 +62,15 @@ class KeySetProvider final : public KeyProvider {
   }
 
   Result<Secret> unwrap(std::string_view key_id, ByteView wrapped, ByteView associated) override {
-    if (key_id != wrap_id_)
+    const Secret* wrap = key_id == wrap_id_ ? &keys_.wrap : nullptr;
+    for (const auto& retired : keys_.retired_wraps)
+      if (wrap == nullptr && key_fingerprint(retired) == key_id) wrap = &retired;
+    if (wrap == nullptr)
       return fail(
           Errc::denied,
           fmt::format("the data key was wrapped with {:.40}, but the key at hand is {}: put the right wrap.key back",
                       key_id, wrap_id_));
-    auto key = open_small(keys_.wrap, associated, wrapped);
+    auto key = open_small(*wrap, associated, wrapped);
     if (!key)
       return fail(Errc::corrupt,
                   "a wrapped data key does not open: the catalogue was changed or belongs to another environment");

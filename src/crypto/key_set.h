@@ -17,6 +17,7 @@ struct KeySet {
   Secret wrap;   // 32 bytes
   Secret token;  // 32 bytes
   SigningKey model;
+  std::vector<Secret> retired_wraps;  // of 32 bytes; they unwrap what was wrapped with them, and wrap nothing more
   std::vector<VerifyingKey> trusted;  // public halves of earlier evidence, ledger and model keys
 
   static KeySet generate(Random& random);

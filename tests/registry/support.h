@@ -27,6 +27,7 @@ class MemoryBlobs final : public BlobStore {
   struct Blob {
     Bytes content;
     std::size_t key_size = 0;
+    Instant stored{};  // as the test says
   };
   std::map<Digest, Blob> blobs;
   std::size_t fail_write_after = SIZE_MAX;  // bytes; then the disk is full
@@ -42,6 +43,7 @@ class MemoryBlobs final : public BlobStore {
     return std::make_unique<Reader>(found->second.content);
   }
   Result<bool> contains(const Digest& digest) override { return blobs.contains(digest); }
+  Result<Instant> stored_at(const Digest& digest) override { return blobs.at(digest).stored; }
   Status remove(const Digest& digest) override {
     return blobs.erase(digest) == 1 ? Status{} : fail(Errc::not_found, "the blob is missing");
   }
@@ -66,7 +68,7 @@ class MemoryBlobs final : public BlobStore {
       const auto size = content_.size();
       if (store_.blobs.contains(digest)) return StoredBlob{digest, size, Secret{}, true};
       const auto key_size = 1000 + ++store_.keys_;
-      store_.blobs[digest] = {std::move(content_), key_size};
+      store_.blobs[digest] = {std::move(content_), key_size, {}};
       return StoredBlob{digest, size, Secret(Bytes(key_size, 0x6b)), false};
     }
 
