@@ -11,6 +11,7 @@
 #include "gateway/surface_openai.h"
 #include "gateway/surface_v2.h"
 #include "gateway/upstream_credential.h"
+#include "net/http_status.h"
 #include "net/sse.h"
 
 namespace hauberk::gateway {
@@ -19,51 +20,6 @@ namespace {
 constexpr std::string_view server_version = "0.1.0";
 // Parsing more than this would hold up the other connections of the worker.
 constexpr std::size_t large_body = 256 << 10;
-
-std::string_view status_text(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 412:
-      return "Precondition Failed";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 417:
-      return "Expectation Failed";
-    case 429:
-      return "Too Many Requests";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Unknown";
-  }
-}
 
 bool is_lower_hex(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
@@ -715,7 +671,7 @@ net::Task<void> Session::refuse_by_verdict() {
 void Session::write_head(const Answer& answer, bool chunked) {
   out_.clear();
   if (!reader_.body_done() || worker_.shared().draining.load(std::memory_order_relaxed)) keep_alive_ = false;
-  append_all(out_, "HTTP/1.1 ", answer.status, " ", status_text(answer.status), "\r\nDate: ", worker_.http_date(),
+  append_all(out_, "HTTP/1.1 ", answer.status, " ", net::status_text(answer.status), "\r\nDate: ", worker_.http_date(),
              "\r\nServer: hauberk\r\nContent-Type: ", answer.content_type, "\r\nx-request-id: ", exchange_.id,
              "\r\ntraceparent: ", exchange_.trace_parent, "\r\n");
   if (answer.content_type == "text/event-stream")

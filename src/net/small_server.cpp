@@ -8,6 +8,7 @@
 
 #include "base/sync.h"
 #include "net/http_message.h"
+#include "net/http_status.h"
 
 namespace hauberk::net {
 namespace {
@@ -15,34 +16,9 @@ namespace {
 constexpr std::size_t most_connections = 64;
 constexpr auto patience = std::chrono::seconds(10);
 
-std::string_view text_of(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 409:
-      return "Conflict";
-    case 413:
-      return "Content Too Large";
-    case 422:
-      return "Unprocessable Content";
-    case 503:
-      return "Service Unavailable";
-    default:
-      return "Internal Server Error";
-  }
-}
-
 std::string written(const SmallReply& reply, bool keep_alive) {
   return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}\r\n{}", reply.status,
-                     text_of(reply.status), reply.content_type, reply.body.size(),
+                     status_text(reply.status), reply.content_type, reply.body.size(),
                      keep_alive ? "" : "Connection: close\r\n", reply.body);
 }
 

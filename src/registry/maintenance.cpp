@@ -9,7 +9,7 @@
 namespace hauberk::registry {
 namespace {
 
-constexpr std::size_t buffer_bytes = 1u << 20, batch_keys = 500;
+constexpr std::size_t check_buffer_bytes = 1u << 20, batch_keys = 500;
 
 struct Place {
   std::string where;  // of the first version that refers to it
@@ -52,7 +52,7 @@ Result<StoreCheck> check_store(const Ports& ports, const Principal& principal, c
   StoreCheck check{.blobs = blobs.size()};
   std::uint64_t total = 0, done = 0;
   for (const auto& [digest, place] : blobs) total += place.size;
-  Bytes buffer(buffer_bytes);
+  Bytes buffer(check_buffer_bytes);
   for (const auto& [digest, place] : blobs) {
     const auto fault = TRY(fault_of(ports, digest, place, buffer));
     if (fault.empty())

@@ -140,6 +140,8 @@ Status parse_envelope(const json::Value& value, Bundle& bundle) {
   const auto* signatures = TRY(list_in(value, "signatures", 64));
   if (signatures->size() != 1) return not_a_bundle("expected exactly one signature");
   CHECK(only_members(signatures->front(), {"sig", "keyid"}, "the signature"));
+  const auto* key_id = signatures->front().find("keyid");
+  if (key_id != nullptr && !key_id->is_null() && !key_id->is_string()) return not_a_bundle("keyid is no text");
   // The envelope's own parser knows one alphabet only.
   json::Value plain;
   plain.set("payloadType", std::string(value.text_or("payloadType", "")));

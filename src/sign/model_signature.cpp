@@ -58,6 +58,17 @@ bool is_plain_path(std::string_view name) {
   return true;
 }
 
+// Some readers end a text at its first NUL: what they see would be another statement.
+bool holds_nul(const json::Value& value) {
+  if (const auto* text = value.as_string()) return text->find('\0') != std::string::npos;
+  if (const auto* list = value.as_array()) return std::ranges::any_of(*list, holds_nul);
+  if (const auto* object = value.as_object())
+    return std::ranges::any_of(*object, [](const json::Member& member) {
+      return member.first.find('\0') != std::string::npos || holds_nul(member.second);
+    });
+  return false;
+}
+
 Result<Serialization> parse_serialization(const json::Value* value) {
   CHECK(only_members(value, {"method", "hash_type", "allow_symlinks", "ignore_paths", "shard_size"}, "serialization"));
   Serialization result;
@@ -186,6 +197,7 @@ std::string write_statement(const ModelSignature& signature) {
 Result<ModelSignature> parse_statement(std::string_view payload, Legacy legacy) {
   const auto value = json::parse(payload, {.depth = 8});
   if (!value) return not_a_signature(value.error().message);
+  if (holds_nul(*value)) return not_a_signature("a text in it holds NUL");
   CHECK(only_members(&*value, {"_type", "subject", "predicateType", "predicate"}, "the statement"));
   if (value->text_or("_type", "") != statement_type) return not_a_signature("its type is not in-toto's Statement v1");
   const auto type = value->text_or("predicateType", "");
