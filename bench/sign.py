@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Signs and verifies the same models with hauberk and others, and prints wall, CPU and memory side by side.
 
-usage: bench/sign.py [--size GB] [--runs N] [--keep]
+usage: bench/sign.py [--size GB] [--runs N] [--keep] [--only MODEL]...
 
 The models are made in build/bench/ (one size each; --keep leaves them): one file, 16 files, 64 files, 5,000 small files. Files are
 in the page cache; whole processes count; figures are medians of N runs (3), the tools taking turns. Others: the reference
@@ -12,7 +12,6 @@ import argparse
 import collections
 import os
 import pathlib
-import resource
 import shutil
 import statistics
 import subprocess
@@ -26,18 +25,32 @@ FOLDER = ROOT / "build/bench/sign"
 Run = collections.namedtuple("Run", "wall cpu memory")
 
 
-def measure(command: list, **options) -> Run:
-    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
-    _, status, usage = os.wait4(process.pid, 0)
+def peak_of(pid: int) -> float:
+    """Largest resident set of the process so far, in MB; what it had before it became the tool does not count."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            return next((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")), 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def measure(command: list) -> Run:
+    began = time.perf_counter()
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    memory, pause = 0.0, 0.002
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        memory = max(memory, peak_of(process.pid))
+        time.sleep(pause)
+        pause = min(0.02, pause * 1.2)
     wall = time.perf_counter() - began
+    process.returncode = status
     if status != 0:
         sys.exit(f"{' '.join(map(str, command))}: status {status}\n{process.stderr.read().decode()}")
     process.stderr.close()
-    process.returncode = 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, max(cpu, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), usage.ru_maxrss / 1024)
+    return Run(wall, usage.ru_utime + usage.ru_stime, memory)
 
 
 def make_model(name: str, files: int, total: int) -> pathlib.Path:
@@ -79,6 +92,7 @@ def main() -> None:
     parser.add_argument("--size", type=float, default=10, help="of each model, in GB")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--only", action="append", help='such as "16 files"')
     given = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     key, public = FOLDER / "key.pem", FOLDER / "key.pub"
@@ -91,6 +105,8 @@ def main() -> None:
         os.environ["COSIGN_PASSWORD"] = ""
     print("| model | tool | wall s | GB/s | CPU s a GB | peak MB | wall against hauberk |\n|---|---|---|---|---|---|---|")
     for name, files, share in (("one file", 1, 1), ("16 files", 16, 1), ("64 files", 64, 1), ("5,000 files", 5000, 0.01)):
+        if given.only and name not in given.only:
+            continue
         total = int(given.size * share * 1e9)
         model = make_model(name.replace(" ", "-"), files, total)
         commands = tools(model, key, public, files == 1)

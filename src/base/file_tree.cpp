@@ -155,11 +155,16 @@ Result<Descriptor> FileTree::open_file(const Item& item, Item* now) const {
   auto file =
       single_ ? Descriptor(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0)) : open_below(root_.get(), item.path, links_);
   if (!file) return cannot("open", item.path);
-  struct stat info{};
-  if (::fstat(file.get(), &info) != 0) return cannot("examine", item.path);
-  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, "it is no regular file any more", item.path);
-  if (now != nullptr) *now = described(item.path, info);
+  auto current = TRY(item_now(item.path, file));
+  if (now != nullptr) *now = std::move(current);
   return file;
+}
+
+Result<FileTree::Item> FileTree::item_now(const std::string& path, const Descriptor& file) {
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) return cannot("examine", path);
+  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, "it is no regular file any more", path);
+  return described(path, info);
 }
 
 }  // namespace hauberk

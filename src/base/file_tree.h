@@ -50,6 +50,8 @@ class FileTree {
   // For reading by position (a single file's position is shared). The item as it is now, which may be another than the
   // listed one, goes to `now`.
   Result<Descriptor> open_file(const Item& item, Item* now = nullptr) const;
+  // The same of a file that is open.
+  static Result<Item> item_now(const std::string& path, const Descriptor& file);
 
  private:
   friend class FileTreeWalk;

@@ -26,6 +26,8 @@ using crypto::Sha256Lane;
 
 // Of each range so much is in memory at a time.
 constexpr std::size_t window_bytes = 512u << 10;
+// Copying a little costs less than mapping it.
+constexpr std::size_t smallest_mapped = 64u << 10;
 
 // Ranges still to do, shared by the threads.
 class Work {
@@ -84,11 +86,10 @@ class RangeReader {
     FileTree::Item now;
     file_ = TRY(work.tree().open_file(item_, &now));
     if (now != item_) return changed();
-    tree_ = &work.tree();
     offset_ = range.begin;
     end_ = range.end;
     at_hand_ = {};
-    mappable_ = true;
+    mappable_ = end_ - offset_ > smallest_mapped;
     read_ahead();
     return {};
   }
@@ -104,8 +105,7 @@ class RangeReader {
   bool at_end() const { return offset_ == end_; }
   // A write while it was read moved the time of change.
   Status close() {
-    FileTree::Item now;
-    TRY(tree_->open_file(item_, &now));
+    const auto now = TRY(FileTree::item_now(item_.path, file_));
     window_ = MappedWindow();
     file_ = Descriptor();
     return now == item_ ? Status{} : changed();
@@ -144,16 +144,15 @@ class RangeReader {
   // The disk works on what comes next while the processor works on this.
   void read_ahead() const {
     const auto next = offset_ + at_hand_.size();
-    if (next < end_)
+    if (next < end_ && mappable_)
       ::posix_fadvise(file_.get(), static_cast<off_t>(next),
                       static_cast<off_t>(std::min<std::uint64_t>(2 * window_bytes, end_ - next)), POSIX_FADV_WILLNEED);
   }
 
-  const FileTree* tree_ = nullptr;
   FileTree::Item item_;
   Descriptor file_;
   std::uint64_t offset_ = 0, end_ = 0;  // of what is at hand, of the range
-  bool mappable_ = true;
+  bool mappable_ = false;
   MappedWindow window_;
   std::unique_ptr<std::uint8_t[]> buffer_;  // where the file cannot be mapped
   ByteView at_hand_;
