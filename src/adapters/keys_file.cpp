@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include "crypto/key_set.h"
 
 namespace hauberk::adapters {
@@ -88,8 +90,16 @@ Result<crypto::SigningKey> read_signing(Files& files, const std::string& path, c
   return key;
 }
 
-Result<std::vector<crypto::VerifyingKey>> read_trusted(Files& files, const std::string& folder) {
-  std::vector<crypto::VerifyingKey> keys;
+// "evidence-2025.pem": the name says what the key is trusted for.
+Result<crypto::KeyPurpose> trusted_purpose(std::string_view file, const std::string& path) {
+  for (const auto purpose : {crypto::KeyPurpose::evidence, crypto::KeyPurpose::ledger, crypto::KeyPurpose::model})
+    if (file.starts_with(std::string(crypto::name(purpose)) + "-")) return purpose;
+  return fail(Errc::invalid,
+              "its name does not say what the key is trusted for: call it evidence-…, ledger-… or model-….pem", path);
+}
+
+Result<std::vector<crypto::TrustedKey>> read_trusted(Files& files, const std::string& folder) {
+  std::vector<crypto::TrustedKey> keys;
   const auto names = files.list(folder);
   if (!names) {
     if (names.error().code == Errc::not_found) return keys;
@@ -98,10 +108,11 @@ Result<std::vector<crypto::VerifyingKey>> read_trusted(Files& files, const std::
   for (const auto& file : *names) {
     if (!file.ends_with(".pem")) continue;
     const auto path = join_path(folder, file);
+    const auto purpose = TRY(trusted_purpose(file, path));
     const auto pem = TRY(read_file(files, path, largest_key_file));
     auto key = crypto::VerifyingKey::from_pem(as_text(pem));
     if (!key) return std::unexpected(std::move(key).error().in(path));
-    keys.push_back(std::move(*key));
+    keys.push_back({purpose, std::move(*key)});
   }
   return keys;
 }
@@ -164,8 +175,8 @@ Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random
                       TRY(read_symmetric(files, path(2), kinds[2].purpose, environment)),
                       TRY(read_symmetric(files, path(3), kinds[3].purpose, environment)),
                       TRY(read_signing(files, path(4), kinds[4].purpose, environment)),
-                      TRY(read_retired(files, join_path(folder, "retired"), environment)),
-                      TRY(read_trusted(files, join_path(folder, "trusted")))};
+                      TRY(read_trusted(files, join_path(folder, "trusted"))),
+                      TRY(read_retired(files, join_path(folder, "retired"), environment))};
   return crypto::make_key_provider(std::move(keys), random);
 }
 
@@ -181,6 +192,22 @@ Status rotate_wrap_key(Files& files, Random& random, const std::string& folder, 
   CHECK(write_key(files, kept, purpose, environment, whole));
   CHECK(files.sync_directory(folder));
   return write_key(files, path, purpose, environment, fresh_key(purpose, random));
+}
+
+Status rotate_signing_key(Files& files, const std::string& folder, Environment environment,
+                          crypto::KeyPurpose purpose) {
+  const auto* kind = std::ranges::find(kinds, purpose, &KeyFileKind::purpose);
+  if (kind == std::end(kinds) || purpose == crypto::KeyPurpose::wrap || purpose == crypto::KeyPurpose::token)
+    return fail(Errc::unsupported, "only keys for evidence, ledger and model are rotated this way");
+  const auto path = join_path(folder, kind->file);
+  const auto old = TRY(read_signing(files, path, purpose, environment));
+  const auto trusted = join_path(folder, "trusted");
+  CHECK(files.make_directories(trusted));
+  const auto& id = old.verifying().id();
+  const auto kept = join_path(trusted, fmt::format("{}-{}.pem", crypto::name(purpose), id.substr(id.find(':') + 1)));
+  CHECK(write_file_atomically(files, kept, as_bytes(old.verifying().pem())));
+  CHECK(files.sync_directory(folder));
+  return write_key(files, path, purpose, environment, crypto::SigningKey::generate(algorithm_of(purpose)).pem());
 }
 
 }  // namespace hauberk::adapters

@@ -139,6 +139,22 @@ TEST_F(KeysFile, a_killed_rotation_loses_no_key) {
   }
 }
 
+TEST_F(KeysFile, a_rotated_signing_key_still_verifies_for_its_purpose_and_signs_nothing_more) {
+  for (const auto purpose : {crypto::KeyPurpose::evidence, crypto::KeyPurpose::ledger, crypto::KeyPurpose::model}) {
+    auto old = std::move(*open());
+    const auto id = *old->key_id(purpose);
+    const auto signature = *old->sign(purpose, as_bytes("text"));
+    ASSERT_TRUE(rotate_signing_key(files_, dev(), Environment::dev, purpose));
+    auto now = std::move(*open());
+    EXPECT_NE(*now->key_id(purpose), id);
+    EXPECT_TRUE(now->verify(purpose, id, as_bytes("text"), signature));
+    const auto other = purpose == crypto::KeyPurpose::ledger ? crypto::KeyPurpose::model : crypto::KeyPurpose::ledger;
+    EXPECT_EQ(now->verify(other, id, as_bytes("text"), signature).error().code, Errc::denied);
+  }
+  EXPECT_EQ(rotate_signing_key(files_, dev(), Environment::dev, crypto::KeyPurpose::token).error().code,
+            Errc::unsupported);
+}
+
 TEST_F(KeysFile, evidence_of_earlier_keys_stays_good_where_their_public_half_is_kept) {
   const Statement statement{.subjects = {{"m", crypto::sha256({})}},
                             .predicate_type = std::string(predicate::scan),
@@ -150,8 +166,12 @@ TEST_F(KeysFile, evidence_of_earlier_keys_stays_good_where_their_public_half_is_
   ASSERT_TRUE(create_keys_file(files_, random_, dev(), Environment::dev));
   EXPECT_EQ(open_evidence(evidence.envelope, **open()).error().code, Errc::denied);
   ASSERT_TRUE(files_.make_directories(dev() + "/trusted"));
-  ASSERT_TRUE(write_file_atomically(files_, dev() + "/trusted/2025.pem", as_bytes(pem)));
+  ASSERT_TRUE(write_file_atomically(files_, dev() + "/trusted/ledger-2025.pem", as_bytes(pem)));
+  EXPECT_EQ(open_evidence(evidence.envelope, **open()).error().code, Errc::denied) << "trusted for something else";
+  ASSERT_TRUE(write_file_atomically(files_, dev() + "/trusted/evidence-2025.pem", as_bytes(pem)));
   EXPECT_TRUE(open_evidence(evidence.envelope, **open()));
+  ASSERT_TRUE(write_file_atomically(files_, dev() + "/trusted/2025.pem", as_bytes(pem)));
+  EXPECT_EQ(open().error().code, Errc::invalid) << "for what?";
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class KeySetProvider final : public KeyProvider {
     const VerifyingKey* key = nullptr;
     if (const auto& own = TRY(signing(purpose))->verifying(); own.id() == key_id) key = &own;
     for (const auto& one : keys_.trusted)
-      if (key == nullptr && one.id() == key_id) key = &one;
+      if (key == nullptr && one.purpose == purpose && one.key.id() == key_id) key = &one.key;
     if (key == nullptr)
       return fail(Errc::denied, fmt::format("signed by the key {:.40}, which is not trusted here", key_id));
     if (!key->verify(message, signature))

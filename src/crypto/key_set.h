@@ -11,14 +11,20 @@
 
 namespace hauberk::crypto {
 
+// The public half of an earlier key: it still verifies what it signed, for its one purpose.
+struct TrustedKey {
+  KeyPurpose purpose;
+  VerifyingKey key;
+};
+
 struct KeySet {
   SigningKey evidence;
   SigningKey ledger;
   Secret wrap;   // 32 bytes
   Secret token;  // 32 bytes
   SigningKey model;
+  std::vector<TrustedKey> trusted;
   std::vector<Secret> retired_wraps;  // of 32 bytes; they unwrap what was wrapped with them, and wrap nothing more
-  std::vector<VerifyingKey> trusted;  // public halves of earlier evidence, ledger and model keys
 
   static KeySet generate(Random& random);
 };

@@ -12,7 +12,7 @@ import zipfile
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest",
-         "serve", "key list", "key public", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "ledger tail", "ledger verify", "ledger export",
+         "serve", "key list", "key public", "key rotate", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "config check", "config schema", "config show", "version", "completion"]
 
@@ -107,7 +107,7 @@ class Json(Test):
         for arguments in (
                 "init", "version", "scan m.onnx", "model import m.onnx --name m", "model list", "model list m", "model show m", "model approve m", "model promote m --to staging",
                 "model promote m --to dev", "model rollback m --environment dev", "model export m out", "model attest m --as provenance", "model revoke m --reason x", "token create -e dev -s s --scope read:*", "token list",
-                "token revoke none -e dev", "ledger tail", "ledger verify", "ledger export", "ledger checkpoint -e dev", "ledger prove 1 -e dev", "key list", "key public", "store verify", "store gc", "store rotate -e dev",
+                "token revoke none -e dev", "ledger tail", "ledger verify", "ledger export", "ledger checkpoint -e dev", "ledger prove 1 -e dev", "key list", "key public", "store verify", "store gc", "store rotate -e dev", "key rotate -e dev",
                 "sign m.onnx --key k.pem", "verify m.onnx --key k.pub", "config check", "config schema", "config show"):
             with self.subTest(arguments):
                 outcome = place.hauberk(*arguments.split(), "--json")

@@ -34,6 +34,19 @@ class Store(Test):
         self.assertEqual((place.folder / "out/files/model.onnx").read_bytes(), MAGIKA.read_bytes())
         self.assertIn('"kind":"key.rotate"', self.expect(place.hauberk("ledger", "export", "-e", "production")).out)
 
+    def test_rotated_signing_keys_leave_everything_that_they_signed_good(self):
+        place = self.make(copy_of=prepared())
+        self.expect(place.hauberk("ledger", "checkpoint", "-e", "production", "-o", "kept"))
+        for purpose in ("evidence", "ledger", "model"):
+            self.expect(place.hauberk("key", "rotate", "-e", "production", "--purpose", purpose))
+        self.expect(place.hauberk("key", "rotate", "-e", "dev", "--purpose", "evidence"))
+        self.expect(place.hauberk("ledger", "verify", "--checkpoint", "kept"))
+        self.expect(place.hauberk("model", "attest", "magika", "-e", "production"))
+        self.expect(place.hauberk("model", "export", "magika", "out", "-e", "production"))
+        # Without the public half of the key before, its evidence is nobody's.
+        shutil.rmtree(place.data / "keys" / "dev" / "trusted")
+        self.expect(place.hauberk("model", "attest", "magika", "-e", "production"), 1)
+
     def test_what_belongs_to_nobody_goes_when_it_is_old(self):
         place = self.make(copy_of=prepared())
         blob = next((place.data / "blobs").rglob("*.floe"))

@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <memory>
 
+#include "adapters/keys_file.h"
 #include "app/output.h"
 #include "app/workspace.h"
+#include "registry/ports.h"
 
 namespace hauberk::app {
 namespace {
@@ -63,6 +65,41 @@ Result<int> run_public(const KeyArguments& arguments, Context& context) {
   return 0;
 }
 
+Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
+  const auto environment = TRY(parse_environment(arguments.environment));
+  const auto purpose = arguments.purpose == "evidence" ? KeyPurpose::evidence
+                       : arguments.purpose == "ledger" ? KeyPurpose::ledger
+                                                       : KeyPurpose::model;
+  std::string before;
+  {
+    const auto workspace = TRY(Workspace::open(context));
+    const auto principal = TRY(workspace->principal(environment));
+    CHECK(registry::require_grant(principal, "admin", "key"));
+    before = TRY(workspace->keys(environment)->key_id(purpose));
+    const auto folder = join_path(join_path(workspace->loaded().data, "keys"), name(environment));
+    CHECK(adapters::rotate_signing_key(context.files, folder, environment, purpose));
+  }
+  const auto workspace = TRY(Workspace::open(context));  // with the new key
+  const auto id = TRY(workspace->keys(environment)->key_id(purpose));
+  Event event;
+  event.kind = "key.rotate";
+  event.target = id;
+  event.reason = arguments.purpose;
+  event.outcome = "ok";
+  CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
+  if (context.json) {
+    context.out.json(json::Value().set("key", id).set("before", before));
+    return 0;
+  }
+  context.out.good(fmt::format("{}: {} signs for {} now; what {} signed still verifies", name(environment), id,
+                               arguments.purpose, before));
+  context.out.hint(
+      fmt::format("restart gateways of {}, and give others the new public key: hauberk key public -e {} "
+                  "--purpose {}",
+                  name(environment), name(environment), arguments.purpose));
+  return 0;
+}
+
 }  // namespace
 
 std::vector<Command> key_commands() {
@@ -84,6 +121,16 @@ std::vector<Command> key_commands() {
              args.choice("--purpose", a->purpose, {"evidence", "ledger", "model"}, "which (default: model)");
              args.option("-o,--output", a->output, "FILE", "where it goes (default: standard output)", Hint::file);
              return [a](Context& context) { return run_public(*a, context); };
+           }},
+          {.name = "key rotate",
+           .summary = "make a new signing key; what the one before signed still verifies",
+           .details = "The key that wraps data keys is rotated by `store rotate`.\n"
+                      "Example: hauberk key rotate -e production --purpose evidence",
+           .declare = [](Args& args) -> Run {
+             auto a = std::make_shared<KeyArguments>();
+             args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "whose").required();
+             args.choice("--purpose", a->purpose, {"evidence", "ledger", "model"}, "which (default: model)");
+             return [a](Context& context) { return run_rotate(*a, context); };
            }}};
 }
 
