@@ -29,10 +29,18 @@ struct Requirement {
   bool operator==(const Requirement&) const = default;
 };
 
+// Somebody else whose statements count here: whose key it is, and what he may say.
+struct Attestor {
+  std::string public_pem;
+  std::vector<std::string> may;  // predicate types, never ours
+  bool operator==(const Attestor&) const = default;
+};
+
 struct Policy {
   std::vector<Requirement> required;
-  std::uint32_t approvals = 0;  // by distinct subjects
-  bool self_approval = false;   // whether the importer's own approval counts
+  std::uint32_t approvals = 0;        // by distinct subjects
+  bool self_approval = false;         // whether the importer's own approval counts
+  std::vector<Attestor> attestors{};  // of dev's policy; see registry/attest.h
   bool operator==(const Policy&) const = default;
 };
 
@@ -50,7 +58,8 @@ Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Ev
                   std::string_view importer, Instant now);
 
 // The policy file: {"required": [{"evidence": "scan", "where": {"/verdict": {"one_of": ["CLEAN"]}}, "max_age": "30d"}],
-// "approvals": 1, "self_approval": false}. A bare value means equal. "evidence" is a short name of ours (scan, import,
+// "approvals": 1, "self_approval": false, "attestors": [{"key": "-----BEGIN PUBLIC KEY-----…", "may":
+// ["https://slsa.dev/provenance/v1"]}]}. A bare value means equal. "evidence" is a short name of ours (scan, import,
 // …) or a full https:// predicate type. Error.context is the JSON pointer of what is wrong; unknown members are
 // refused.
 json::Value to_json(const Policy& policy);

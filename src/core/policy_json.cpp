@@ -4,12 +4,14 @@
 #include <array>
 
 #include "core/policy.h"
+#include "crypto/signature.h"
 
 namespace hauberk {
 namespace {
 
 constexpr std::size_t most_requirements = 64;
 constexpr std::int64_t most_approvals = 100;
+constexpr std::string_view own_types = "https://hauberk.dev/";
 
 constexpr std::pair<std::string_view, std::string_view> short_types[] = {
     {"scan", predicate::scan},           {"import", predicate::import},     {"approval", predicate::approval},
@@ -117,6 +119,27 @@ Result<Requirement> parse_requirement(const json::Value& value, const std::strin
   return requirement;
 }
 
+Result<Attestor> parse_attestor(const json::Value& value, const std::string& where) {
+  CHECK(check_members(value, where, {"key", "may"}));
+  Attestor attestor{.public_pem = std::string(value.text_or("key", "")), .may = {}};
+  const auto key = crypto::VerifyingKey::from_pem(attestor.public_pem);
+  if (!key) return fail(Errc::invalid, key.error().message, below(where, "key"));
+  attestor.public_pem = key->pem();
+  const auto* may = value.find("may");
+  const auto* list = may != nullptr ? may->as_array() : nullptr;
+  if (list == nullptr || list->empty() || list->size() > most_requirements)
+    return fail(Errc::invalid, "expected a list of 1 to 64 predicate types", below(where, "may"));
+  for (const auto& one : *list) {
+    const auto* type = one.as_string();
+    if (type == nullptr || !type->starts_with("https://"))
+      return fail(Errc::invalid, "expected predicate types, which begin with https://", below(where, "may"));
+    if (type->starts_with(own_types))
+      return fail(Errc::invalid, "nobody else may attest what Hauberk itself attests", below(where, "may"));
+    attestor.may.push_back(*type);
+  }
+  return attestor;
+}
+
 }  // namespace
 
 json::Value to_json(const Policy& policy) {
@@ -141,11 +164,20 @@ json::Value to_json(const Policy& policy) {
   value.set("required", std::move(requirements))
       .set("approvals", policy.approvals)
       .set("self_approval", policy.self_approval);
+  if (!policy.attestors.empty()) {
+    auto attestors = json::Value::array();
+    for (const auto& attestor : policy.attestors) {
+      auto may = json::Value::array();
+      for (const auto& type : attestor.may) may.push(type);
+      attestors.push(json::Value().set("key", attestor.public_pem).set("may", std::move(may)));
+    }
+    value.set("attestors", std::move(attestors));
+  }
   return value;
 }
 
 Result<Policy> policy_from_json(const json::Value& value) {
-  CHECK(check_members(value, "", {"required", "approvals", "self_approval"}));
+  CHECK(check_members(value, "", {"required", "approvals", "self_approval", "attestors"}));
   Policy policy;
   if (const auto* requirements = value.find("required")) {
     const auto* list = requirements->as_array();
@@ -153,6 +185,13 @@ Result<Policy> policy_from_json(const json::Value& value) {
       return fail(Errc::invalid, "expected a list of at most 64 requirements", "/required");
     for (std::size_t i = 0; i < list->size(); ++i)
       policy.required.push_back(TRY(parse_requirement((*list)[i], fmt::format("/required/{}", i))));
+  }
+  if (const auto* attestors = value.find("attestors")) {
+    const auto* list = attestors->as_array();
+    if (list == nullptr || list->size() > most_requirements)
+      return fail(Errc::invalid, "expected a list of at most 64 attestors", "/attestors");
+    for (std::size_t i = 0; i < list->size(); ++i)
+      policy.attestors.push_back(TRY(parse_attestor((*list)[i], fmt::format("/attestors/{}", i))));
   }
   if (const auto* approvals = value.find("approvals")) {
     const auto* count = approvals->as_int();

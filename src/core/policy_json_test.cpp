@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/policy.h"
+#include "crypto/signature.h"
 
 namespace hauberk {
 namespace {
@@ -32,6 +33,23 @@ TEST(PolicyFile, round_trips) {
       R"({"required":[{"evidence":"import"},
                       {"evidence":"scan","where":{"/n":{"greater_equal":1,"less":10},"/v":"x"},"max_age":"36h"}],"approvals":1})"));
   EXPECT_EQ(policy_from_json(to_json(policy)), policy);
+}
+
+TEST(PolicyFile, names_who_else_may_attest_what) {
+  const auto key = crypto::SigningKey::generate(crypto::SignatureAlgorithm::ecdsa_p256);
+  const auto text = [&](std::string_view may) {
+    json::Value attestor;
+    attestor.set("key", key.verifying().pem()).set("may", *json::parse(may));
+    return json::Value().set("attestors", json::Value().push(std::move(attestor)));
+  };
+  const auto policy = policy_from_json(text(R"(["https://slsa.dev/provenance/v1"])"));
+  ASSERT_TRUE(policy) << policy.error().text();
+  EXPECT_EQ(policy->attestors, (std::vector<Attestor>{{key.verifying().pem(), {"https://slsa.dev/provenance/v1"}}}));
+  EXPECT_EQ(policy_from_json(to_json(*policy)), policy);
+  for (const auto* bad : {"[]", "\"x\"", R"(["provenance"])", R"(["https://hauberk.dev/approval/v1"])", "[7]"})
+    EXPECT_EQ(policy_from_json(text(bad)).error().context, "/attestors/0/may") << bad;
+  EXPECT_EQ(policy_from_json(*json::parse(R"({"attestors":[{"key":"x","may":["https://a"]}]})")).error().context,
+            "/attestors/0/key");
 }
 
 TEST(PolicyFile, points_at_what_is_wrong) {

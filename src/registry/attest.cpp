@@ -2,7 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+#include <span>
+
 #include "core/version.h"
+#include "crypto/envelope.h"
+#include "crypto/signature.h"
 #include "registry/gate.h"
 
 namespace hauberk::registry {
@@ -90,6 +96,75 @@ Result<Evidence> state_provenance(const Ports& ports, const VersionRef& ref, con
   json::Value body;
   body.set("buildDefinition", std::move(definition)).set("runDetails", std::move(details));
   return seal_statement(ports, Environment::dev, predicate::provenance, version, std::move(body));
+}
+
+namespace {
+
+constexpr std::size_t largest_attestation = 4u << 20;
+
+// The envelope, alone or in a bundle.
+Result<crypto::Envelope> envelope_in(std::string_view text) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  const auto value = json::parse(text, {.bytes = largest_attestation, .depth = 64});
+  if (!value) return fail(Errc::corrupt, fmt::format("not an attestation: {}", value.error().message));
+  const auto* inside = value->find("dsseEnvelope");
+  return crypto::envelope_of(inside != nullptr ? *inside : *value);
+}
+
+struct Attested {
+  Statement statement;
+  std::string key_id;
+};
+// Only what an attestor signed is parsed; the first one who signed it and may say it counts.
+Result<Attested> attested_by(const crypto::Envelope& envelope, std::span<const Attestor> attestors) {
+  const auto encoded = crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload);
+  std::optional<Error> reason;
+  for (const auto& attestor : attestors) {
+    const auto key = TRY(crypto::VerifyingKey::from_pem(attestor.public_pem));
+    const bool signed_it = std::ranges::any_of(
+        envelope.signatures, [&](const crypto::EnvelopeSignature& one) { return key.verify(encoded, one.signature); });
+    if (!signed_it) continue;
+    auto statement = TRY(Statement::parse(envelope.payload));
+    if (std::ranges::find(attestor.may, statement.predicate_type) != attestor.may.end())
+      return Attested{std::move(statement), key.id()};
+    reason = Error{Errc::denied,
+                   fmt::format("{} may not attest {:.200}; the policy of dev says what each may", key.id(),
+                               statement.predicate_type),
+                   {}};
+  }
+  if (reason) return std::unexpected(std::move(*reason));
+  return fail(Errc::denied, "it is signed by none of the attestors that the policy of dev names");
+}
+
+bool is_about(const Statement& statement, const Manifest& manifest) {
+  return std::ranges::any_of(statement.subjects, [&](const Subject& subject) {
+    return subject.digest == manifest.digest() || subject.digest == model_root(manifest) ||
+           (manifest.files.size() == 1 && subject.digest == manifest.files.front().digest);
+  });
+}
+
+}  // namespace
+
+Result<Evidence> accept_attestation(const Ports& ports, const Policies& policies, const VersionRef& ref,
+                                    std::string_view text, const Principal& principal) {
+  CHECK(require_grant(principal, "import", ref.name));
+  const auto envelope = TRY(envelope_in(text));
+  auto [statement, key_id] = TRY(attested_by(envelope, policies.dev.attestors));
+  const auto version = TRY(ports.catalog.version(ref));
+  if (version.state == VersionState::revoked)
+    return fail(Errc::precondition, "it is revoked; nothing can be added", version.ref());
+  if (!is_about(statement, version.manifest))
+    return fail(Errc::corrupt,
+                fmt::format("the attestation is about {:.100}, not about this version",
+                            statement.subjects.front().digest.text()),
+                version.ref());
+  auto body = statement.predicate.is_object() ? std::move(statement.predicate) : json::Value::object();
+  body.set("attested", json::Value().set("key", key_id).set("envelope", crypto::to_json(envelope)));
+  body.set("issuer", key_id).set("time", rfc3339(ports.clock.now())).set("environment", name(Environment::dev));
+  const Statement ours{{{version.ref(), version.manifest.digest()}}, statement.predicate_type, std::move(body)};
+  auto evidence = TRY(seal(ours, *TRY(ports.keys.need(Environment::dev))));
+  CHECK(ports.catalog.add_evidence(version.manifest.digest(), {evidence}));
+  return evidence;
 }
 
 }  // namespace hauberk::registry

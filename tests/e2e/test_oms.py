@@ -498,6 +498,24 @@ class Registry(harness.Test):
         provenance = self.expect(place.hauberk("model", "attest", "magika@1", "--as", "provenance", "--json")).json()["statement"]
         self.assertEqual(provenance["predicateType"], "https://slsa.dev/provenance/v1")
 
+    def test_what_another_registry_attests_counts_where_the_policy_says_so(self):
+        there, here = self.make(copy_of=harness.prepared()), self.make()
+        self.expect(here.hauberk("init"))
+        self.expect(here.hauberk("model", "import", harness.MAGIKA, "--name", "mine"))
+        self.expect(there.hauberk("model", "attest", "magika@1", "--as", "provenance", "-o", here.folder / "said.jsonl"))
+        self.expect(here.hauberk("model", "evidence", "mine@1", "said.jsonl"), 1)
+        pem = self.expect(there.hauberk("key", "public", "-e", "dev", "--purpose", "evidence")).out
+        policy = here.data / "policy" / "dev.yaml"
+        lines = "".join(f"      {line}\n" for line in pem.splitlines())
+        policy.write_text(policy.read_text() + f"attestors:\n  - key: |\n{lines}    may: [https://slsa.dev/provenance/v1]\n")
+        told = self.expect(here.hauberk("model", "evidence", "mine@1", "said.jsonl", "--json")).json()
+        self.assertTrue(told["attestor"].startswith("ed25519:"))
+        self.expect(there.hauberk("model", "attest", "magika@1", "-o", here.folder / "vsa.jsonl"))
+        self.assertIn("none of the attestors", self.expect(here.hauberk("model", "evidence", "mine@1", "vsa.jsonl"), 1).err)
+        other = harness.DATASETS / "mul_1.onnx"
+        self.expect(here.hauberk("model", "import", other, "--name", "other"))
+        self.assertIn("not about this version", self.expect(here.hauberk("model", "evidence", "other@1", "said.jsonl"), 3).err)
+
     def test_signing_needs_the_grant(self):
         place = self.make(copy_of=harness.prepared())
         token = harness.make_token(place, "reader", "dev", "read:*")

@@ -493,6 +493,37 @@ Result<int> run_attest(const AttestArguments& arguments, Context& context) {
   return result == "FAILED" ? denied : fine;
 }
 
+struct EvidenceArguments {
+  std::string ref;
+  std::string file;
+};
+
+Result<int> run_evidence(const EvidenceArguments& arguments, Context& context) {
+  auto workspace = TRY(Workspace::open(context));
+  const auto principal = TRY(workspace->principal(Environment::dev));
+  const auto text = TRY(read_file(context.files, arguments.file, 4 << 20));
+  auto accepted = registry::accept_attestation(workspace->ports(), workspace->policies(),
+                                               TRY(VersionRef::parse(arguments.ref)), as_text(text), principal);
+  if (!accepted) return std::unexpected(std::move(accepted).error().in(arguments.file));
+  const auto& statement = accepted->statement;
+  Event event;
+  event.kind = "model.evidence";
+  event.target = statement.subjects.front().name;
+  event.artifact = statement.subjects.front().digest.text();
+  event.outcome = "ok";
+  CHECK(workspace->record(Environment::dev, std::move(event), principal));
+  if (context.json)
+    context.out.json(json::Value()
+                         .set("version", statement.subjects.front().name)
+                         .set("type", statement.predicate_type)
+                         .set("attestor", statement.issuer())
+                         .set("evidence", accepted->id.text()));
+  else
+    context.out.good(fmt::format("{} says {} of {}", statement.issuer(), cleaned(statement.predicate_type),
+                                 statement.subjects.front().name));
+  return fine;
+}
+
 // A verb whose arguments are one struct.
 template <class Arguments, class Declare>
 Command command(std::string_view name, std::string_view summary, std::string_view details, Declare declare,
@@ -589,6 +620,15 @@ std::vector<Command> model_commands() {
             args.option("-o,--output", a.output, "FILE", "where it goes (default: standard output)", Hint::file);
           },
           run_attest),
+      command<EvidenceArguments>(
+          "model evidence", "take in what somebody else attests of a version",
+          "One in-toto statement in a DSSE envelope or a Sigstore bundle. The policy of dev names who may attest what "
+          "(attestors).\nExample: hauberk model evidence fraud@3 provenance.intoto.jsonl",
+          [](Args& args, EvidenceArguments& a) {
+            args.positional("VERSION", a.ref, "NAME or NAME@NUMBER", Hint::model);
+            args.positional("FILE", a.file, "the attestation", Hint::file);
+          },
+          run_evidence),
   };
 }
 
