@@ -151,6 +151,7 @@ class Sigstore(unittest.TestCase):
                     self.assertEqual(result.returncode, 0, result.stderr)
 
 
+COSIGN = shutil.which("cosign")
 PEER = harness.ROOT / ".deps/venv/bin/model_signing"
 
 
@@ -294,6 +295,30 @@ class Signing(unittest.TestCase):
         self.ok(tool.peer("sign", "certificate", "--signature", "theirs.sig", "--private_key", "key.pem",
                           "--signing_certificate", "key.crt", "--certificate_chain", "inter.crt", "model"))
         self.ok(tool.hauberk("verify", "model", "--certificate-authority", "ca.crt", "--signature", "theirs.sig"))
+
+    @unittest.skipUnless(COSIGN, "no cosign in the path: go install github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5")
+    def test_cosign_agrees_both_ways(self):
+        tool = self.tool
+        harness.used["cosign"] = harness.version_of([COSIGN, "version"]) or "?"
+        tool.make_key("prime256v1")
+        for how in ((), ("--shard-size", "300KB")):
+            self.ok(tool.hauberk("sign", "model", "--key", "key.pem", *how))
+            bundle = json.loads((tool.model / "model.sig").read_text())
+            statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+            # To cosign the model is a file whose SHA-256 is the root digest.
+            (tool.folder / "digests").write_bytes(b"".join(bytes.fromhex(one["digest"]) for one in statement["predicate"]["resources"]))
+            command = [COSIGN, "verify-blob-attestation", "--key", "key.pub", "--bundle", "model/model.sig", "--new-bundle-format",
+                       "--insecure-ignore-tlog", "--private-infrastructure", "--trusted-root", str(TRUSTED_ROOT),
+                       "--type", "https://model_signing/signature/v1.0", "digests"]
+            run = subprocess.run(command, capture_output=True, text=True, cwd=tool.folder)
+            self.assertEqual(run.returncode, 0, run.stderr)
+        theirs = dict(os.environ, COSIGN_PASSWORD="")
+        subprocess.run([COSIGN, "generate-key-pair", "--output-key-prefix", "cs"], cwd=tool.folder, env=theirs, check=True, capture_output=True)
+        subprocess.run([COSIGN, "sign-blob", "--yes", "--tlog-upload=false", "--new-bundle-format", "--key", "cs.key", "--bundle",
+                        "blob.json", "digests"], cwd=tool.folder, env=theirs, check=True, capture_output=True)
+        self.ok(tool.hauberk("verify", "digests", "--signature", "blob.json", "--key", "cs.pub"))
+        (tool.folder / "digests").write_bytes(b"changed")
+        self.denied(tool.hauberk("verify", "digests", "--signature", "blob.json", "--key", "cs.pub"), "another file")
 
     def test_every_kind_of_key_signs_and_verifies(self):
         for curve in ("prime256v1", "secp384r1", "secp521r1", "ed25519"):
