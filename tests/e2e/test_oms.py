@@ -496,9 +496,13 @@ class Registry(harness.Test):
         with (place.folder / "out/files/model.onnx").open("ab") as file:
             file.write(b"x")
         self.expect(place.hauberk("verify", "out/files", "-e", "production", "--signature", signed["signature"]), 1)
-        place.hauberk("model", "import", "m/w.bin", "--name", "other")  # stays in quarantine: of no known format
+        place.hauberk("model", "import", "m/w.bin", "--name", "other")
         other = self.expect(place.hauberk("verify", "other@1", "-e", "production", "--signature", signed["signature"]), 1)
         self.assertIn("w.bin", other.out)
+        (place.folder / "evil.pkl").write_bytes(harness.MALICIOUS)
+        self.expect(place.hauberk("model", "import", "evil.pkl", "--name", "evil"), 1)
+        self.assertIn("quarantined", self.expect(place.hauberk("sign", "evil@1"), 1).err)
+        self.expect(place.hauberk("sign", "magika@1", "--shard-size", "1MB"), 2)
         told = self.expect(place.hauberk("ledger", "export", "-e", "production")).out
         self.assertIn('"kind":"model.sign"', told)
 

@@ -187,6 +187,21 @@ sign::ModelSignature list_of(const Version& version) {
   return sign::list_of(version.name, std::move(files));
 }
 
+// An environment's key speaks for the environment: it signs only what that serves. Of a version the manifest is signed
+// as it is.
+Status check_signable(const Version& version, const SignModelArguments& arguments) {
+  if (!arguments.shard_size.empty() || !arguments.ignore.empty() || arguments.allow_symlinks)
+    return fail(Errc::invalid,
+                "a version is signed as its manifest lists it: without shards, links and files left out");
+  if (!arguments.key.empty()) return {};
+  const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
+  if (registry::serves(environment, version.state)) return {};
+  return fail(Errc::precondition,
+              fmt::format("it is {}: the key of {} signs what {} may serve", name(version.state), name(environment),
+                          name(environment)),
+              version.ref());
+}
+
 // Who signs: a key in a file, or the environment's own key for models, for whoever has the grant.
 struct Signing {
   std::optional<crypto::SigningKey> key;
@@ -231,7 +246,10 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   std::unique_ptr<Workspace> workspace;
   if (of_registry || !arguments.environment.empty()) workspace = TRY(Workspace::open(context));
   std::optional<Version> version;
-  if (of_registry) version = TRY(workspace->catalog().version(TRY(VersionRef::parse(arguments.model))));
+  if (of_registry) {
+    version = TRY(workspace->catalog().version(TRY(VersionRef::parse(arguments.model))));
+    CHECK(check_signable(*version, arguments));
+  }
   const auto signing = TRY(open_signing(context, arguments, workspace ? std::optional(workspace.get()) : std::nullopt,
                                         version ? version->name : "*"));
   const auto& key = *signing->verifying;
