@@ -197,7 +197,7 @@ Status LedgerChain::write_part(const TileBuilder::Part& part) {
 Status LedgerChain::write_parts() {
   while (!full_parts_.empty()) {
     CHECK(write_part(full_parts_.front()));
-    full_parts_.erase(full_parts_.begin());
+    full_parts_.pop_front();
   }
   for (const auto& part : tiles_.partial()) CHECK(write_part(part));
   return {};

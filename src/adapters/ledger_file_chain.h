@@ -3,6 +3,7 @@
 // it was and the batch in memory, to be tried again or discarded. One thread at a time.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -70,7 +71,7 @@ class LedgerChain {
 
   // The Merkle tree over the committed records. Its files are written with each checkpoint.
   TileBuilder tiles_;
-  std::vector<TileBuilder::Part> full_parts_;  // not written yet
+  std::deque<TileBuilder::Part> full_parts_;  // not written yet
   std::string origin_;
 
   std::unique_ptr<File> checkpoints_;

@@ -134,11 +134,8 @@ crypto::NodeSource tile_source(Files& files, std::string directory, std::uint64_
     }
     const auto begin = static_cast<std::size_t>(first % tile_width);
     if (begin + count > hashes.size()) return fail(Errc::corrupt, "the tile ends too early", directory);
-    std::vector<Digest> row(hashes.begin() + static_cast<std::ptrdiff_t>(begin),
-                            hashes.begin() + static_cast<std::ptrdiff_t>(begin + count));
-    for (; row.size() > 1; row.resize(row.size() / 2))
-      for (std::size_t i = 0; i < row.size() / 2; ++i) row[i] = crypto::merkle_node(row[2 * i], row[2 * i + 1]);
-    return row.front();
+    return crypto::complete_root({hashes.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  hashes.begin() + static_cast<std::ptrdiff_t>(begin + count)});
   };
 }
 

@@ -14,26 +14,12 @@
 #include <algorithm>
 
 #include "app/isolate_confine.h"
+#include "base/descriptor.h"
 
 namespace hauberk::app {
 namespace {
 
 constexpr std::size_t most_descriptors = 64;  // in one message
-
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  int get() const { return number_; }
-  int release() { return std::exchange(number_, -1); }
-
- private:
-  int number_;
-};
 
 int flags_of(NamespaceSet set) {
   constexpr int all = CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC;

@@ -159,6 +159,12 @@ Result<Principal> Workspace::principal(Environment environment) {
   return principal;
 }
 
+Status Workspace::require_ledger_reader(Environment environment) {
+  const auto reader = TRY(principal(environment));
+  if (reader.allowed("ledger", name(environment))) return {};
+  return fail(Errc::denied, fmt::format("{} has no grant for the ledger of {}", reader.subject, name(environment)));
+}
+
 std::string Workspace::ledger_folder(Environment environment, std::string_view chain) const {
   return join_path(environment_folder(loaded_.data, "ledger", environment), chain);
 }

@@ -43,6 +43,8 @@ class Workspace {
   // local user, who holds the key files and therefore every grant there is.
   Result<Principal> principal(Environment environment);
 
+  // Everybody who reads the record needs the grant "ledger" in that environment. Errc::denied.
+  Status require_ledger_reader(Environment environment);
   std::string ledger_folder(Environment environment, std::string_view chain) const;  // chain: "registry" or "gateway"
   // Writes the event to the registry's chain of the environment and waits until it is on the disk.
   Status record(Environment environment, Event event, const Principal& principal);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace hauberk::crypto {
 
@@ -18,6 +19,12 @@ Digest merkle_node(const Digest& left, const Digest& right) {
   std::ranges::copy(left.bytes, bytes.begin() + 1);
   std::ranges::copy(right.bytes, bytes.begin() + 33);
   return sha256(bytes);
+}
+
+Digest complete_root(std::vector<Digest> row) {
+  for (; row.size() > 1; row.resize(row.size() / 2))
+    for (std::size_t i = 0; i < row.size() / 2; ++i) row[i] = merkle_node(row[2 * i], row[2 * i + 1]);
+  return row.front();
 }
 
 bool verify_inclusion(const Digest& leaf, std::uint64_t index, std::uint64_t size, std::span<const Digest> proof,
@@ -76,11 +83,7 @@ void MerkleEdge::append(const Digest& leaf, const OnFullTile& on_full) {
     tile.push_back(hash);
     if (tile.size() < tile_width) return;
     if (on_full) on_full(level, place / tile_width, tile);
-    auto row = std::move(tile);
-    tile.clear();
-    for (; row.size() > 1; row.resize(row.size() / 2))
-      for (std::size_t i = 0; i < row.size() / 2; ++i) row[i] = merkle_node(row[2 * i], row[2 * i + 1]);
-    hash = row.front();
+    hash = complete_root(std::exchange(tile, {}));
   }
 }
 
@@ -100,9 +103,7 @@ Digest MerkleEdge::root() const {
     while (!rest.empty()) {
       std::vector<Digest> row(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(std::bit_floor(rest.size())));
       rest = rest.subspan(row.size());
-      for (; row.size() > 1; row.resize(row.size() / 2))
-        for (std::size_t i = 0; i < row.size() / 2; ++i) row[i] = merkle_node(row[2 * i], row[2 * i + 1]);
-      peaks.push_back(row.front());
+      peaks.push_back(complete_root(std::move(row)));
     }
   }
   auto root = peaks.back();

@@ -13,6 +13,7 @@ namespace hauberk::crypto {
 
 Digest merkle_leaf(ByteView entry);
 Digest merkle_node(const Digest& left, const Digest& right);
+Digest complete_root(std::vector<Digest> row);  // over hashes of one level, a power of two of them
 
 // Is `leaf` the entry number `index` of the tree of `size` entries with that root? Also false for a proof of another
 // length than index and size ask for.

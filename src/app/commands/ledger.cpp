@@ -15,15 +15,6 @@ constexpr std::string_view chains[] = {"registry", "gateway"};
 const std::vector<std::string> ledger_environments = {"dev", "staging", "production"};
 const std::vector<std::string> chain_names = {"registry", "gateway"};
 
-// Everybody who reads the record needs the grant "ledger" in that environment.
-Status require_reader(Workspace& workspace, Environment environment) {
-  const auto principal = TRY(workspace.principal(environment));
-  if (!principal.allowed("ledger", name(environment)))
-    return fail(Errc::denied,
-                fmt::format("{} has no grant for the ledger of {}", principal.subject, name(environment)));
-  return {};
-}
-
 struct VerifyArguments {
   std::string environment;
   std::vector<std::string> checkpoints;
@@ -51,7 +42,7 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
   int code = 0;
   for (const auto environment : all_environments) {
     if (!arguments.environment.empty() && name(environment) != arguments.environment) continue;
-    CHECK(require_reader(*workspace, environment));
+    CHECK(workspace->require_ledger_reader(environment));
     for (const auto chain : chains) {
       const auto place = fmt::format("{}/{}", name(environment), chain);
       const auto folder = workspace->ledger_folder(environment, chain);
@@ -133,7 +124,7 @@ void print_record(Context& context, const LedgerRecord& record) {
 Result<int> run_tail(const ReadArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
-  CHECK(require_reader(*workspace, environment));
+  CHECK(workspace->require_ledger_reader(environment));
   const auto folder = workspace->ledger_folder(environment, arguments.chain);
   const auto records = TRY(adapters::tail_ledger(context.files, folder,
                                                  static_cast<std::size_t>(std::max<std::int64_t>(0, arguments.count))));
@@ -156,7 +147,7 @@ Result<int> run_tail(const ReadArguments& arguments, Context& context) {
 Result<int> run_export(const ReadArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
-  CHECK(require_reader(*workspace, environment));
+  CHECK(workspace->require_ledger_reader(environment));
   const auto folder = workspace->ledger_folder(environment, arguments.chain);
   std::unique_ptr<File> file;
   if (!arguments.output.empty()) file = TRY(context.files.open(arguments.output, OpenMode::create_new));

@@ -33,14 +33,10 @@ struct OpenLog {
   std::string folder;
   crypto::NoteVerifier verifier;
 };
-// Everybody who reads the record needs the grant "ledger" in that environment.
 Result<OpenLog> open_log(const LogArguments& arguments, Context& context) {
   OpenLog log{.workspace = TRY(Workspace::open(context)), .folder = "", .verifier = {}};
   const auto environment = TRY(parse_environment(arguments.environment));
-  const auto principal = TRY(log.workspace->principal(environment));
-  if (!principal.allowed("ledger", name(environment)))
-    return fail(Errc::denied,
-                fmt::format("{} has no grant for the ledger of {}", principal.subject, name(environment)));
+  CHECK(log.workspace->require_ledger_reader(environment));
   log.folder = log.workspace->ledger_folder(environment, arguments.chain);
   const auto pem = TRY(log.workspace->keys(environment)->public_key_pem(crypto::KeyPurpose::ledger));
   const auto origin = TRY(adapters::ledger_origin(context.files, log.folder));

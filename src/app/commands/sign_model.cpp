@@ -187,6 +187,11 @@ sign::ModelSignature list_of(const Version& version) {
   return sign::list_of(version.name, std::move(files));
 }
 
+// Whose key signs where no file holds it.
+Result<Environment> signing_environment(const SignModelArguments& arguments) {
+  return parse_environment(arguments.environment.empty() ? "dev" : arguments.environment);
+}
+
 // An environment's key speaks for the environment: it signs only what that serves. Of a version the manifest is signed
 // as it is.
 Status check_signable(const Version& version, const SignModelArguments& arguments) {
@@ -194,7 +199,7 @@ Status check_signable(const Version& version, const SignModelArguments& argument
     return fail(Errc::invalid,
                 "a version is signed as its manifest lists it: without shards, links and files left out");
   if (!arguments.key.empty()) return {};
-  const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
+  const auto environment = TRY(signing_environment(arguments));
   if (registry::serves(environment, version.state)) return {};
   return fail(Errc::precondition,
               fmt::format("it is {}: the key of {} signs what {} may serve", name(version.state), name(environment),
@@ -209,17 +214,18 @@ struct Signing {
   std::optional<crypto::VerifyingKey> verifying;
 };
 Result<std::unique_ptr<Signing>> open_signing(Context& context, const SignModelArguments& arguments,
-                                              std::optional<Workspace*> workspace, std::string_view model) {
+                                              Workspace* workspace, std::string_view model) {
   auto signing = std::make_unique<Signing>();
   if (!arguments.key.empty()) {
     signing->key.emplace(TRY(read_signing_key(context, arguments)));
     signing->signer = sign::signer_of(*signing->key);
   } else {
-    if (!workspace) return fail(Errc::invalid, "say with which key: --key FILE, or --environment for the key of one");
-    const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
-    const auto principal = TRY((*workspace)->principal(environment));
+    if (workspace == nullptr)
+      return fail(Errc::invalid, "say with which key: --key FILE, or --environment for the key of one");
+    const auto environment = TRY(signing_environment(arguments));
+    const auto principal = TRY(workspace->principal(environment));
     CHECK(registry::require_grant(principal, "sign", model));
-    const auto keys = (*workspace)->keys(environment);
+    const auto keys = workspace->keys(environment);
     signing->signer = {[keys](ByteView message) { return keys->sign(crypto::KeyPurpose::model, message); },
                        TRY(keys->public_key_pem(crypto::KeyPurpose::model))};
   }
@@ -250,8 +256,7 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
     version = TRY(workspace->catalog().version(TRY(VersionRef::parse(arguments.model))));
     CHECK(check_signable(*version, arguments));
   }
-  const auto signing = TRY(open_signing(context, arguments, workspace ? std::optional(workspace.get()) : std::nullopt,
-                                        version ? version->name : "*"));
+  const auto signing = TRY(open_signing(context, arguments, workspace.get(), version ? version->name : "*"));
   const auto& key = *signing->verifying;
   const auto chain = TRY(signing_chain(context, arguments, key));
   const auto beside =
@@ -263,7 +268,7 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   if (!arguments.timestamp_url.empty())
     bundle.timestamps.push_back(TRY(timestamp(context, arguments.timestamp_url, bundle.signature())));
   if (workspace && arguments.key.empty()) {
-    const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
+    const auto environment = TRY(signing_environment(arguments));
     Event event;
     event.kind = "model.sign";
     event.target = version ? version->ref() : list.name;
