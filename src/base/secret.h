@@ -16,9 +16,12 @@ struct KeyMaterial;
 }  // namespace crypto
 namespace adapters {
 struct KeyFile;
+struct ServiceSecret;
 }  // namespace adapters
 namespace net {
 struct TlsIdentity;
+struct AwsKey;
+struct SecretHeader;
 }  // namespace net
 namespace gateway {
 struct UpstreamCredential;
@@ -32,7 +35,10 @@ class SecretAccess {
   SecretAccess() = default;
   friend struct crypto::KeyMaterial;
   friend struct adapters::KeyFile;
+  friend struct adapters::ServiceSecret;
   friend struct net::TlsIdentity;
+  friend struct net::AwsKey;
+  friend struct net::SecretHeader;
   friend struct gateway::UpstreamCredential;
   friend struct app::TokenDisplay;
 };
