@@ -51,6 +51,7 @@ std::vector<Command> store_commands();
 std::vector<Command> token_commands();
 std::vector<Command> ledger_commands();
 std::vector<Command> proof_commands();
+Command secret_command();
 std::vector<Command> config_commands();
 Command version_command();
 Command completion_command();

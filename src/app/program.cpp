@@ -60,6 +60,7 @@ struct Tree {
           {"store", "upkeep of the encrypted content"},
           {"token", "API tokens of the gateway and the registry"},
           {"ledger", "the tamper-evident record of what happened"},
+          {"secret", "references to secrets"},
           {"config", "check and explain the configuration"}};
       app = root.add_subcommand(group, summaries.at(group));
       app->require_subcommand(1)->fallthrough();
@@ -105,6 +106,7 @@ std::vector<Command> all_commands() {
   add(token_commands());
   add(ledger_commands());
   add(proof_commands());
+  all.push_back(secret_command());
   add(config_commands());
   all.push_back(completion_command());
   all.push_back(version_command());

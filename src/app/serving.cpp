@@ -47,7 +47,7 @@ Result<UrlParts> parse_url(std::string_view url) {
   return parts;
 }
 
-Result<std::shared_ptr<const gateway::Upstream>> make_upstream(const json::Value& config) {
+Result<std::shared_ptr<const gateway::Upstream>> make_upstream(const json::Value& config, SecretResolver& secrets) {
   auto parsed = parse_fields<config::UpstreamSettings>(config, "/upstream");
   if (!parsed) return std::unexpected(to_error(parsed.error()));
   const auto url = TRY(parse_url(parsed->url));
@@ -60,7 +60,7 @@ Result<std::shared_ptr<const gateway::Upstream>> make_upstream(const json::Value
   upstream->connect_timeout = parsed->connect_timeout;
   upstream->first_byte_timeout = parsed->first_byte_timeout;
   upstream->idle_timeout = parsed->idle_timeout;
-  if (parsed->credential) upstream->credential = TRY(resolve(*parsed->credential));
+  if (parsed->credential) upstream->credential = TRY(secrets.resolve(*parsed->credential));
   if (url.tls) upstream->tls = TRY(net::TlsClient::create(""));
   upstream->addresses = TRY(net::resolve_host(url.host, url.port));
   return upstream;
@@ -145,7 +145,7 @@ Result<std::shared_ptr<const gateway::ServedDeployment>> SnapshotBuilder::serve(
   std::shared_ptr<const ModelInfo> info;
   if (spec.model.empty()) {
     const auto* upstream = spec.config.find("upstream");
-    served->upstream = TRY(make_upstream(upstream != nullptr ? *upstream : json::Value()));
+    served->upstream = TRY(make_upstream(upstream != nullptr ? *upstream : json::Value(), secrets_));
   } else {
     if (const auto* section = settings.deployment(deployment.name);
         section != nullptr && section->version && *section->version != spec.version)

@@ -10,6 +10,7 @@
 
 #include "app/workspace.h"
 #include "base/metrics.h"
+#include "base/secret_resolver.h"
 #include "core/engine.h"
 #include "gateway/snapshot.h"
 
@@ -27,8 +28,8 @@ struct BuiltSnapshot {
 
 class SnapshotBuilder {
  public:
-  SnapshotBuilder(Workspace& workspace, Engine& engine, metrics::Registry& metrics)
-      : workspace_(workspace), engine_(engine), metrics_(metrics) {}
+  SnapshotBuilder(Workspace& workspace, Engine& engine, metrics::Registry& metrics, SecretResolver& secrets)
+      : workspace_(workspace), engine_(engine), metrics_(metrics), secrets_(secrets) {}
 
   // Writes configuration that changed since the newest entry of a deployment into its history. Not undone by a
   // rollback: only a change of the file makes a new entry.
@@ -44,6 +45,7 @@ class SnapshotBuilder {
   Workspace& workspace_;
   Engine& engine_;
   metrics::Registry& metrics_;
+  SecretResolver& secrets_;
   std::shared_ptr<guard::Limiter> limiter_ = std::make_shared<guard::Limiter>();
   std::map<std::string, std::shared_ptr<gateway::DeploymentMetrics>> series_;
   std::map<Digest, std::shared_ptr<LoadedModel>> models_;

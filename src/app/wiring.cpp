@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include "adapters/ledger_file.h"
+#include "adapters/secrets_aws.h"
+#include "adapters/secrets_vault.h"
 #include "app/workspace.h"
 #include "guard/chain.h"
+#include "net/http_client.h"
 
 namespace hauberk::app {
 
@@ -25,6 +28,25 @@ IsolationOptions isolation_options(const config::Settings& settings) {
   options.memory = settings.isolation.memory;
   options.time_limit = settings.isolation.time_limit;
   return options;
+}
+
+std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files,
+                                                     const Clock& clock) {
+  const auto otherwise = [](const std::string& configured, const char* variable) {
+    return configured.empty() ? environment_variable(variable).value_or("") : configured;
+  };
+  auto resolver = std::make_unique<SecretResolver>(clock);
+  adapters::VaultOptions vault{.url = otherwise(settings.vault.url, "VAULT_ADDR"),
+                               .name_space = otherwise(settings.vault.name_space, "VAULT_NAMESPACE"),
+                               .authorities = otherwise(settings.vault.authorities, "VAULT_CACERT"),
+                               .token = settings.vault.token,
+                               .role_id = settings.vault.role_id,
+                               .secret_id = settings.vault.secret_id};
+  if (!vault.token && vault.role_id.empty()) vault.token = SecretRef{"env", "VAULT_TOKEN"};
+  resolver->add("vault", adapters::make_secrets_vault(std::move(vault), net::make_http_client()));
+  resolver->add("aws-sm", adapters::make_secrets_aws({.region = settings.aws.region, .endpoint = settings.aws.endpoint},
+                                                     files, clock, net::make_http_client()));
+  return resolver;
 }
 
 config::Hooks config_hooks() {

@@ -2,11 +2,13 @@
 // guards check their part of the configuration, events find their ledger.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "app/command.h"
 #include "app/isolate.h"
+#include "base/secret_resolver.h"
 #include "config/settings.h"
 #include "core/event.h"
 #include "core/policy.h"
@@ -16,6 +18,10 @@ namespace hauberk::app {
 class Workspace;
 
 IsolationOptions isolation_options(const config::Settings& settings);
+
+// Every keeper of secrets that the settings know. Nothing is asked before a secret of it is wanted.
+std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files,
+                                                     const Clock& clock);
 
 // How the configuration layer learns about guards.
 config::Hooks config_hooks();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <simdjson.h>
+#include <string.h>
 
 #include <array>
 #include <cmath>
@@ -288,6 +289,14 @@ Value& Value::push(Value value) {
 bool Value::erase(std::string_view key) {
   auto* object = as_object();
   return object != nullptr && std::erase_if(*object, [&](const Member& m) { return m.first == key; }) != 0;
+}
+
+void Value::wipe() noexcept {
+  if (auto* text = std::get_if<std::string>(&data_)) ::explicit_bzero(text->data(), text->size());
+  if (auto* array = as_array())
+    for (auto& value : *array) value.wipe();
+  if (auto* object = as_object())
+    for (auto& [key, value] : *object) value.wipe();
 }
 
 Result<Value> parse(std::string_view text, const Limits& limits) {

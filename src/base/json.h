@@ -77,6 +77,9 @@ class Value {
   Value& push(Value value);
   bool erase(std::string_view key);
 
+  // Overwrites every text in it with zeros: for values that held secrets.
+  void wipe() noexcept;
+
   bool operator==(const Value&) const = default;
 
  private:

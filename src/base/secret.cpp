@@ -32,13 +32,19 @@ Result<SecretRef> SecretRef::parse(std::string_view text) {
   const auto colon = text.find(':');
   if (colon != std::string_view::npos && colon + 1 < text.size()) {
     const auto scheme = text.substr(0, colon);
-    for (const std::string_view known : {"env", "file", "vault", "aws-sm", "pkcs11"})
+    for (const std::string_view known : {"env", "file", "vault", "aws-sm"})
       if (scheme == known) return SecretRef{std::string(scheme), std::string(text.substr(colon + 1))};
   }
   // The text itself is not repeated: it may be the secret that somebody wrote here.
   return fail(Errc::invalid,
-              "expected a reference to a secret, such as env:NAME or file:/run/secrets/name; a literal secret is not "
-              "accepted here");
+              "expected a reference to a secret, such as env:NAME, file:/run/secrets/name, vault:PATH#KEY or "
+              "aws-sm:NAME#KEY; a literal secret is not accepted here");
+}
+
+std::optional<std::string> environment_variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
 }
 
 Result<Secret> resolve(const SecretRef& reference) {
@@ -74,7 +80,7 @@ Result<Secret> resolve(const SecretRef& reference) {
     return Secret(std::move(value));
   }
   return fail(Errc::unsupported,
-              fmt::format("secrets of the kind {}: are not supported yet; use env: or file:", reference.scheme),
+              fmt::format("secrets of the kind {}: cannot be read here; use env: or file:", reference.scheme),
               reference.text());
 }
 

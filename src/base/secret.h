@@ -3,6 +3,7 @@
 // SecretRef says where a secret is, never what it is; only references stand in configuration.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -59,6 +60,7 @@ class Secret {
   std::string_view reveal_text(SecretAccess) const { return as_text(value_); }
   bool empty() const { return value_.empty(); }
   std::size_t size() const { return value_.size(); }
+  bool same_as(const Secret& other) const { return equal_constant_time(value_, other.value_); }
   Secret clone(SecretAccess) const { return Secret(Bytes(value_)); }
 
  private:
@@ -66,7 +68,8 @@ class Secret {
   Bytes value_;
 };
 
-// "env:NAME", "file:/run/secrets/x". Other schemes (vault:, aws-sm:, pkcs11:) parse and are answered `unsupported`.
+// "env:NAME", "file:/run/secrets/x"; "vault:PATH#KEY" and "aws-sm:NAME#KEY" need a SecretResolver with a source for
+// them.
 struct SecretRef {
   std::string scheme;
   std::string place;
@@ -76,8 +79,12 @@ struct SecretRef {
   bool operator==(const SecretRef&) const = default;
 };
 
-// Reads the secret now. The only place that reads the environment. A final newline of a file is dropped; a file that
+// Reads a secret of env: or file: now; unsupported for the others.
+// The only place that reads the environment. A final newline of a file is dropped; a file that
 // group or others may read is refused with the chmod that mends it.
 Result<Secret> resolve(const SecretRef& reference);
+
+// What is no secret: addresses, regions, names of profiles. Empty and missing are the same.
+std::optional<std::string> environment_variable(const char* name);
 
 }  // namespace hauberk

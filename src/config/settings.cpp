@@ -42,6 +42,12 @@ void check_url(const std::string& url, const FieldPlace& place) {
     if (!parse_host_port(host)) place.fail("the port of the address is not a number from 0 to 65535");
 }
 
+// What opens a keeper of secrets cannot lie in it.
+void check_local(const std::optional<SecretRef>& reference, const FieldPlace& place) {
+  if (reference && reference->scheme != "env" && reference->scheme != "file")
+    place.fail("expected a reference of env: or file:, because it is needed to reach the others");
+}
+
 void check_deployment(const DeploymentSettings& deployment, const FieldPlace& place) {
   if (auto named = check_name(deployment.name); !named) place.at("name").fail(std::move(named).error().message);
   if (deployment.model)
@@ -65,6 +71,21 @@ void check_settings(const Settings& settings, const FieldPlace& place) {
           .at(std::to_string(i))
           .at("name")
           .fail(fmt::format("a second deployment is named '{}'", settings.deployments[i].name));
+}
+
+// By the field lists themselves, so that no field can be forgotten.
+void collect_references(const FieldType& type, const json::Value& value, const std::string& pointer,
+                        std::vector<NamedReference>& out) {
+  if (type.kind == FieldKind::secret && value.is_string()) {
+    if (auto reference = SecretRef::parse(*value.as_string())) out.push_back({pointer, std::move(*reference)});
+  } else if (type.kind == FieldKind::section) {
+    for (const auto& field : type.section->fields())
+      if (const auto* member = value.find(field.name); member != nullptr)
+        collect_references(field.type, *member, child_pointer(pointer, field.name), out);
+  } else if (type.kind == FieldKind::list && value.is_array()) {
+    for (std::size_t i = 0; i < value.as_array()->size(); ++i)
+      collect_references(*type.item, (*value.as_array())[i], child_pointer(pointer, i), out);
+  }
 }
 
 FieldErrors check_guards(const json::Value& document, const Hooks& hooks) {
@@ -219,6 +240,42 @@ const Fields<IsolationSettings>& IsolationSettings::fields() {
   return list;
 }
 
+const Fields<VaultSettings>& VaultSettings::fields() {
+  static const Fields<VaultSettings> list =
+      Fields<VaultSettings>{
+          field("url", &VaultSettings::url,
+                "address of HashiCorp Vault or OpenBao, such as https://vault.example.com:8200; by default VAULT_ADDR"),
+          field("namespace", &VaultSettings::name_space, length(0, 256), "by default VAULT_NAMESPACE"),
+          field("authorities", &VaultSettings::authorities,
+                "PEM file of the authorities that may certify the server; by default VAULT_CACERT, else the system's"),
+          field("token", &VaultSettings::token, "where the token is (env: or file:); by default VAULT_TOKEN"),
+          field("role_id", &VaultSettings::role_id, length(0, 256), "AppRole to sign in with instead of a token"),
+          field("secret_id", &VaultSettings::secret_id, "where the AppRole's secret id is (env: or file:)"),
+      }
+          .with_check([](const VaultSettings& vault, const FieldPlace& place) {
+            if (!vault.url.empty()) check_url(vault.url, place.at("url"));
+            check_local(vault.token, place.at("token"));
+            check_local(vault.secret_id, place.at("secret_id"));
+            if (vault.role_id.empty() != !vault.secret_id)
+              place.fail("role_id and secret_id belong together: one of them is missing");
+            if (vault.token && vault.secret_id) place.fail("sign in with a token or by AppRole, not both");
+          });
+  return list;
+}
+
+const Fields<AwsSettings>& AwsSettings::fields() {
+  static const Fields<AwsSettings> list =
+      Fields<AwsSettings>{
+          field("region", &AwsSettings::region, length(0, 64), "by default AWS_REGION, else the region of an ARN"),
+          field("endpoint", &AwsSettings::endpoint,
+                "address of Secrets Manager; by default AWS_ENDPOINT_URL_SECRETS_MANAGER, else the region's"),
+      }
+          .with_check([](const AwsSettings& aws, const FieldPlace& place) {
+            if (!aws.endpoint.empty()) check_url(aws.endpoint, place.at("endpoint"));
+          });
+  return list;
+}
+
 const Fields<Settings>& Settings::fields() {
   static const Fields<Settings> list =
       Fields<Settings>{
@@ -239,6 +296,8 @@ const Fields<Settings>& Settings::fields() {
           field("log", &Settings::log, "the operator's log on standard error"),
           field("workers", &Settings::workers, range(0, 1024), "threads that serve requests; 0 is one a core"),
           field("isolation", &Settings::isolation, "the confinement of scans"),
+          field("vault", &Settings::vault, "the server of `vault:` references"),
+          field("aws", &Settings::aws, "AWS Secrets Manager, for `aws-sm:` references"),
       }
           .with_check(check_settings);
   return list;
@@ -259,6 +318,13 @@ std::expected<Settings, std::vector<ConfigError>> load_settings(std::string_view
   errors.insert(errors.end(), guard_errors.begin(), guard_errors.end());
   if (!errors.empty()) return std::unexpected(locate(errors, *document, text, file));
   return std::move(*settings);
+}
+
+std::vector<NamedReference> references(const Settings& settings) {
+  std::vector<NamedReference> out;
+  collect_references(FieldType{.kind = FieldKind::section, .section = &Settings::fields()}, write_fields(settings), "",
+                     out);
+  return out;
 }
 
 json::Value show(const Settings& settings) { return write_fields(settings); }
@@ -287,7 +353,7 @@ std::string reference_markdown(const Hooks& hooks) {
       "Every key may be left out; what is\n"
       "not named here is refused. Durations carry a unit: `250ms`, `30s`, `15m`, `12h`, `30d`. Sizes are bytes. "
       "Secrets stand here as\n"
-      "references only: `env:NAME` or `file:/run/secrets/name`.\n\n";
+      "references only: `env:NAME`, `file:/run/secrets/name`, `vault:PATH#KEY`, `aws-sm:NAME#KEY`.\n\n";
   out += hauberk::reference_markdown(Settings::fields(), "The root");
   if (hooks.guards_reference) out += "\n## guards\n\n" + hooks.guards_reference();
   return out;

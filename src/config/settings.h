@@ -91,6 +91,24 @@ struct IsolationSettings {
   static const Fields<IsolationSettings>& fields();
 };
 
+// Where vault: references lead. Without `url`: VAULT_ADDR. Without a way to sign in: VAULT_TOKEN.
+struct VaultSettings {
+  std::string url;
+  std::string name_space;
+  std::string authorities;
+  std::optional<SecretRef> token;  // of env: or file:, as secret_id
+  std::string role_id;
+  std::optional<SecretRef> secret_id;
+  static const Fields<VaultSettings>& fields();
+};
+
+// Where aws-sm: references lead. Credentials are those of the usual chain.
+struct AwsSettings {
+  std::string region;
+  std::string endpoint;
+  static const Fields<AwsSettings>& fields();
+};
+
 struct Settings {
   std::string data = "hauberk-data";
   Environment environment = Environment::production;
@@ -104,6 +122,8 @@ struct Settings {
   LogSettings log;
   std::uint32_t workers = 0;  // 0: one a core
   IsolationSettings isolation;
+  VaultSettings vault;
+  AwsSettings aws;
   static const Fields<Settings>& fields();
 
   const DeploymentSettings* deployment(std::string_view name) const;
@@ -119,6 +139,13 @@ struct Hooks {
 // `file` is only a name, for errors; all mistakes are told at once, in the order of the file.
 std::expected<Settings, std::vector<ConfigError>> load_settings(std::string_view text, std::string_view file,
                                                                 const Hooks& hooks);
+
+struct NamedReference {
+  std::string pointer;  // RFC 6901, where it stands in the configuration
+  SecretRef reference;
+};
+// Every reference to a secret that the settings hold.
+std::vector<NamedReference> references(const Settings& settings);
 
 // The settings in effect, defaults included.
 json::Value show(const Settings& settings);

@@ -442,7 +442,7 @@ net::Task<void> Session::proxy(const ServedDeployment& served, const TextInput& 
              "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
              "\r\nAccept: ", input.stream ? "text/event-stream" : "application/json",
              "\r\ntraceparent: ", exchange_.trace_parent, "\r\nx-request-id: ", exchange_.id, "\r\n");
-  UpstreamCredential::append_header(head, upstream.credential);
+  UpstreamCredential::append_header(head, upstream.credential.get());
   head += "\r\n";
   const Tick started = shared.clock.tick();
   const auto failed = [&](int status, std::string_view message, std::string_view reason) {

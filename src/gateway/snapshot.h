@@ -23,12 +23,12 @@ namespace hauberk::gateway {
 struct Upstream {
   std::string host;
   std::uint16_t port = 0;
-  std::string authority;                // for the Host header
-  std::string base_path;                // before /v1/…; empty or "/something"
-  std::string model;                    // its name for the model; empty: the deployment's
-  Secret credential;                    // sent as Bearer; may be empty
-  std::shared_ptr<net::TlsClient> tls;  // null: plain
-  std::vector<net::Address> addresses;  // as resolved when the snapshot was built
+  std::string authority;                     // for the Host header
+  std::string base_path;                     // before /v1/…; empty or "/something"
+  std::string model;                         // its name for the model; empty: the deployment's
+  std::shared_ptr<const Secret> credential;  // sent as Bearer; null: none
+  std::shared_ptr<net::TlsClient> tls;       // null: plain
+  std::vector<net::Address> addresses;       // as resolved when the snapshot was built
   Duration connect_timeout = std::chrono::seconds(5);
   Duration first_byte_timeout = std::chrono::seconds(120);
   Duration idle_timeout = std::chrono::seconds(60);

@@ -8,10 +8,10 @@
 namespace hauberk::gateway {
 
 struct UpstreamCredential {
-  static void append_header(std::string& head, const Secret& credential) {
-    if (credential.empty()) return;
+  static void append_header(std::string& head, const Secret* credential) {
+    if (credential == nullptr) return;
     head += "Authorization: Bearer ";
-    head += credential.reveal_text(SecretAccess());
+    head += credential->reveal_text(SecretAccess());
     head += "\r\n";
   }
 };

@@ -3,10 +3,27 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <string.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace hauberk::net {
+
+// What may look at secrets here: the lines and the body of a request. The library keeps no copy once the call is over.
+struct SecretHeader {
+  static ByteView body(const Secret& secret) { return secret.reveal(SecretAccess()); }
+  static Secret line(const std::string& name, const Secret& value) {
+    const auto text = value.reveal_text(SecretAccess());
+    Bytes bytes;
+    bytes.reserve(name.size() + text.size() + 3);
+    for (const std::string_view part : {std::string_view(name), std::string_view(": "), text})
+      bytes.insert(bytes.end(), part.begin(), part.end());
+    bytes.push_back(0);
+    return Secret(std::move(bytes));
+  }
+};
+
 namespace {
 
 // What of libcurl is used, looked up by name: its dependencies would cost every start of the program some milliseconds.
@@ -93,9 +110,19 @@ class CurlClient final : public HttpClient {
       auto* longer = curl->slist_append(lines, fmt::format("{}: {}", name, value).c_str());
       if (longer != nullptr) lines = longer;
     }
-    const std::unique_ptr<struct curl_slist, decltype(curl->slist_free_all)> header_lines(lines, curl->slist_free_all);
+    for (const auto& [name, value] : call.secret_headers) {
+      const auto line = SecretHeader::line(name, value);
+      auto* longer = curl->slist_append(lines, reinterpret_cast<const char*>(SecretHeader::body(line).data()));
+      if (longer != nullptr) lines = longer;
+    }
+    const auto wipe_and_free = [curl](struct curl_slist* list) {
+      for (auto* one = list; one != nullptr; one = one->next) ::explicit_bzero(one->data, std::strlen(one->data));
+      curl->slist_free_all(list);
+    };
+    const std::unique_ptr<struct curl_slist, decltype(wipe_and_free)> header_lines(lines, wipe_and_free);
 
     Answer answer{.body = {}, .most_bytes = call.most_bytes};
+    answer.body.reserve(std::min<std::size_t>(call.most_bytes, 64 << 10));  // no copies of a secret left by growth
     set(CURLOPT_URL, call.url.c_str());
     set(CURLOPT_CUSTOMREQUEST, call.method.c_str());
     set(CURLOPT_HTTPHEADER, lines);
@@ -107,9 +134,10 @@ class CurlClient final : public HttpClient {
     if (!call.authorities.empty()) set(CURLOPT_CAINFO, call.authorities.c_str());
     set(CURLOPT_WRITEFUNCTION, &take);
     set(CURLOPT_WRITEDATA, &answer);
-    if (!call.body.empty()) {
-      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.body.size()));
-      set(CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(call.body.data()));
+    if (const ByteView body = call.secret_body.empty() ? ByteView(call.body) : SecretHeader::body(call.secret_body);
+        !body.empty()) {
+      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+      set(CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(body.data()));
     }
 
     const auto code = curl->easy_perform(handle.get());

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/secret.h"
 #include "base/time.h"
 
 namespace hauberk::net {
@@ -20,7 +21,9 @@ struct HttpCall {
   std::string method = "GET";
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, Secret>> secret_headers;
   Bytes body;
+  Secret secret_body;  // instead of body
   Duration timeout = std::chrono::seconds(30);
   std::size_t most_bytes = 1u << 20;
   std::string authorities;  // file of certificates in PEM; empty: the system's
@@ -28,6 +31,7 @@ struct HttpCall {
   bool may_be_plain = false;
 };
 
+// What came back may be a secret: hand the body to a Secret before anything else.
 struct HttpReply {
   int status = 0;
   std::string content_type;

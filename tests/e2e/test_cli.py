@@ -14,7 +14,7 @@ from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token,
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
          "serve", "key list", "key public", "key rotate", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
-         "config check", "config schema", "config show", "version", "completion"]
+         "secret check", "config check", "config schema", "config show", "version", "completion"]
 
 
 def on_a_terminal(command: list[str], env: dict | None = None) -> str:

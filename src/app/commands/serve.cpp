@@ -11,6 +11,7 @@
 #include "adapters/ledger_file.h"
 #include "app/output.h"
 #include "app/serving.h"
+#include "app/wiring.h"
 #include "app/workspace.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
@@ -71,7 +72,7 @@ void tell_problems(const std::vector<ServingProblem>& problems) {
 class Control {
  public:
   Control(const ServeArguments& arguments, Context& context, Workspace& workspace, SnapshotBuilder& builder,
-          gateway::Gateway& gateway, Ledger& ledger, const Principal& principal)
+          gateway::Gateway& gateway, Ledger& ledger, const Principal& principal, SecretResolver& secrets)
       : arguments_(arguments),
         context_(context),
         workspace_(workspace),
@@ -79,6 +80,7 @@ class Control {
         gateway_(gateway),
         ledger_(ledger),
         principal_(principal),
+        secrets_(secrets),
         settings_(workspace.settings()) {
     apply(arguments_, settings_);
     if (const auto counter = workspace_.catalog().change_counter()) counter_ = *counter;
@@ -104,9 +106,10 @@ class Control {
       log::error("the catalogue cannot be read; what is served stays as it is", {{"error", counter.error().text()}});
       return;
     }
-    if (*counter == counter_) return;
+    const bool rotated = secrets_.refresh();
+    if (*counter == counter_ && !rotated) return;
     counter_ = *counter;
-    (void)publish(settings_, "catalogue");
+    (void)publish(settings_, rotated ? "a secret changed" : "catalogue");
   }
 
   // A bad file changes nothing.
@@ -123,6 +126,7 @@ class Control {
         settings.limits != settings_.limits)
       log::warning("listen, admin.listen, environment, workers and limits take effect at the next start");
     settings.environment = settings_.environment;
+    (void)secrets_.refresh(SecretResolver::Which::all);
     if (auto applied = builder_.apply_configuration(settings, settings.environment, principal_); !applied) {
       log::error("the new configuration cannot be applied; the old one stays", {{"error", applied.error().text()}});
       return record("config.reload", "denied");
@@ -166,6 +170,7 @@ class Control {
   gateway::Gateway& gateway_;
   Ledger& ledger_;
   const Principal& principal_;
+  SecretResolver& secrets_;
   config::Settings settings_;
   std::uint64_t counter_ = 0;
 };
@@ -187,7 +192,8 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
                                       .sync_interval = settings.ledger.sync_interval,
                                       .segment_bytes = settings.ledger.segment_bytes,
                                       .checkpoint_every = settings.ledger.checkpoint_every}));
-  SnapshotBuilder builder(*workspace, *engine, metrics);
+  const auto secrets = make_secret_resolver(settings, context.files, context.clock);
+  SnapshotBuilder builder(*workspace, *engine, metrics, *secrets);
   CHECK(builder.apply_configuration(settings, settings.environment, principal));
   auto built = TRY(builder.build(settings, settings.environment, context.clock.now()));
   tell_problems(built.problems);
@@ -218,7 +224,7 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
       fmt::format("metrics and health on http://{}:{}; Ctrl-C drains and stops", config.admin_host, ports.admin));
   std::fflush(stdout);
 
-  Control(arguments, context, *workspace, builder, gateway, *ledger, principal).run(signals);
+  Control(arguments, context, *workspace, builder, gateway, *ledger, principal, *secrets).run(signals);
   log::info("draining", {{"deadline", duration_text(settings.limits.drain)}});
   const auto cut = gateway.drain(settings.limits.drain);
   const auto flushed = ledger->flush();
