@@ -1,5 +1,6 @@
 #include "adapters/blobs_sealed.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -7,6 +8,7 @@
 #include <fstream>
 
 #include "base/faulty_files.h"
+#include "crypto/floe.h"
 #include "crypto/key_provider.h"
 
 namespace hauberk::adapters {
@@ -190,6 +192,106 @@ TEST_F(BlobsSealed, changed_swapped_and_cut_files_are_noticed) {
   fs::remove(path_of(a->digest));
   EXPECT_EQ(read(*a).error().code, Errc::corrupt) << "missing";
   EXPECT_TRUE(read(*b));
+}
+
+TEST_F(BlobsSealed, segments_that_were_swapped_repeated_replayed_cut_or_added_are_noticed) {
+  auto blobs = store(files_);
+  SeededRandom random(5);
+  constexpr std::size_t header = crypto::floe_header_size;
+  constexpr std::size_t segment = crypto::FloeParameters{}.plaintext_segment() + crypto::floe_segment_overhead;
+  const auto content = random.bytes(4 * crypto::FloeParameters{}.plaintext_segment() + 1234);
+  auto blob = put(*blobs, content);
+  auto other = put(*blobs, random.bytes(content.size()));
+  // The same content as it was written before: the same name and another data key.
+  auto earlier_store = std::move(*open_blobs_sealed(files_, random_, folder_ + "/../earlier"));
+  auto earlier = put(*earlier_store, content);
+  const auto path_in = [](const std::string& folder, const Digest& digest) {
+    return folder + "/" + digest.hex().substr(0, 2) + "/" + digest.hex() + ".floe";
+  };
+  const auto path = path_in(folder_, blob->digest);
+  const auto original = *read_file(files_, path, 1 << 30);
+  const auto foreign = *read_file(files_, path_in(folder_, other->digest), 1 << 30);
+  const auto replayed = *read_file(files_, path_in(folder_ + "/../earlier", earlier->digest), 1 << 30);
+  ASSERT_EQ(original.size(), header + 4 * segment + 1234 + crypto::floe_segment_overhead);
+  ASSERT_EQ(original.size(), replayed.size());
+
+  const auto is_noticed = [&](ByteView changed, const std::string& what) {
+    ASSERT_TRUE(write_file_atomically(files_, path, changed));
+    const auto result = [&]() -> Result<Bytes> {
+      auto reader = TRY(blobs->open(blob->digest, key_of(*blob)));
+      return read_verified(*reader, blob->digest, 1 << 30);
+    }();
+    ASSERT_FALSE(result) << what;
+    EXPECT_EQ(result.error().code, Errc::corrupt) << what;
+  };
+  const auto with = [&](std::size_t to, ByteView from, std::size_t at, std::size_t size) {
+    auto changed = original;
+    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(at), size,
+                changed.begin() + static_cast<std::ptrdiff_t>(to));
+    return changed;
+  };
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto place = header + i * segment;
+    for (std::size_t j = 0; j < 4; ++j) {
+      if (i == j) continue;
+      const auto there = header + j * segment;
+      auto swapped = with(place, original, there, segment);
+      is_noticed(swapped, fmt::format("segment {} in the place of {}", j, i));
+      std::copy_n(original.begin() + static_cast<std::ptrdiff_t>(place), segment,
+                  swapped.begin() + static_cast<std::ptrdiff_t>(there));
+      is_noticed(swapped, fmt::format("segments {} and {} swapped", i, j));
+    }
+    is_noticed(with(place, foreign, place, segment), fmt::format("segment {} of another blob", i));
+    is_noticed(with(place, replayed, place, segment), fmt::format("segment {} of an earlier writing", i));
+    is_noticed(ByteView(original).first(place), fmt::format("cut before segment {}", i));
+    is_noticed(ByteView(original).first(place + segment / 2), fmt::format("torn within segment {}", i));
+  }
+  is_noticed(ByteView(original).first(header + 4 * segment), "cut before the last segment");
+  is_noticed(ByteView(original).first(header - 1), "cut within the header");
+  is_noticed(with(0, replayed, 0, header), "the header of an earlier writing");
+  is_noticed(replayed, "the whole file of an earlier writing");
+  auto longer = original;
+  longer.push_back(0);
+  is_noticed(longer, "a byte added");
+  longer.pop_back();
+  longer.insert(longer.end(), original.begin() + header, original.begin() + header + segment);
+  is_noticed(longer, "a segment added");
+  for (std::size_t at = 0; at < original.size(); at += at < header ? 1 : 1009) {
+    auto changed = original;
+    changed[at] ^= 0x80;
+    is_noticed(changed, fmt::format("a bit at {}", at));
+  }
+  ASSERT_TRUE(write_file_atomically(files_, path, original));
+  EXPECT_TRUE(read_verified(**blobs->open(blob->digest, key_of(*blob)), blob->digest, 1 << 30));
+}
+
+TEST_F(BlobsSealed, power_lost_at_any_step_leaves_the_whole_blob_or_none) {
+  SeededRandom random(6);
+  const auto content = random.bytes(5 << 20);
+  bool finished = false;
+  for (std::uint64_t step = 1; !finished; ++step) {
+    FaultyFiles faulty(files_);
+    {
+      auto blobs = store(faulty);
+      faulty.fail_change(step);
+      finished = put(*blobs, content).has_value();
+      faulty.fail_change(0);
+    }
+    faulty.lose_power();
+    fs::remove_all(folder_ + "/tmp");  // of a process that is gone
+    auto blobs = store(files_);
+    const auto names = *blobs->list();
+    ASSERT_EQ(names.size(), finished ? 1u : 0u) << "step " << step;
+    auto again = put(*blobs, content);
+    ASSERT_TRUE(again) << "step " << step << ": " << again.error().text();
+    ASSERT_EQ(again->existed, finished);
+    if (!again->existed) {
+      auto reader = blobs->open(again->digest, key_of(*again));
+      ASSERT_TRUE(reader);
+      EXPECT_EQ(*read_verified(**reader, again->digest, 1 << 30), content);
+    }
+    ASSERT_TRUE(blobs->remove(again->digest));
+  }
 }
 
 TEST_F(BlobsSealed, a_fault_at_any_step_loses_nothing_and_leaves_nothing_half_done) {

@@ -6,6 +6,7 @@ import pickle
 import pty
 import shutil
 import subprocess
+import time
 import xml.etree.ElementTree
 import zipfile
 
@@ -45,6 +46,29 @@ class ScanInAndOut(Test):
         self.assertEqual((report["path"], report["verdict"]), ("stdin", "malicious"))
         self.assertEqual({finding["where"]["file"] for finding in report["findings"]}, {"stdin"})
         self.assertNotIn("/proc/", done.stdout.decode())
+
+    def test_nothing_of_standard_input_lies_readable_on_a_disk(self):
+        place = self.make()
+        scratch = place.folder / "scratch"
+        scratch.mkdir()
+        canary = b"this canary must not be found in any file below the folder. "
+        process = subprocess.Popen([BINARY, "scan", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=place.folder, env=os.environ | {"TMPDIR": str(scratch)})
+        for _ in range(200):
+            process.stdin.write(canary * 1000)
+        process.stdin.flush()
+        deadline = time.monotonic() + 20
+        while sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file()) < 4 << 20:
+            self.assertLess(time.monotonic(), deadline, "it is kept nowhere")
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        for path in scratch.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(b"canary", path.read_bytes(), path)
+        done = subprocess.run([BINARY, "scan", "-"], input=canary, capture_output=True, cwd=place.folder, env=os.environ | {"TMPDIR": str(place.folder / "none")})
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"TMPDIR", done.stderr)
 
     def test_junit_has_a_case_for_each_file(self):
         place = self.make()

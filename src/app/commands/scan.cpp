@@ -1,11 +1,15 @@
 #include <fmt/format.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <system_error>
+#include <utility>
 
+#include "adapters/blobs_sealed.h"
 #include "app/baseline.h"
 #include "app/command.h"
 #include "app/isolate.h"
@@ -84,25 +88,44 @@ void print_reports(Context& context, std::span<const scan::Report> reports, cons
     if (!layer.active) context.out.warn(fmt::format("scanned without {}: {}", layer.name, layer.detail));
 }
 
-// Standard input as a file without a name, because the scanner jumps about in what it reads.
-Result<scan::Report> scan_standard_input(IsolatedScanner& scanner) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
-  if (!file) return fail(Errc::unavailable, "standard input cannot be kept: no temporary file can be made");
+// A folder for the time of one call.
+class ScratchFolder {
+ public:
+  static Result<ScratchFolder> make() {
+    std::string path = environment_variable("TMPDIR").value_or("/tmp") + "/hauberk-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr)
+      return fail(Errc::unavailable, "standard input cannot be kept: no folder can be made there; set TMPDIR", path);
+    return ScratchFolder(std::move(path));
+  }
+  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ~ScratchFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// Standard input is kept, because the scanner jumps about in what it reads: encrypted, under a key that this process
+// alone has, so that nothing of it lies readable on a disk, not even if the process is killed.
+Result<scan::Report> scan_standard_input(IsolatedScanner& scanner, Context& context) {
+  auto folder = TRY(ScratchFolder::make());
+  const auto blobs = TRY(adapters::open_blobs_sealed(context.files, context.random, folder.path()));
+  auto writer = TRY(blobs->create(UINT64_MAX));
   Bytes chunk(1u << 20);
-  std::uint64_t size = 0;
   for (;;) {
     const auto count = ::read(STDIN_FILENO, chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return fail(Errc::unavailable, "standard input cannot be read");
     if (count == 0) break;
-    size += static_cast<std::uint64_t>(count);
-    if (std::fwrite(chunk.data(), 1, static_cast<std::size_t>(count), file.get()) != static_cast<std::size_t>(count))
-      return fail(Errc::unavailable, "standard input cannot be kept: the temporary folder is full");
+    CHECK(writer->write(ByteView(chunk).first(static_cast<std::size_t>(count))));
   }
-  if (std::fflush(file.get()) != 0)
-    return fail(Errc::unavailable, "standard input cannot be kept: the temporary folder is full");
-  const auto reader = TRY(scan::FileReader::from_descriptor(::fileno(file.get())));
-  return scanner.scan_reader("stdin", size,
+  auto blob = TRY(writer->finish());
+  const auto reader = TRY(blobs->open(blob.digest, std::move(blob.data_key)));
+  return scanner.scan_reader("stdin", reader->size(),
                              [&](std::uint64_t offset, MutableBytes out) { return reader->read_at(offset, out); });
 }
 
@@ -191,7 +214,7 @@ Result<int> run_scan(const ScanArguments& arguments, Context& context) {
         targets.image_layers));
   progress.finish();
   if (!arguments.model.empty()) CHECK(scan_model(scanner, arguments.model, context, reports));
-  if (from_stdin) reports.push_back(TRY(scan_standard_input(scanner)));
+  if (from_stdin) reports.push_back(TRY(scan_standard_input(scanner, context)));
   std::ranges::move(targets.unread, std::back_inserter(reports));
   if (targets.excluded != 0)
     context.out.hint(fmt::format("{} files and folders were excluded and not looked at", targets.excluded));
