@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,10 +13,17 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/principal.h"
 
 namespace hauberk::app {
 
 class Output;  // app/output.h: tables, colours, progress, JSON
+
+// Who acts where, once a verb asked for it: a refusal is recorded there.
+struct Acting {
+  Environment environment = Environment::dev;
+  Principal principal;  // without a subject while the token is not known to be good
+};
 
 // What the program gives to a verb. One thread.
 struct Context {
@@ -27,6 +35,7 @@ struct Context {
   std::string data;    // --data; empty: as configured
   bool json = false;   // --json: the result as one JSON value on stdout, nothing else there
   bool quiet = false;  // --quiet: no progress and no hints
+  std::optional<Acting> acting = {};
 };
 
 using Run = std::function<Result<int>(Context&)>;
@@ -49,6 +58,7 @@ Command serve_command();
 std::vector<Command> key_commands();
 std::vector<Command> store_commands();
 std::vector<Command> token_commands();
+std::vector<Command> access_commands();
 std::vector<Command> ledger_commands();
 std::vector<Command> proof_commands();
 Command secret_command();

@@ -10,6 +10,7 @@
 #include "app/args_impl.h"
 #include "app/output.h"
 #include "app/scan_worker.h"
+#include "app/workspace.h"
 #include "base/json.h"
 
 namespace hauberk::app {
@@ -58,6 +59,7 @@ struct Tree {
           {"model", "import, examine, approve, promote and roll back models"},
           {"key", "the keys of each environment"},
           {"store", "upkeep of the encrypted content"},
+          {"access", "who may do what"},
           {"token", "API tokens of the gateway and the registry"},
           {"ledger", "the tamper-evident record of what happened"},
           {"secret", "references to secrets"},
@@ -91,6 +93,27 @@ int print_error(Context& context, const Error& error) {
   return exit_code(error.code);
 }
 
+// What somebody was refused stands in the record of the environment where they tried.
+void record_refusal(Context& context, const Error& error, const CLI::App& verb) {
+  const bool refused = error.code == Errc::denied || error.code == Errc::unauthenticated;
+  if (!refused || !context.acting) return;
+  const auto acting = *context.acting;
+  Event event;
+  event.kind = "access.denied";
+  event.operation = verb.get_parent() != nullptr && verb.get_parent()->get_parent() != nullptr
+                        ? fmt::format("{} {}", verb.get_parent()->get_name(), verb.get_name())
+                        : verb.get_name();
+  event.target = error.context;
+  event.outcome = "denied";
+  event.reason = name(error.code);
+  auto workspace = Workspace::open(context);
+  const auto recorded = workspace ? (*workspace)->record(acting.environment, std::move(event), acting.principal)
+                                  : Status(std::unexpected(workspace.error()));
+  if (!recorded)
+    std::fprintf(stderr, "%s\n",
+                 context.out.error_line(Error(recorded.error()).in("the refusal could not be recorded")).c_str());
+}
+
 }  // namespace
 
 std::vector<Command> all_commands() {
@@ -104,6 +127,7 @@ std::vector<Command> all_commands() {
   add(key_commands());
   add(store_commands());
   add(token_commands());
+  add(access_commands());
   add(ledger_commands());
   add(proof_commands());
   all.push_back(secret_command());
@@ -160,7 +184,9 @@ int run_program(int argc, char** argv) {
     const auto& [app, run] = *verb;
     if (!app->parsed()) continue;
     const auto result = run(context);
-    return result ? *result : print_error(context, result.error());
+    if (result) return *result;
+    record_refusal(context, result.error(), *app);
+    return print_error(context, result.error());
   }
   return 2;
 }

@@ -146,6 +146,13 @@ registry::Ports Workspace::ports() {
 }
 
 Result<Principal> Workspace::principal(Environment environment) {
+  context_.acting = Acting{.environment = environment, .principal = {}};
+  auto principal = authenticate(environment);
+  if (principal) context_.acting->principal = *principal;
+  return principal;
+}
+
+Result<Principal> Workspace::authenticate(Environment environment) {
   auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
   if (!token)
     return Principal{

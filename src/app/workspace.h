@@ -51,6 +51,7 @@ class Workspace {
 
  private:
   Workspace(Context& context, LoadedSettings loaded) : context_(context), loaded_(std::move(loaded)) {}
+  Result<Principal> authenticate(Environment environment);
   Status open_parts();
   Status load_policies();
 

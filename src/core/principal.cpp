@@ -89,8 +89,46 @@ bool Scope::allows(std::string_view wanted_action, std::string_view name) const 
   return (action == wanted_action || action == "admin") && matches(pattern, name);
 }
 
+const std::vector<Role>& roles() {
+  static const std::vector<Role> table = {
+      {"viewer", "reads models and their evidence", {"read"}},
+      {"data-scientist", "brings models in and tries them", {"read", "import", "infer"}},
+      {"validator", "tries models and approves them", {"read", "infer", "approve"}},
+      {"deployer", "signs, promotes and rolls back what was approved", {"read", "sign", "promote", "rollback"}},
+      {"operator",
+       "keeps the service up: rolls back, revokes, reads the record",
+       {"read", "rollback", "revoke", "ledger"}},
+      {"auditor", "reads everything and changes nothing", {"read", "ledger"}},
+      {"admin", "may do everything", {"admin"}},
+  };
+  return table;
+}
+
+Result<std::vector<Scope>> grants_of_role(std::string_view text) {
+  const auto colon = text.find(':');
+  const auto wanted = text.substr(0, colon);
+  const auto role = std::ranges::find(roles(), wanted, &Role::name);
+  if (role == roles().end()) {
+    std::string known;
+    for (const auto& one : roles()) known.append(known.empty() ? "" : ", ").append(one.name);
+    return fail(Errc::invalid, "unknown role; expected one of " + known, "role");
+  }
+  std::vector<Scope> grants;
+  for (const auto action : role->actions) {
+    const bool narrowed = colon != std::string_view::npos && action != "ledger";
+    grants.push_back(
+        TRY(Scope::parse(narrowed ? std::string(action).append(text.substr(colon)) : std::string(action))));
+  }
+  return grants;
+}
+
+const Scope* Principal::grant_for(std::string_view action, std::string_view name) const {
+  const auto found = std::ranges::find_if(scopes, [&](const Scope& scope) { return scope.allows(action, name); });
+  return found != scopes.end() ? &*found : nullptr;
+}
+
 bool Principal::allowed(std::string_view action, std::string_view name) const {
-  return std::ranges::any_of(scopes, [&](const Scope& scope) { return scope.allows(action, name); });
+  return grant_for(action, name) != nullptr;
 }
 
 }  // namespace hauberk

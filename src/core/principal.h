@@ -31,6 +31,17 @@ struct Scope {
   bool operator==(const Scope&) const = default;
 };
 
+// A role is a name for a list of grants, from one table. Nobody but an admin both imports and approves.
+struct Role {
+  std::string_view name;     // "validator"
+  std::string_view summary;  // one line
+  std::vector<std::string_view> actions;
+};
+const std::vector<Role>& roles();
+// The grants of "validator", or of "validator:fraud-*" for the names of that pattern alone. The ledger is an
+// environment's and not narrowed by names of models.
+Result<std::vector<Scope>> grants_of_role(std::string_view text);
+
 enum class CredentialKind { none, api_token, local_user };
 
 struct Principal {
@@ -41,6 +52,7 @@ struct Principal {
   std::vector<Scope> scopes;
 
   bool allowed(std::string_view action, std::string_view name) const;
+  const Scope* grant_for(std::string_view action, std::string_view name) const;  // the first that allows it, or null
   bool operator==(const Principal&) const = default;
 };
 

@@ -80,5 +80,23 @@ TEST(Environment, names_round_trip_and_short_names_differ) {
   for (const std::string_view bad : {"", "prod", "Dev", "stg"}) EXPECT_FALSE(parse_environment(bad)) << bad;
 }
 
+TEST(Roles, are_lists_of_grants_that_can_be_narrowed_to_names) {
+  EXPECT_EQ(*grants_of_role("validator"), (std::vector<Scope>{{"read", "*"}, {"infer", "*"}, {"approve", "*"}}));
+  EXPECT_EQ(*grants_of_role("auditor:fraud-*"), (std::vector<Scope>{{"read", "fraud-*"}, {"ledger", "*"}}));
+  EXPECT_EQ(grants_of_role("owner").error().code, Errc::invalid);
+  EXPECT_EQ(grants_of_role("viewer:").error().code, Errc::invalid);
+  for (const auto& role : roles()) EXPECT_TRUE(grants_of_role(role.name)) << role.name;
+}
+
+TEST(Roles, keep_duties_apart) {
+  for (const auto& role : roles()) {
+    if (role.name == "admin") continue;
+    const Principal who{.subject = "x", .scopes = *grants_of_role(role.name)};
+    EXPECT_FALSE(who.allowed("import", "m") && who.allowed("approve", "m")) << role.name;
+    EXPECT_FALSE(who.allowed("approve", "m") && who.allowed("promote", "m")) << role.name;
+    EXPECT_FALSE(who.allowed("token", "m")) << role.name;
+  }
+}
+
 }  // namespace
 }  // namespace hauberk

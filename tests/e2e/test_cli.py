@@ -13,7 +13,7 @@ import zipfile
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
-         "serve", "key list", "key public", "key rotate", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "ledger tail", "ledger verify", "ledger export",
+         "serve", "key list", "key public", "key rotate", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access roles", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "secret check", "config check", "config schema", "config show", "version", "completion"]
 
@@ -131,7 +131,7 @@ class Json(Test):
         for arguments in (
                 "init", "version", "scan m.onnx", "model import m.onnx --name m", "model list", "model list m", "model show m", "model approve m", "model promote m --to staging",
                 "model promote m --to dev", "model rollback m --environment dev", "model export m out", "model attest m --as provenance", "model revoke m --reason x", "token create -e dev -s s --scope read:*", "token list",
-                "token revoke none -e dev", "ledger tail", "ledger verify", "ledger export", "ledger checkpoint -e dev", "ledger prove 1 -e dev", "key list", "key public", "store verify", "store gc", "store rotate -e dev", "key rotate -e dev",
+                "token revoke none -e dev", "access roles", "access explain s read m -e dev", "secret check", "ledger tail", "ledger verify", "ledger export", "ledger checkpoint -e dev", "ledger prove 1 -e dev", "key list", "key public", "store verify", "store gc", "store rotate -e dev", "key rotate -e dev",
                 "sign m.onnx --key k.pem", "verify m.onnx --key k.pub", "config check", "config schema", "config show"):
             with self.subTest(arguments):
                 outcome = place.hauberk(*arguments.split(), "--json")
@@ -312,6 +312,36 @@ class Tokens(Test):
         self.expect(denied, 1)
         self.expect(place.hauberk("token", "create", "-e", "production", "-s", "x", "--scope", "infer:*", token=keeper), 1)
         self.expect(place.hauberk("token", "create", "-e", "production", "-s", "x", "--scope", "infer:web-1", token=keeper))
+
+    def test_a_role_grants_what_the_table_says_and_explain_tells_why(self):
+        place = self.make(copy_of=prepared())
+        token = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "vera", "--role", "validator:fraud-*", "--json")).json()
+        self.assertEqual(token["scopes"], ["read:fraud-*", "infer:fraud-*", "approve:fraud-*"])
+        allowed = self.expect(place.hauberk("access", "explain", "vera", "approve", "fraud-1", "-e", "dev"))
+        self.assertIn("approve:fraud-*", allowed.out)
+        self.assertIn("vera may approve fraud-1 in dev", allowed.out)
+        for who, action, what, environment in (("vera", "import", "fraud-1", "dev"), ("vera", "approve", "other", "dev"), ("vera", "approve", "fraud-1", "staging"), ("nobody", "read", "x", "dev")):
+            self.assertFalse(self.expect(place.hauberk("access", "explain", who, action, what, "-e", environment, "--json"), 1).json()["allowed"])
+        self.assertTrue(self.expect(place.hauberk("access", "explain", token["id"], "read", "fraud-2", "-e", "dev", "--json")).json()["allowed"])
+        self.expect(place.hauberk("token", "revoke", token["id"], "-e", "dev"))
+        self.assertIn("is revoked", self.expect(place.hauberk("access", "explain", "vera", "approve", "fraud-1", "-e", "dev"), 1).out)
+        self.expect(place.hauberk("access", "explain", "vera", "fly", "x", "-e", "dev"), 2)
+        self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "x", "--role", "owner"), 2)
+        self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "x"), 2)
+
+    def test_every_refusal_is_in_the_ledger(self):
+        place = self.make(copy_of=prepared())
+        viewer = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "victor", "--role", "viewer", "--json")).json()["token"]
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m", token=viewer), 1)
+        self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "x", "--scope", "read:*", token=viewer), 1)
+        self.expect(place.hauberk("ledger", "export", "-e", "dev", token=viewer), 1)
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m", token=viewer[:-3] + "abc"), 1)
+        lines = [json.loads(line) for line in self.expect(place.hauberk("ledger", "export", "-e", "dev")).out.splitlines()]
+        refused = [event for event in (line.get("event", line) for line in lines) if event.get("kind") == "access.denied"]
+        self.assertEqual([(event.get("principal", ""), event["operation"], event["reason"]) for event in refused],
+                         [("victor", "model import", "denied"), ("victor", "token create", "denied"), ("victor", "ledger export", "denied"), ("", "model import", "unauthenticated")])
+        self.assertNotIn(viewer.split("_")[3], json.dumps(lines))
 
     def test_bad_scopes_and_lifetimes_are_wrong_use(self):
         place = self.make(copy_of=prepared())

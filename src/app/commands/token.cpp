@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "app/output.h"
@@ -43,6 +45,7 @@ struct CreateArguments {
   std::string subject;
   std::string environment;
   std::vector<std::string> scopes;
+  std::vector<std::string> roles;
   std::string expires = "90d";
 };
 
@@ -51,6 +54,8 @@ Result<int> run_create(const CreateArguments& arguments, Context& context) {
   registry::TokenRequest request{.environment = TRY(parse_environment(arguments.environment)),
                                  .subject = arguments.subject};
   for (const auto& scope : arguments.scopes) request.scopes.push_back(TRY(Scope::parse(scope)));
+  for (const auto& role : arguments.roles)
+    std::ranges::move(TRY(grants_of_role(role)), std::back_inserter(request.scopes));
   if (arguments.expires != "never") request.lifetime = TRY(parse_duration(arguments.expires));
   const auto principal = TRY(workspace->principal(request.environment));
   const auto created = TRY(registry::create_token(workspace->ports(), context.random, request, principal));
@@ -123,12 +128,15 @@ std::vector<Command> token_commands() {
        .details =
            "Scopes are ACTION:PATTERN; actions: infer, read, import, sign, approve, promote, rollback, revoke, token, "
            "ledger, admin.\n"
+           "Roles: viewer, data-scientist, validator, deployer, operator, auditor, admin; `hauberk access roles` says "
+           "what they grant.\n"
            "Example: hauberk token create --environment production --subject web --scope 'infer:fraud-*' --expires 30d",
        .declare = [](Args& args) -> Run {
          auto a = std::make_shared<CreateArguments>();
          args.choice("-e,--environment", a->environment, token_environments, "where it is valid").required();
          args.option("-s,--subject", a->subject, "NAME", "whom it stands for").required();
-         args.option("--scope", a->scopes, "SCOPE", "what it may do; may be given several times").required();
+         args.option("--scope", a->scopes, "SCOPE", "what it may do; may be given several times");
+         args.option("--role", a->roles, "ROLE", "the grants of a role, or ROLE:PATTERN for some names");
          args.option("--expires", a->expires, "DURATION", "lifetime such as 12h or 30d, or never");
          return [a](Context& context) { return run_create(*a, context); };
        }},
