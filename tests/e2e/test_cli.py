@@ -334,13 +334,19 @@ class Tokens(Test):
         viewer = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "victor", "--role", "viewer", "--json")).json()["token"]
         shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
         self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m", token=viewer), 1)
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m"))
+        nobody = make_token(place, "norma", "dev", "infer:nothing")
+        self.assertEqual(self.expect(place.hauberk("model", "list", "--json", token=nobody)).json(), [])
+        self.expect(place.hauberk("model", "show", "m", token=nobody), 1)
+        self.expect(place.hauberk("scan", "--model", "m", token=nobody), 1)
+        self.expect(place.hauberk("model", "show", "m", token=viewer))
         self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "x", "--scope", "read:*", token=viewer), 1)
         self.expect(place.hauberk("ledger", "export", "-e", "dev", token=viewer), 1)
         self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m", token=viewer[:-3] + "abc"), 1)
         lines = [json.loads(line) for line in self.expect(place.hauberk("ledger", "export", "-e", "dev")).out.splitlines()]
         refused = [event for event in (line.get("event", line) for line in lines) if event.get("kind") == "access.denied"]
         self.assertEqual([(event.get("principal", ""), event["operation"], event["reason"]) for event in refused],
-                         [("victor", "model import", "denied"), ("victor", "token create", "denied"), ("victor", "ledger export", "denied"), ("", "model import", "unauthenticated")])
+                         [("victor", "model import", "denied"), ("norma", "model show", "denied"), ("norma", "scan", "denied"), ("victor", "token create", "denied"), ("victor", "ledger export", "denied"), ("", "model import", "unauthenticated")])
         self.assertNotIn(viewer.split("_")[3], json.dumps(lines))
 
     def test_bad_scopes_and_lifetimes_are_wrong_use(self):

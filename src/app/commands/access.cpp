@@ -41,7 +41,9 @@ struct ExplainArguments {
 // Answers out of the very values that decide: the records of the tokens and Principal::grant_for.
 Result<int> run_access_explain(const ExplainArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
-  (void)TRY(Scope::parse(arguments.action));  // an action that does not exist is a mistake, not a denial
+  // An action that does not exist is a mistake, not a denial.
+  if (TRY(Scope::parse(arguments.action)).action != arguments.action)
+    return fail(Errc::invalid, "expected an action without a pattern, such as approve", "ACTION");
   auto workspace = TRY(Workspace::open(context));
   const auto asking = TRY(workspace->principal(environment));
   const auto now = context.clock.now();

@@ -170,9 +170,10 @@ struct RescanArguments {
 };
 
 // Every version that is not revoked and whose newest scan was made with other rules.
-Result<std::vector<Version>> stale_versions(Workspace& workspace) {
+Result<std::vector<Version>> stale_versions(Workspace& workspace, const Principal& principal) {
   std::vector<Version> stale;
   for (auto& version : TRY(workspace.catalog().versions(""))) {
+    if (!principal.allowed("import", version.name)) continue;
     if (version.state == VersionState::revoked) continue;
     const auto examined = TRY(registry::examine(workspace.ports(), {version.name, version.number}));
     if (registry::is_stale(examined, scan::rules_version)) stale.push_back(std::move(version));
@@ -187,7 +188,7 @@ Result<int> run_rescan(const RescanArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
   std::vector<Version> versions;
-  if (arguments.stale) versions = TRY(stale_versions(*workspace));
+  if (arguments.stale) versions = TRY(stale_versions(*workspace, principal));
   for (const auto& ref : arguments.refs)
     versions.push_back(TRY(workspace->catalog().version(TRY(VersionRef::parse(ref)))));
   int code = fine;
@@ -210,8 +211,9 @@ Result<int> run_rescan(const RescanArguments& arguments, Context& context) {
 
 Result<int> run_list(const std::string& wanted, Context& context) {
   auto workspace = TRY(Workspace::open(context));
-  (void)TRY(workspace->principal(Environment::dev));
-  const auto versions = TRY(workspace->catalog().versions(wanted));
+  const auto principal = TRY(workspace->principal(Environment::dev));
+  auto versions = TRY(workspace->catalog().versions(wanted));
+  std::erase_if(versions, [&](const Version& version) { return !principal.allowed("read", version.name); });
   std::vector<std::vector<std::string>> rows;
   json::Value list = json::Value::array();
   for (const auto& version : versions) {
@@ -237,8 +239,9 @@ Result<int> run_list(const std::string& wanted, Context& context) {
 
 Result<int> run_show(const std::string& ref, Context& context) {
   auto workspace = TRY(Workspace::open(context));
-  (void)TRY(workspace->principal(Environment::dev));
-  const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(ref))));
+  const auto named = TRY(VersionRef::parse(ref));
+  CHECK(registry::require_grant(TRY(workspace->principal(Environment::dev)), "read", named.name));
+  const auto version = TRY(workspace->catalog().version(named));
   const auto verified =
       TRY(registry::verified_evidence(workspace->catalog(), version.manifest.digest(), workspace->ports().keys));
   json::Value evidence = json::Value::array();

@@ -133,8 +133,9 @@ Result<scan::Report> scan_standard_input(IsolatedScanner& scanner, Context& cont
 Status scan_model(IsolatedScanner& scanner, const std::string& ref, Context& context,
                   std::vector<scan::Report>& reports) {
   auto workspace = TRY(Workspace::open(context));
-  (void)TRY(workspace->principal(Environment::dev));
-  const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(ref))));
+  const auto named = TRY(VersionRef::parse(ref));
+  CHECK(registry::require_grant(TRY(workspace->principal(Environment::dev)), "read", named.name));
+  const auto version = TRY(workspace->catalog().version(named));
   for (const auto& file : version.manifest.files) {
     auto reader = TRY(registry::open_for_scan(workspace->ports(), file));
     auto report = TRY(scanner.scan_reader(file.path, reader->size(), [&](std::uint64_t offset, MutableBytes out) {
