@@ -1,213 +1,200 @@
 #include "adapters/keys_file.h"
 
 #include <fmt/format.h>
-#include <string.h>
 
-#include <algorithm>
-
-#include "crypto/key_set.h"
+#include "adapters/keys_file_format.h"
 
 namespace hauberk::adapters {
-
-// What may look at keys here: writing them to their files and reading them back.
-struct KeyFile {
-  static ByteView of(const Secret& secret) { return secret.reveal(SecretAccess()); }
-  static std::string_view text(const Secret& secret) { return secret.reveal_text(SecretAccess()); }
-};
-
 namespace {
 
-constexpr std::uint64_t largest_key_file = 16 << 10;
+using crypto::KeyPurpose;
 
-struct KeyFileKind {
-  crypto::KeyPurpose purpose;
-  std::string_view file;
-};
-constexpr KeyFileKind kinds[] = {{crypto::KeyPurpose::evidence, "evidence.pem"},
-                                 {crypto::KeyPurpose::ledger, "ledger.pem"},
-                                 {crypto::KeyPurpose::wrap, "wrap.key"},
-                                 {crypto::KeyPurpose::token, "token.key"},
-                                 {crypto::KeyPurpose::model, "model.pem"}};
-
-crypto::SignatureAlgorithm algorithm_of(crypto::KeyPurpose purpose) {
-  return purpose == crypto::KeyPurpose::model ? crypto::SignatureAlgorithm::ecdsa_p256
-                                              : crypto::SignatureAlgorithm::ed25519;
+const std::string* wanted_reference(const KeyFolder& folder, KeyPurpose purpose) {
+  const auto found = folder.wanted.find(purpose);
+  return found == folder.wanted.end() ? nullptr : &found->second;
 }
 
-std::string first_line(crypto::KeyPurpose purpose, Environment environment) {
-  return fmt::format("hauberk-key-v1 {} {}\n", crypto::name(purpose), name(environment));
+bool is_where_wanted(const KeyFolder& folder, KeyPurpose purpose, const StoredKey& key) {
+  const auto* wanted = wanted_reference(folder, purpose);
+  const auto* kept = std::get_if<crypto::KeyElsewhere>(&key.key);
+  return wanted == nullptr ? kept == nullptr : kept != nullptr && kept->key.reference == *wanted;
 }
 
-// The file's content after its first line.
-Result<Secret> read_key(Files& files, const std::string& path, crypto::KeyPurpose purpose, Environment environment) {
-  const auto info = files.info(path);
-  if (!info) {
-    if (info.error().code == Errc::not_found)
-      return fail(Errc::not_found,
-                  "the key file is missing: restore it from your backup; without it nothing sealed with it can be read",
-                  path);
-    return std::unexpected(info.error());
+Error why_withheld(const KeyFolder& folder, KeyPurpose purpose, const StoredKey& key) {
+  const auto* wanted = wanted_reference(folder, purpose);
+  const auto environment = name(folder.environment);
+  const auto command = purpose == KeyPurpose::wrap
+                           ? fmt::format("hauberk store rotate -e {}", environment)
+                           : fmt::format("hauberk key rotate -e {} --purpose {}", environment, crypto::name(purpose));
+  return {Errc::precondition,
+          fmt::format("the {} key of {} is {}, but the configuration wants {}: move it with `{}`",
+                      crypto::name(purpose), environment, key.place(), wanted == nullptr ? "a file" : *wanted, command),
+          {}};
+}
+
+KeySealing sealing_of(const KeyFolder& folder) {
+  return folder.passphrase == nullptr ? KeySealing::open : KeySealing::sealed;
+}
+
+Status make_key(const KeyFolder& folder, KeyPurpose purpose, const std::string& made) {
+  if (const auto* wanted = wanted_reference(folder, purpose)) {
+    const auto place = TRY(take_over(folder, purpose, *wanted));
+    return write_reference(folder, join_path(folder.path, reference_file(purpose)), purpose, place.key, made);
   }
-  if ((info->mode & 077) != 0)
-    return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info->mode, path),
-                path);
-  const Secret content(TRY(read_file(files, path, largest_key_file)));
-  const auto text = KeyFile::text(content);
-  const auto expected = first_line(purpose, environment);
-  if (!text.starts_with(expected)) {
-    const auto line = text.substr(0, text.find('\n'));
-    if (line.starts_with("hauberk-key-v1 ") && line.size() < 64)
-      return fail(Errc::corrupt,
-                  fmt::format("this is the key '{}', but '{}' belongs here: put the right file in its place",
-                              line.substr(15), expected.substr(15, expected.size() - 16)),
-                  path);
-    return fail(Errc::corrupt, "this is no Hauberk key file, or it was damaged: restore it from your backup", path);
+  return write_key(folder, join_path(folder.path, key_file(purpose)), purpose, fresh_key(folder, purpose),
+                   sealing_of(folder), made);
+}
+
+// What the old key did stays good: its public half verifies, or it unwraps.
+Status keep_old(const KeyFolder& folder, KeyPurpose purpose, const StoredKey& old) {
+  const auto id = old.id();
+  const auto stem = fmt::format("{}-{}", crypto::name(purpose), id.substr(id.find(':') + 1));
+  const auto* kept = std::get_if<crypto::KeyElsewhere>(&old.key);
+  const auto place = join_path(folder.path, purpose == KeyPurpose::wrap ? "retired" : "trusted");
+  CHECK(folder.files.make_directories(place));
+  if (purpose != KeyPurpose::wrap) {
+    const auto& pem =
+        kept != nullptr ? kept->key.verifying->pem() : std::get<crypto::SigningKey>(old.key).verifying().pem();
+    return write_file_atomically(folder.files, join_path(place, stem + ".pem"), as_bytes(pem));
   }
-  return Secret(text.substr(expected.size()));
-}
-
-Result<Secret> read_symmetric(Files& files, const std::string& path, crypto::KeyPurpose purpose,
-                              Environment environment) {
-  const auto content = TRY(read_key(files, path, purpose, environment));
-  auto text = KeyFile::text(content);
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  auto raw = from_base64(text);
-  if (!raw || raw->size() != 32)
-    return fail(Errc::corrupt, "the key file is damaged: restore it from your backup", path);
-  return Secret(std::move(*raw));
-}
-
-Result<crypto::SigningKey> read_signing(Files& files, const std::string& path, crypto::KeyPurpose purpose,
-                                        Environment environment) {
-  const auto content = TRY(read_key(files, path, purpose, environment));
-  auto key = crypto::SigningKey::from_pem(content);
-  const auto algorithm = algorithm_of(purpose);
-  if (!key || key->verifying().algorithm() != algorithm)
-    return fail(Errc::corrupt,
-                fmt::format("it holds no {} private key in PEM: restore it from your backup",
-                            algorithm == crypto::SignatureAlgorithm::ed25519 ? "Ed25519" : "ECDSA P-256"),
-                path);
-  return key;
-}
-
-// "evidence-2025.pem": the name says what the key is trusted for.
-Result<crypto::KeyPurpose> trusted_purpose(std::string_view file, const std::string& path) {
-  for (const auto purpose : {crypto::KeyPurpose::evidence, crypto::KeyPurpose::ledger, crypto::KeyPurpose::model})
-    if (file.starts_with(std::string(crypto::name(purpose)) + "-")) return purpose;
-  return fail(Errc::invalid,
-              "its name does not say what the key is trusted for: call it evidence-…, ledger-… or model-….pem", path);
-}
-
-Result<std::vector<crypto::TrustedKey>> read_trusted(Files& files, const std::string& folder) {
-  std::vector<crypto::TrustedKey> keys;
-  const auto names = files.list(folder);
-  if (!names) {
-    if (names.error().code == Errc::not_found) return keys;
-    return std::unexpected(names.error());
-  }
-  for (const auto& file : *names) {
-    if (!file.ends_with(".pem")) continue;
-    const auto path = join_path(folder, file);
-    const auto purpose = TRY(trusted_purpose(file, path));
-    const auto pem = TRY(read_file(files, path, largest_key_file));
-    auto key = crypto::VerifyingKey::from_pem(as_text(pem));
-    if (!key) return std::unexpected(std::move(key).error().in(path));
-    keys.push_back({purpose, std::move(*key)});
-  }
-  return keys;
-}
-
-// Earlier wrap keys.
-Result<std::vector<Secret>> read_retired(Files& files, const std::string& folder, Environment environment) {
-  std::vector<Secret> keys;
-  const auto names = files.list(folder);
-  if (!names) {
-    if (names.error().code == Errc::not_found) return keys;
-    return std::unexpected(names.error());
-  }
-  for (const auto& file : *names)
-    if (file.ends_with(".key"))
-      keys.push_back(TRY(read_symmetric(files, join_path(folder, file), crypto::KeyPurpose::wrap, environment)));
-  return keys;
-}
-
-Secret fresh_key(crypto::KeyPurpose purpose, Random& random) {
-  if (purpose != crypto::KeyPurpose::wrap && purpose != crypto::KeyPurpose::token)
-    return crypto::SigningKey::generate(algorithm_of(purpose)).pem();
-  const Secret raw(random.bytes(32));
-  std::string text = base64(KeyFile::of(raw));
-  Secret secret{std::string_view(text)};
-  ::explicit_bzero(text.data(), text.size());
-  return secret;
-}
-
-Status write_key(Files& files, const std::string& path, crypto::KeyPurpose purpose, Environment environment,
-                 const Secret& key) {
-  Bytes content = to_bytes(first_line(purpose, environment));
-  const auto raw = KeyFile::of(key);
-  content.insert(content.end(), raw.begin(), raw.end());
-  if (content.back() != '\n') content.push_back('\n');
-  const auto written = write_file_atomically(files, path, content);
-  ::explicit_bzero(content.data(), content.size());
-  return written;
+  if (kept != nullptr) return write_reference(folder, join_path(place, stem + ".ref"), purpose, kept->key, old.made);
+  const auto content = TRY(read_key(folder, join_path(folder.path, old.file), purpose));
+  return write_key(folder, join_path(place, stem + ".key"), purpose, content.text, sealing_of(folder), old.made);
 }
 
 }  // namespace
 
-Status create_keys_file(Files& files, Random& random, const std::string& folder, Environment environment) {
-  CHECK(files.make_directories(folder));
+std::string_view name(KeyState state) {
+  switch (state) {
+    case KeyState::active:
+      return "active";
+    case KeyState::withheld:
+      return "withheld";
+    case KeyState::trusted:
+      return "trusted";
+    case KeyState::retired:
+      return "retired";
+  }
+  return "unknown";
+}
+
+Status create_keys_file(const KeyFolder& folder) {
+  CHECK(folder.files.make_directories(folder.path));
   bool made = false;
-  for (const auto& kind : kinds) {
-    const auto path = join_path(folder, kind.file);
-    if (files.info(path)) continue;
-    CHECK(write_key(files, path, kind.purpose, environment, fresh_key(kind.purpose, random)));
+  for (const auto& kind : key_file_kinds) {
+    if (TRY(is_there(folder, std::string(kind.file))) || TRY(is_there(folder, reference_file(kind.purpose)))) continue;
+    CHECK(make_key(folder, kind.purpose, rfc3339(folder.clock.now())));
     made = true;
   }
-  if (!made) return fail(Errc::exists, "the keys are there already; nothing was changed", folder);
+  if (!made) return fail(Errc::exists, "the keys are there already; nothing was changed", folder.path);
   return {};
 }
 
-Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(Files& files, Random& random, const std::string& folder,
-                                                            Environment environment) {
-  const auto path = [&](std::size_t kind) { return join_path(folder, kinds[kind].file); };
-  crypto::KeySet keys{TRY(read_signing(files, path(0), kinds[0].purpose, environment)),
-                      TRY(read_signing(files, path(1), kinds[1].purpose, environment)),
-                      TRY(read_symmetric(files, path(2), kinds[2].purpose, environment)),
-                      TRY(read_symmetric(files, path(3), kinds[3].purpose, environment)),
-                      TRY(read_signing(files, path(4), kinds[4].purpose, environment)),
-                      TRY(read_trusted(files, join_path(folder, "trusted"))),
-                      TRY(read_retired(files, join_path(folder, "retired"), environment))};
-  return crypto::make_key_provider(std::move(keys), random);
+Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(const KeyFolder& folder) {
+  std::map<KeyPurpose, Error> withheld;
+  const auto current = [&](KeyPurpose purpose) -> Result<StoredKey> {
+    auto key = TRY(read_current(folder, purpose));
+    if (!is_where_wanted(folder, purpose, key)) withheld.emplace(purpose, why_withheld(folder, purpose, key));
+    return key;
+  };
+  const auto signing = [&](KeyPurpose purpose) -> Result<crypto::SigningPlace> {
+    auto stored = TRY(current(purpose));
+    if (auto* kept = std::get_if<crypto::KeyElsewhere>(&stored.key)) return std::move(*kept);
+    return std::get<crypto::SigningKey>(std::move(stored.key));
+  };
+  const auto wrapping = [](StoredKey stored) -> crypto::WrappingPlace {
+    if (auto* kept = std::get_if<crypto::KeyElsewhere>(&stored.key)) return std::move(*kept);
+    return std::get<Secret>(std::move(stored.key));
+  };
+  auto token = TRY(current(KeyPurpose::token));
+  if (!std::holds_alternative<Secret>(token.key))
+    return fail(Errc::unsupported, "the token key is needed at every request and lies in a file only", token.file);
+  crypto::KeySet keys{TRY(signing(KeyPurpose::evidence)),
+                      TRY(signing(KeyPurpose::ledger)),
+                      wrapping(TRY(current(KeyPurpose::wrap))),
+                      std::get<Secret>(std::move(token.key)),
+                      TRY(signing(KeyPurpose::model)),
+                      {},
+                      {},
+                      {}};
+  for (auto& one : TRY(read_trusted(folder))) keys.trusted.push_back(std::move(one.key));
+  for (auto& one : TRY(read_retired(folder))) keys.retired_wraps.push_back(wrapping(std::move(one)));
+  keys.withheld = std::move(withheld);
+  return crypto::make_key_provider(std::move(keys), folder.random);
 }
 
-Status rotate_wrap_key(Files& files, Random& random, const std::string& folder, Environment environment) {
-  constexpr auto purpose = crypto::KeyPurpose::wrap;
-  const auto path = join_path(folder, "wrap.key");
-  const auto old = TRY(read_symmetric(files, path, purpose, environment));
-  const auto retired = join_path(folder, "retired");
-  CHECK(files.make_directories(retired));
-  // First the old key is in both places, then the new one replaces it: no moment without it.
-  const auto kept = join_path(retired, fmt::format("wrap-{}.key", crypto::key_fingerprint(old).substr(7)));
-  const auto whole = TRY(read_key(files, path, purpose, environment));
-  CHECK(write_key(files, kept, purpose, environment, whole));
-  CHECK(files.sync_directory(folder));
-  return write_key(files, path, purpose, environment, fresh_key(purpose, random));
+Result<std::vector<KeyListing>> list_keys_file(const KeyFolder& folder) {
+  std::vector<KeyListing> list;
+  const auto add = [&](KeyPurpose purpose, const StoredKey& key, KeyState state) {
+    list.push_back({purpose, key.id(), key.place(), state, key.made, key.sealed});
+  };
+  const auto retired = TRY(read_retired(folder));
+  const auto trusted = TRY(read_trusted(folder));
+  for (const auto& kind : key_file_kinds) {
+    const auto key = TRY(read_current(folder, kind.purpose));
+    add(kind.purpose, key, is_where_wanted(folder, kind.purpose, key) ? KeyState::active : KeyState::withheld);
+    if (kind.purpose == KeyPurpose::wrap)
+      for (const auto& one : retired) add(kind.purpose, one, KeyState::retired);
+    for (const auto& one : trusted)
+      if (one.key.purpose == kind.purpose)
+        list.push_back({kind.purpose, one.key.key.id(), one.file, KeyState::trusted, ""});
+  }
+  return list;
 }
 
-Status rotate_signing_key(Files& files, const std::string& folder, Environment environment,
-                          crypto::KeyPurpose purpose) {
-  const auto* kind = std::ranges::find(kinds, purpose, &KeyFileKind::purpose);
-  if (kind == std::end(kinds) || purpose == crypto::KeyPurpose::wrap || purpose == crypto::KeyPurpose::token)
-    return fail(Errc::unsupported, "only keys for evidence, ledger and model are rotated this way");
-  const auto path = join_path(folder, kind->file);
-  const auto old = TRY(read_signing(files, path, purpose, environment));
-  const auto trusted = join_path(folder, "trusted");
-  CHECK(files.make_directories(trusted));
-  const auto& id = old.verifying().id();
-  const auto kept = join_path(trusted, fmt::format("{}-{}.pem", crypto::name(purpose), id.substr(id.find(':') + 1)));
-  CHECK(write_file_atomically(files, kept, as_bytes(old.verifying().pem())));
-  CHECK(files.sync_directory(folder));
-  return write_key(files, path, purpose, environment, crypto::SigningKey::generate(algorithm_of(purpose)).pem());
+Result<KeyRotation> rotate_key_file(const KeyFolder& folder, KeyPurpose purpose) {
+  if (purpose == KeyPurpose::token)
+    return fail(Errc::unsupported, "the token key is not rotated: every token would lose its worth");
+  const auto old = TRY(read_current(folder, purpose));
+  const auto* wanted = wanted_reference(folder, purpose);
+  const auto made = rfc3339(folder.clock.now());
+  KeyRotation done{.before = old.id()};
+  // Where a kill falls, the old key is in its own place or kept, and a reference stands before a file beside it.
+  const auto file = join_path(folder.path, key_file(purpose));
+  const auto reference = join_path(folder.path, reference_file(purpose));
+  if (std::holds_alternative<crypto::KeyElsewhere>(old.key) && TRY(is_there(folder, key_file(purpose))))
+    CHECK(folder.files.remove(file));
+  if (wanted != nullptr) {
+    const auto place = TRY(take_over(folder, purpose, *wanted));
+    done.now = place.key.id();
+    if (done.now == done.before) return done;
+    CHECK(keep_old(folder, purpose, old));
+    CHECK(folder.files.sync_directory(folder.path));
+    CHECK(write_reference(folder, reference, purpose, place.key, made));
+    if (TRY(is_there(folder, key_file(purpose)))) CHECK(folder.files.remove(file));
+  } else {
+    CHECK(keep_old(folder, purpose, old));
+    CHECK(folder.files.sync_directory(folder.path));
+    CHECK(write_key(folder, file, purpose, fresh_key(folder, purpose), sealing_of(folder), made));
+    if (TRY(is_there(folder, reference_file(purpose)))) CHECK(folder.files.remove(reference));
+    done.now = TRY(read_current(folder, purpose)).id();
+  }
+  CHECK(folder.files.sync_directory(folder.path));
+  return done;
+}
+
+std::unexpected<Error> no_newer_key(const KeyFolder& folder, KeyPurpose purpose) {
+  const auto* wanted = wanted_reference(folder, purpose);
+  return fail(Errc::precondition,
+              "its keeper has the same key there as before: rotate it there first, or name another one in the "
+              "configuration",
+              wanted == nullptr ? "" : *wanted);
+}
+
+Result<std::size_t> seal_keys_file(const KeyFolder& folder, KeySealing sealing) {
+  if (folder.passphrase == nullptr)
+    return fail(Errc::precondition, "which passphrase? Set keys.passphrase in hauberk.yaml to where it is");
+  std::vector<std::pair<KeyPurpose, std::string>> all;
+  for (const auto& kind : key_file_kinds)
+    if (TRY(is_there(folder, std::string(kind.file)))) all.emplace_back(kind.purpose, kind.file);
+  for (const auto& one : TRY(read_retired(folder)))
+    if (!one.file.ends_with(".ref")) all.emplace_back(KeyPurpose::wrap, one.file);
+  for (const auto& [purpose, file] : all) {
+    const auto path = join_path(folder.path, file);
+    const auto content = TRY(read_key(folder, path, purpose));
+    CHECK(write_key(folder, path, purpose, content.text, sealing, content.made));
+  }
+  return all.size();
 }
 
 }  // namespace hauberk::adapters

@@ -2,23 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <mutex>
-#include <thread>
-
 #include "base/json.h"
 
 namespace hauberk::adapters {
 
-// What may look at secrets here: the body that signs in, and the answers that hold one.
-struct ServiceSecret {
-  static std::string_view text(const Secret& secret) { return secret.reveal_text(SecretAccess()); }
-  static Secret copy(const Secret& secret) { return secret.clone(SecretAccess()); }
-};
-
 namespace {
-
-constexpr int attempts = 3;
 
 struct VaultPlace {
   std::string path;
@@ -39,123 +27,27 @@ Result<VaultPlace> parse_vault_place(std::string_view place) {
     out.query = query;
     path = path.substr(0, question);
   }
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-_.~/").contains(c);
-  };
-  if (path.empty() || path.starts_with('/') || path.contains("..") || !std::ranges::all_of(path, plain))
+  if (!net::is_vault_path(path))
     return fail(Errc::invalid, "expected the path of a secret, such as vault:secret/data/team/hf#token");
   out.path = path;
   return out;
 }
 
-// A value that is wiped when it goes.
-struct WipedJson {
-  json::Value value;
-  WipedJson(json::Value v) : value(std::move(v)) {}
-  WipedJson(WipedJson&&) = default;
-  WipedJson& operator=(WipedJson&&) = default;
-  ~WipedJson() { value.wipe(); }
-};
-
 class VaultSecrets final : public SecretSource {
  public:
-  VaultSecrets(VaultOptions options, std::unique_ptr<net::HttpClient> http)
-      : options_(std::move(options)), http_(std::move(http)) {
-    while (options_.url.ends_with('/')) options_.url.pop_back();
-  }
+  explicit VaultSecrets(std::shared_ptr<net::VaultClient> vault) : vault_(std::move(vault)) {}
 
   Result<Secret> fetch(std::string_view place) override {
     const auto wanted = TRY(parse_vault_place(place));
-    if (options_.url.empty()) return fail(Errc::invalid, "which Vault? Set vault.url in hauberk.yaml, or VAULT_ADDR");
-    const std::lock_guard lock(mutex_);
-    const bool signed_in_before = !token_.empty();
-    auto answer = read(wanted);
-    // A token that ran out is refused like a missing right: signing in anew tells which it was.
-    if (!answer && answer.error().code == Errc::denied && signed_in_before) {
-      token_ = Secret();
-      answer = read(wanted);
-    }
-    if (!answer) return std::unexpected(std::move(answer).error());
-    return pick(answer->value, wanted.key);
+    const auto answer = TRY(vault_->get(wanted.path + (wanted.query.empty() ? "" : "?" + wanted.query)));
+    if (answer.status == 400)
+      return fail(Errc::denied, "Vault refuses the request (400): is the path right?", vault_->url());
+    if (answer.status == 404)
+      return fail(Errc::not_found, "Vault has no such secret, or does not show it to this token (404)", vault_->url());
+    return pick(answer.body.value, wanted.key);
   }
 
  private:
-  Result<WipedJson> read(const VaultPlace& place) {
-    if (token_.empty()) CHECK(sign_in());
-    auto url = fmt::format("{}/v1/{}{}{}", options_.url, place.path, place.query.empty() ? "" : "?", place.query);
-    net::HttpCall call{.url = std::move(url)};
-    call.secret_headers.emplace_back("X-Vault-Token", ServiceSecret::copy(token_));
-    return ask(call);
-  }
-
-  Status sign_in() {
-    if (options_.token) {
-      token_ = TRY(hauberk::resolve(*options_.token));
-      return {};
-    }
-    if (options_.role_id.empty() || !options_.secret_id)
-      return fail(Errc::unauthenticated,
-                  "there is no way to sign in to Vault: set vault.token, or vault.role_id and "
-                  "vault.secret_id");
-    const auto secret_id = TRY(hauberk::resolve(*options_.secret_id));
-    WipedJson body(json::Value().set("role_id", options_.role_id).set("secret_id", ServiceSecret::text(secret_id)));
-    net::HttpCall call{.method = "POST", .url = fmt::format("{}/v1/{}/login", options_.url, options_.approle_path)};
-    call.headers.emplace_back("Content-Type", "application/json");
-    call.secret_body = Secret(json::write(body.value));
-    const auto answer = TRY(ask(call));
-    const auto* auth = answer.value.find("auth");
-    const auto token = auth != nullptr ? auth->text_or("client_token", "") : std::string_view();
-    if (token.empty()) return fail(Errc::unavailable, "Vault answered the sign-in without a token", options_.url);
-    token_ = Secret(token);
-    return {};
-  }
-
-  // What may pass by itself is asked for again: a leader being elected, too many requests.
-  Result<WipedJson> ask(net::HttpCall& call) {
-    call.headers.emplace_back("X-Vault-Request", "true");
-    if (!options_.name_space.empty()) call.headers.emplace_back("X-Vault-Namespace", options_.name_space);
-    call.timeout = options_.timeout;
-    call.authorities = options_.authorities;
-    for (int attempt = 1;; ++attempt) {
-      auto reply = TRY(http_->call(call));
-      const auto status = reply.status;
-      const Secret body(std::move(reply.body));
-      const bool passing = status == 412 || status == 429 || status == 472 || status == 473 || status == 500 ||
-                           status == 502 || status == 503;
-      if (passing && attempt < attempts) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100) * attempt);
-        continue;
-      }
-      if (status == 200) {
-        auto value = json::parse(ServiceSecret::text(body), {.bytes = 1 << 20, .depth = 16});
-        if (!value || !value->is_object())
-          return fail(Errc::unavailable, "Vault's answer is no JSON object: is this the address of its API?",
-                      options_.url);
-        return WipedJson(std::move(*value));
-      }
-      return refusal(status);
-    }
-  }
-
-  // The server's own text may repeat what was asked for and is not shown.
-  std::unexpected<Error> refusal(int status) const {
-    switch (status) {
-      case 400:
-        return fail(Errc::denied, "Vault refuses the request (400): a wrong role, secret id or path", options_.url);
-      case 403:
-        return fail(Errc::denied,
-                    "Vault denies it (403): the token is not good, or its policies do not allow to read this",
-                    options_.url);
-      case 404:
-        return fail(Errc::not_found, "Vault has no such secret, or does not show it to this token (404)", options_.url);
-      case 503:
-        return fail(Errc::unavailable, "Vault is sealed or in maintenance (503)", options_.url);
-      default:
-        return fail(Errc::unavailable, fmt::format("Vault answered with status {}", status), options_.url);
-    }
-  }
-
   static Result<Secret> pick(const json::Value& answer, const std::string& key) {
     const auto* data = answer.find("data");
     if (data == nullptr || !data->is_object()) return fail(Errc::not_found, "Vault's answer holds no data");
@@ -177,16 +69,13 @@ class VaultSecrets final : public SecretSource {
     return Secret(std::string_view(*value->as_string()));
   }
 
-  VaultOptions options_;
-  const std::unique_ptr<net::HttpClient> http_;
-  std::mutex mutex_;
-  Secret token_;
+  const std::shared_ptr<net::VaultClient> vault_;
 };
 
 }  // namespace
 
-std::unique_ptr<SecretSource> make_secrets_vault(VaultOptions options, std::unique_ptr<net::HttpClient> http) {
-  return std::make_unique<VaultSecrets>(std::move(options), std::move(http));
+std::unique_ptr<SecretSource> make_secrets_vault(std::shared_ptr<net::VaultClient> vault) {
+  return std::make_unique<VaultSecrets>(std::move(vault));
 }
 
 }  // namespace hauberk::adapters

@@ -30,21 +30,29 @@ IsolationOptions isolation_options(const config::Settings& settings) {
   return options;
 }
 
-std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files,
-                                                     const Clock& clock) {
+std::shared_ptr<net::VaultClient> make_vault_client(const config::Settings& settings) {
   const auto otherwise = [](const std::string& configured, const char* variable) {
     return configured.empty() ? environment_variable(variable).value_or("") : configured;
   };
-  auto resolver = std::make_unique<SecretResolver>(clock);
-  adapters::VaultOptions vault{.url = otherwise(settings.vault.url, "VAULT_ADDR"),
-                               .name_space = otherwise(settings.vault.name_space, "VAULT_NAMESPACE"),
-                               .authorities = otherwise(settings.vault.authorities, "VAULT_CACERT"),
-                               .token = settings.vault.token,
-                               .role_id = settings.vault.role_id,
-                               .secret_id = settings.vault.secret_id};
+  net::VaultOptions vault{.url = otherwise(settings.vault.url, "VAULT_ADDR"),
+                          .name_space = otherwise(settings.vault.name_space, "VAULT_NAMESPACE"),
+                          .authorities = otherwise(settings.vault.authorities, "VAULT_CACERT"),
+                          .token = settings.vault.token,
+                          .role_id = settings.vault.role_id,
+                          .secret_id = settings.vault.secret_id};
   if (!vault.token && vault.role_id.empty()) vault.token = SecretRef{"env", "VAULT_TOKEN"};
-  resolver->add("vault", adapters::make_secrets_vault(std::move(vault), net::make_http_client()));
-  resolver->add("aws-sm", adapters::make_secrets_aws({.region = settings.aws.region, .endpoint = settings.aws.endpoint},
+  return std::make_shared<net::VaultClient>(std::move(vault), net::make_http_client());
+}
+
+std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files,
+                                                     const Clock& clock) {
+  auto resolver = std::make_unique<SecretResolver>(clock);
+  resolver->add("vault", adapters::make_secrets_vault(make_vault_client(settings)));
+  resolver->add("aws-sm", adapters::make_secrets_aws({.service = "secretsmanager",
+                                                      .target = "secretsmanager",
+                                                      .region = settings.aws.region,
+                                                      .endpoint = settings.aws.endpoint,
+                                                      .endpoint_variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER"},
                                                      files, clock, net::make_http_client()));
   return resolver;
 }

@@ -12,6 +12,7 @@
 #include "config/settings.h"
 #include "core/event.h"
 #include "core/policy.h"
+#include "net/vault_client.h"
 
 namespace hauberk::app {
 
@@ -22,6 +23,8 @@ IsolationOptions isolation_options(const config::Settings& settings);
 // Every keeper of secrets that the settings know. Nothing is asked before a secret of it is wanted.
 std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files,
                                                      const Clock& clock);
+
+std::shared_ptr<net::VaultClient> make_vault_client(const config::Settings& settings);
 
 // How the configuration layer learns about guards.
 config::Hooks config_hooks();

@@ -6,7 +6,6 @@
 
 #include "adapters/blobs_sealed.h"
 #include "adapters/catalog_sqlite.h"
-#include "adapters/keys_file.h"
 #include "adapters/ledger_file.h"
 #include "app/output.h"
 #include "app/wiring.h"
@@ -85,11 +84,10 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
   const std::string data = loaded.data;
   const auto catalog = join_path(data, "catalog.db");
   CHECK(context.files.make_directories(data));
+  std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   for (const auto environment : all_environments) {
-    const auto keys = environment_folder(data, "keys", environment);
-    CHECK(context.files.make_directories(keys));
     // A run that was killed may have left keys behind: nothing is sealed with them yet, but they are never overwritten.
-    if (auto made = adapters::create_keys_file(context.files, context.random, keys, environment);
+    if (auto made = adapters::create_keys_file(workspace->key_folder(environment));
         !made && made.error().code != Errc::exists)
       return std::unexpected(std::move(made).error());
     const auto policy = join_path(join_path(data, "policy"), fmt::format("{}.yaml", name(environment)));
@@ -98,7 +96,6 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
         environment == Environment::dev ? std::string(dev_policy) : fmt::format(gate_policy, name(environment));
     if (!context.files.info(policy)) CHECK(write_file_atomically(context.files, policy, as_bytes(text)));
   }
-  std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   CHECK(workspace->open_parts());
   // Last: a folder with a catalogue is a whole workspace.
   auto opened = adapters::open_catalog_sqlite(catalog, adapters::CatalogMode::create);
@@ -108,12 +105,16 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
   return workspace;
 }
 
+Workspace::Workspace(Context& context, LoadedSettings loaded)
+    : context_(context),
+      loaded_(std::move(loaded)),
+      access_(loaded_.settings, context.files, context.clock, context.random, loaded_.passphrases_before) {}
+
 Status Workspace::open_parts() {
   auto& files = context_.files;
   blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, join_path(loaded_.data, "blobs")));
   for (const auto environment : all_environments)
-    keys_[static_cast<std::size_t>(environment)] = TRY(adapters::open_keys_file(
-        files, context_.random, environment_folder(loaded_.data, "keys", environment), environment));
+    keys_[static_cast<std::size_t>(environment)] = TRY(adapters::open_keys_file(key_folder(environment)));
   return load_policies();
 }
 
@@ -174,6 +175,12 @@ Status Workspace::require_ledger_reader(Environment environment) {
 
 std::string Workspace::ledger_folder(Environment environment, std::string_view chain) const {
   return join_path(environment_folder(loaded_.data, "ledger", environment), chain);
+}
+
+Status Workspace::require_recorder(Environment environment) {
+  auto tried = keys(environment)->sign(crypto::KeyPurpose::ledger, as_bytes("hauberk: can this be recorded?"));
+  if (!tried) return std::unexpected(std::move(tried).error().in("it could not be recorded, so nothing was changed"));
+  return {};
 }
 
 Status Workspace::record(Environment environment, Event event, const Principal& principal) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "app/command.h"
+#include "app/key_access.h"
 #include "config/settings.h"
 #include "core/event.h"
 #include "registry/ports.h"
@@ -17,7 +18,8 @@ namespace hauberk::app {
 struct LoadedSettings {
   config::Settings settings;
   std::string path;
-  std::string data;  // the data folder in effect
+  std::string data;                             // the data folder in effect
+  std::vector<SecretRef> passphrases_before{};  // that key files may still be sealed with, while it is changed
 };
 Result<LoadedSettings> load_settings(Context& context);
 
@@ -37,6 +39,7 @@ class Workspace {
   const std::shared_ptr<crypto::KeyProvider>& keys(Environment environment) const {
     return keys_[static_cast<std::size_t>(environment)];
   }
+  adapters::KeyFolder key_folder(Environment environment) const { return access_.folder(loaded_.data, environment); }
   Catalog& catalog() { return *catalog_; }
 
   // Who acts in `environment`: the subject of HAUBERK_TOKEN, which must be a token of that environment, or else the
@@ -49,14 +52,18 @@ class Workspace {
   // Writes the event to the registry's chain of the environment and waits until it is on the disk.
   Status record(Environment environment, Event event, const Principal& principal);
 
+  // For what may only happen where it can be recorded: fails while the ledger's key does not sign.
+  Status require_recorder(Environment environment);
+
  private:
-  Workspace(Context& context, LoadedSettings loaded) : context_(context), loaded_(std::move(loaded)) {}
+  Workspace(Context& context, LoadedSettings loaded);
   Result<Principal> authenticate(Environment environment);
   Status open_parts();
   Status load_policies();
 
   Context& context_;
   LoadedSettings loaded_;
+  KeyAccess access_;
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<Catalog> catalog_;
   std::array<std::shared_ptr<crypto::KeyProvider>, 3> keys_;

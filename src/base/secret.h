@@ -17,11 +17,11 @@ struct KeyMaterial;
 }  // namespace crypto
 namespace adapters {
 struct KeyFile;
-struct ServiceSecret;
 }  // namespace adapters
 namespace net {
 struct TlsIdentity;
 struct AwsKey;
+struct ServiceSecret;
 struct SecretHeader;
 }  // namespace net
 namespace gateway {
@@ -36,9 +36,9 @@ class SecretAccess {
   SecretAccess() = default;
   friend struct crypto::KeyMaterial;
   friend struct adapters::KeyFile;
-  friend struct adapters::ServiceSecret;
   friend struct net::TlsIdentity;
   friend struct net::AwsKey;
+  friend struct net::ServiceSecret;
   friend struct net::SecretHeader;
   friend struct gateway::UpstreamCredential;
   friend struct app::TokenDisplay;

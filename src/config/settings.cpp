@@ -48,6 +48,27 @@ void check_local(const std::optional<SecretRef>& reference, const FieldPlace& pl
     place.fail("expected a reference of env: or file:, because it is needed to reach the others");
 }
 
+// "file", or the reference of a keeper that can do what the purpose needs. The place itself is the keeper's to judge.
+void check_key_place(const std::string& place, std::string_view purpose, const FieldPlace& field) {
+  if (place == "file") return;
+  const auto scheme = std::string_view(place).substr(0, place.find(':'));
+  const bool known = scheme == "vault" || scheme == "aws-kms" || scheme == "pkcs11";
+  if (!known || scheme.size() + 1 >= place.size())
+    return field.fail(
+        "expected file, vault:MOUNT/NAME, aws-kms:alias/NAME or pkcs11:token=LABEL;object=LABEL, where the key is");
+  if (place.contains("pin-value=") || place.contains("pin-source=")) {
+    field.fail("a PIN does not belong here: say in pkcs11.pin where it is");
+    field.errors.back().hide = true;
+    return;
+  }
+  if (std::ranges::any_of(place, [](char c) { return c <= 0x20 || c >= 0x7f; }))
+    return field.fail("expected a reference without spaces and other signs than those of ASCII");
+  if (purpose == "ledger" && scheme == "aws-kms")
+    field.fail(
+        "the ledger is signed by Ed25519, which is not offered over AWS KMS: keep its key in a file, in Vault or in a "
+        "security module");
+}
+
 void check_deployment(const DeploymentSettings& deployment, const FieldPlace& place) {
   if (auto named = check_name(deployment.name); !named) place.at("name").fail(std::move(named).error().message);
   if (deployment.model)
@@ -269,9 +290,75 @@ const Fields<AwsSettings>& AwsSettings::fields() {
           field("region", &AwsSettings::region, length(0, 64), "by default AWS_REGION, else the region of an ARN"),
           field("endpoint", &AwsSettings::endpoint,
                 "address of Secrets Manager; by default AWS_ENDPOINT_URL_SECRETS_MANAGER, else the region's"),
+          field("kms_endpoint", &AwsSettings::kms_endpoint,
+                "address of KMS; by default AWS_ENDPOINT_URL_KMS, else the region's"),
       }
           .with_check([](const AwsSettings& aws, const FieldPlace& place) {
             if (!aws.endpoint.empty()) check_url(aws.endpoint, place.at("endpoint"));
+            if (!aws.kms_endpoint.empty()) check_url(aws.kms_endpoint, place.at("kms_endpoint"));
+          });
+  return list;
+}
+
+const Fields<KeyPlaces>& KeyPlaces::fields() {
+  static const Fields<KeyPlaces> list =
+      Fields<KeyPlaces>{
+          field("model", &KeyPlaces::model, length(1, 2048), "the key that signs models (ECDSA P-256)"),
+          field("evidence", &KeyPlaces::evidence, length(1, 2048),
+                "the key that signs evidence (Ed25519, or ECDSA P-256 at a keeper)"),
+          field("ledger", &KeyPlaces::ledger, length(1, 2048),
+                "the key that signs checkpoints of the ledger (Ed25519)"),
+          field("wrap", &KeyPlaces::wrap, length(1, 2048), "the key that wraps the data keys of blobs"),
+      }
+          .with_check([](const KeyPlaces& keys, const FieldPlace& place) {
+            check_key_place(keys.model, "model", place.at("model"));
+            check_key_place(keys.evidence, "evidence", place.at("evidence"));
+            check_key_place(keys.ledger, "ledger", place.at("ledger"));
+            check_key_place(keys.wrap, "wrap", place.at("wrap"));
+          });
+  return list;
+}
+
+const KeyPlaces& KeySettings::of(Environment environment) const {
+  switch (environment) {
+    case Environment::dev:
+      return dev;
+    case Environment::staging:
+      return staging;
+    case Environment::production:
+      break;
+  }
+  return production;
+}
+
+const Fields<KeySettings>& KeySettings::fields() {
+  static const Fields<KeySettings> list =
+      Fields<KeySettings>{
+          field("passphrase", &KeySettings::passphrase,
+                "where the passphrase is that seals key files (env: or file:); see `hauberk key protect`"),
+          field("dev", &KeySettings::dev,
+                "where keys are: file, vault:MOUNT/NAME, aws-kms:alias/NAME or pkcs11:token=LABEL;object=LABEL; a "
+                "change takes effect with `hauberk key rotate` and `hauberk store rotate`"),
+          field("staging", &KeySettings::staging, "the same"),
+          field("production", &KeySettings::production, "the same"),
+      }
+          .with_check([](const KeySettings& keys, const FieldPlace& place) {
+            check_local(keys.passphrase, place.at("passphrase"));
+          });
+  return list;
+}
+
+const Fields<Pkcs11Settings>& Pkcs11Settings::fields() {
+  static const Fields<Pkcs11Settings> list =
+      Fields<Pkcs11Settings>{
+          field("module", &Pkcs11Settings::module, length(0, 4096),
+                "the module's shared library, such as /usr/lib/softhsm/libsofthsm2.so"),
+          field("pin", &Pkcs11Settings::pin, "where the user's PIN is (env: or file:)"),
+      }
+          .with_check([](const Pkcs11Settings& pkcs11, const FieldPlace& place) {
+            check_local(pkcs11.pin, place.at("pin"));
+            if (!pkcs11.module.empty() && !pkcs11.module.starts_with('/'))
+              place.at("module").fail("expected an absolute path, so that nothing else is loaded in its stead");
           });
   return list;
 }
@@ -297,7 +384,9 @@ const Fields<Settings>& Settings::fields() {
           field("workers", &Settings::workers, range(0, 1024), "threads that serve requests; 0 is one a core"),
           field("isolation", &Settings::isolation, "the confinement of scans"),
           field("vault", &Settings::vault, "the server of `vault:` references"),
-          field("aws", &Settings::aws, "AWS Secrets Manager, for `aws-sm:` references"),
+          field("aws", &Settings::aws, "AWS Secrets Manager and KMS, for `aws-sm:` and `aws-kms:` references"),
+          field("keys", &Settings::keys, "where the keys of each environment are kept"),
+          field("pkcs11", &Settings::pkcs11, "the security module of `pkcs11:` references"),
       }
           .with_check(check_settings);
   return list;

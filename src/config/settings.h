@@ -102,11 +102,37 @@ struct VaultSettings {
   static const Fields<VaultSettings>& fields();
 };
 
-// Where aws-sm: references lead. Credentials are those of the usual chain.
+// Where aws-sm: and aws-kms: references lead. Credentials are those of the usual chain.
 struct AwsSettings {
   std::string region;
   std::string endpoint;
+  std::string kms_endpoint;
   static const Fields<AwsSettings>& fields();
+};
+
+// Where the keys of one environment are wanted: "file", or a keeper's reference such as "vault:transit/hauberk-model".
+struct KeyPlaces {
+  std::string model = "file";
+  std::string evidence = "file";
+  std::string ledger = "file";
+  std::string wrap = "file";
+  static const Fields<KeyPlaces>& fields();
+};
+
+struct KeySettings {
+  std::optional<SecretRef> passphrase;  // of env: or file:
+  KeyPlaces dev;
+  KeyPlaces staging;
+  KeyPlaces production;
+  const KeyPlaces& of(Environment environment) const;
+  static const Fields<KeySettings>& fields();
+};
+
+// The security module of pkcs11: references.
+struct Pkcs11Settings {
+  std::string module;            // a shared library
+  std::optional<SecretRef> pin;  // of env: or file:
+  static const Fields<Pkcs11Settings>& fields();
 };
 
 struct Settings {
@@ -124,6 +150,8 @@ struct Settings {
   IsolationSettings isolation;
   VaultSettings vault;
   AwsSettings aws;
+  KeySettings keys;
+  Pkcs11Settings pkcs11;
   static const Fields<Settings>& fields();
 
   const DeploymentSettings* deployment(std::string_view name) const;

@@ -1,6 +1,7 @@
 // KeyProvider: the port to keys. Keys have purposes and belong to one environment; a provider serves one environment.
-// Private halves never leave it. Implementations: adapters/keys_file (0600 files); MemoryKeys below, for tests.
-// Thread safety: any thread.
+// Private halves never leave it. Implementations: adapters/keys_file (0600 files, and references to keepers, see
+// key_keeper.h); MemoryKeys below, for tests. Errors, beside those named: precondition (the configuration wants another
+// key: `hauberk key rotate`), and those of the keeper where it was asked. Thread safety: any thread.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,7 @@
 namespace hauberk::crypto {
 
 enum class KeyPurpose {
-  evidence,  // Ed25519 signatures of statements
+  evidence,  // Ed25519 signatures of statements; ECDSA P-256 where the keeper has no Ed25519
   ledger,    // Ed25519 signatures of ledger checkpoints
   wrap,      // AES-256-GCM wrapping of data keys
   token,     // HMAC-SHA-256 of API tokens ("pepper")
@@ -27,7 +28,8 @@ class KeyProvider {
  public:
   virtual ~KeyProvider() = default;
   // The id of the key now used for the purpose: "ed25519:<16 hex>" or "ecdsa-p256:<16 hex>" of the public key's
-  // SHA-256, or "aes256:…" of a public fingerprint that tells nothing about the key.
+  // SHA-256, or "aes256:…" of a public fingerprint that tells nothing about the key, or "vault:…" and the like. Asks no
+  // keeper, and neither do verify and public_key_pem.
   virtual Result<std::string> key_id(KeyPurpose purpose) = 0;
   virtual Result<Bytes> sign(KeyPurpose purpose, ByteView message) = 0;
   // Errc::denied: unknown key; Errc::corrupt: the signature does not fit.

@@ -1,5 +1,7 @@
-"""Keepers of secrets for tests: a strict stub of Vault's documented HTTP API (no server of it can be had here), and moto
-as Secrets Manager behind a check of every signature by botocore's own signer."""
+"""Keepers of secrets and keys for tests: a strict stub of Vault's documented HTTP API (no server of it can be had here), moto
+as Secrets Manager and KMS behind a check of every signature by botocore's own signer, and a token of SoftHSM."""
+import base64
+import contextlib
 import datetime
 import http.server
 import json
@@ -21,6 +23,8 @@ class VaultStub:
         self.busy = 0  # so many answers of 503 before it works again
         self.requests: list[tuple[str, str]] = []
         self.logins = 0
+        self.transit: dict[str, Transit] = {}
+        self.may: set[str] | None = None  # of transit: "sign", "keys", …; None: all of it
         stub = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -81,6 +85,11 @@ class VaultStub:
             data = versions[number - 1]
             metadata = {"created_time": "2026-01-01T00:00:00Z", "deletion_time": "" if data else "2026-01-02T00:00:00Z", "destroyed": False, "version": number}
             return (200 if data else 404), self.envelope({"data": data, "metadata": metadata})
+        if match := re.fullmatch(r"/v1/transit/keys/([\w.-]+)", url.path):
+            if self.may is not None and "keys" not in self.may:
+                return 403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
+            key = self.transit.get(match[1])
+            return (200, self.envelope(key.read(match[1]))) if key else (404, {"errors": []})
         if match := re.fullmatch(r"/v1/kv/(.+)", url.path):
             data = self.plain.get(match[1])
             return (200, self.envelope(data)) if data else (404, {"errors": []})
@@ -90,6 +99,8 @@ class VaultStub:
         refused = self.common(request)
         if refused:
             return refused
+        if match := re.fullmatch(r"/v1/transit/(sign|encrypt|decrypt)/([\w.-]+)((?:/[\w-]+)?)", request.path):
+            return self.use(request, *match.groups(), body)
         if request.path != "/v1/auth/approle/login":
             return 405, {"errors": ["unsupported operation"]}
         given = json.loads(body)
@@ -100,9 +111,113 @@ class VaultStub:
         self.tokens.add(token)
         return 200, self.envelope(None) | {"auth": {"client_token": token, "accessor": "a", "policies": ["default"], "lease_duration": 3600, "renewable": True}}
 
+    def use(self, request, action: str, name: str, rest: str, body: bytes):
+        if request.headers.get("X-Vault-Token") not in self.tokens or (self.may is not None and action not in self.may):
+            return 403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
+        if request.headers.get("Content-Type") != "application/json":
+            return 415, {"errors": ["unsupported media type"]}
+        key = self.transit.get(name)
+        if key is None:
+            return 400, {"errors": ["encryption key not found" if action != "sign" else "signing key not found"]}
+        try:
+            return 200, self.envelope(getattr(key, action)(rest.lstrip("/"), json.loads(body)))
+        except (ValueError, KeyError) as error:
+            return 400, {"errors": [str(error)]}
+
     @staticmethod
     def envelope(data):
         return {"request_id": "1", "lease_id": "", "renewable": False, "lease_duration": 0, "data": data, "wrap_info": None, "warnings": None, "auth": None}
+
+
+class Transit:
+    """One key of the transit engine with its versions, by the documented API: sign, encrypt, decrypt; unknown parameters are refused."""
+
+    def __init__(self, type: str):
+        self.type, self.versions, self.derived = type, [], False
+        self.min_encryption_version, self.min_decryption_version = 0, 1
+        self.ignores_associated_data = False  # as servers did before they knew it
+        self.rotate()
+
+    def rotate(self) -> None:
+        import os
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+        make = {"ecdsa-p256": lambda: ec.generate_private_key(ec.SECP256R1()), "ecdsa-p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+                "ed25519": ed25519.Ed25519PrivateKey.generate, "aes256-gcm96": lambda: os.urandom(32)}
+        self.versions.append(make[self.type]())
+
+    def read(self, name: str) -> dict:
+        from cryptography.hazmat.primitives import serialization as s
+        keys = {}
+        for number, key in enumerate(self.versions, 1):
+            if number < self.min_decryption_version:
+                continue
+            if self.type == "aes256-gcm96":
+                keys[str(number)] = 1700000000 + number
+            elif self.type == "ed25519":
+                keys[str(number)] = {"creation_time": "2026-01-01T00:00:00Z", "name": "ed25519", "public_key": base64.b64encode(key.public_key().public_bytes(s.Encoding.Raw, s.PublicFormat.Raw)).decode()}
+            else:
+                keys[str(number)] = {"creation_time": "2026-01-01T00:00:00Z", "name": "P-256", "public_key": key.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo).decode()}
+        return {"name": name, "type": self.type, "derived": self.derived, "exportable": False, "keys": keys, "latest_version": len(self.versions),
+                "min_decryption_version": self.min_decryption_version, "min_encryption_version": self.min_encryption_version, "supports_signing": self.type != "aes256-gcm96"}
+
+    def version(self, given: dict, needed: set[str], known: set[str]) -> int:
+        if not needed <= set(given) <= known:
+            raise ValueError(f"unexpected parameters: {sorted(given)}")
+        number = given.get("key_version", 0) or len(self.versions)
+        if type(number) is not int or not 1 <= number <= len(self.versions):
+            raise ValueError("requested version for signing is not available")
+        if number < self.min_encryption_version:
+            raise ValueError("requested version for encryption is less than the minimum encryption key version")
+        return number
+
+    def sign(self, rest: str, given: dict) -> dict:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, utils
+        number = self.version(given, {"input"}, {"input", "key_version", "prehashed", "marshaling_algorithm", "hash_algorithm"})
+        message, key = base64.b64decode(given["input"], validate=True), self.versions[number - 1]
+        if self.type == "ed25519":
+            if given.get("prehashed") or rest:
+                raise ValueError("only Pure Ed25519 signatures supported, prehashed must be false")
+            signature = key.sign(message)
+        elif self.type == "ecdsa-p256":
+            if rest not in ("", "sha2-256") or given.get("marshaling_algorithm", "asn1") != "asn1":
+                raise ValueError("not what this stub knows")
+            if given.get("prehashed") and len(message) != 32:
+                raise ValueError("invalid hash length")
+            signature = key.sign(message, ec.ECDSA(utils.Prehashed(hashes.SHA256()) if given.get("prehashed") else hashes.SHA256()))
+        else:
+            raise ValueError(f"key type {self.type} does not support signing")
+        return {"signature": f"vault:v{number}:{base64.b64encode(signature).decode()}", "key_version": number}
+
+    def encrypt(self, rest: str, given: dict) -> dict:
+        import os
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        number = self.version(given, {"plaintext"}, {"plaintext", "associated_data", "key_version"})
+        if self.type != "aes256-gcm96" or rest:
+            raise ValueError(f"message encryption not supported for key type {self.type}")
+        nonce = os.urandom(12)
+        sealed = nonce + AESGCM(self.versions[number - 1]).encrypt(nonce, base64.b64decode(given["plaintext"], validate=True), self.associated(given))
+        return {"ciphertext": f"vault:v{number}:{base64.b64encode(sealed).decode()}", "key_version": number}
+
+    def decrypt(self, rest: str, given: dict) -> dict:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        if not {"ciphertext"} <= set(given) <= {"ciphertext", "associated_data"} or rest or self.type != "aes256-gcm96":
+            raise ValueError("unexpected parameters")
+        told = re.fullmatch(r"vault:v(\d+):([A-Za-z0-9+/=]+)", given["ciphertext"])
+        if not told or not 1 <= int(told[1]) <= len(self.versions):
+            raise ValueError("invalid ciphertext: no prefix")
+        if int(told[1]) < self.min_decryption_version:
+            raise ValueError("ciphertext or signature version is disallowed by policy (too old)")
+        sealed = base64.b64decode(told[2], validate=True)
+        try:
+            plain = AESGCM(self.versions[int(told[1]) - 1]).decrypt(sealed[:12], sealed[12:], self.associated(given))
+        except InvalidTag:
+            raise ValueError("invalid ciphertext: unable to decrypt") from None
+        return {"plaintext": base64.b64encode(plain).decode()}
+
+    def associated(self, given: dict) -> bytes | None:
+        return None if self.ignores_associated_data else base64.b64decode(given.get("associated_data", ""), validate=True)
 
 
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -123,7 +238,8 @@ class CheckedSignatures:
             self.refused += 1
             start_response("403 Forbidden", [("Content-Type", "application/x-amz-json-1.1")])
             return [b'{"__type":"InvalidSignatureException","message":"The request signature we calculated does not match"}']
-        return self.application(environ, start_response)
+        with Digests.of(environ, body):
+            return self.application(environ, start_response)
 
     @staticmethod
     def good(environ, body: bytes) -> bool:
@@ -146,19 +262,72 @@ class CheckedSignatures:
         return mine == told[6] and abs((now - sent).total_seconds()) < 300
 
 
-class SecretsManager:
+class Digests:
+    """moto 5.2 hashes what it signs even if MessageType says that it is a digest; KMS does not. Only that is mended here."""
+
+    now = threading.local()
+
+    @classmethod
+    @contextlib.contextmanager
+    def of(cls, environ, body: bytes):
+        cls.now.digest = environ.get("HTTP_X_AMZ_TARGET") == "TrentService.Sign" and json.loads(body).get("MessageType") == "DIGEST"
+        try:
+            yield
+        finally:
+            cls.now.digest = False
+
+    @classmethod
+    def teach_moto(cls) -> None:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, utils
+        from moto.kms.utils import ECDSAPrivateKey
+        if hasattr(ECDSAPrivateKey, "as_it_was"):
+            return
+        ECDSAPrivateKey.as_it_was = ECDSAPrivateKey.sign
+
+        def sign(self, message: bytes, signing_algorithm: str) -> bytes:
+            if not getattr(cls.now, "digest", False):
+                return self.as_it_was(message, signing_algorithm)
+            assert signing_algorithm == "ECDSA_SHA_256" and len(message) == 32
+            return self.private_key.sign(message, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+        ECDSAPrivateKey.sign = sign
+
+
+class Aws:
+    """moto, whole: Secrets Manager and KMS."""
+
     def __init__(self):
         import moto.server
         import werkzeug.serving
+        Digests.teach_moto()
         self.checked = CheckedSignatures(moto.server.DomainDispatcherApplication(moto.server.create_backend_app))
         self.server = werkzeug.serving.make_server("127.0.0.1", 0, self.checked, threaded=True)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def client(self, region: str = "eu-west-1"):
+    def client(self, service: str = "secretsmanager", region: str = "eu-west-1"):
         import boto3
-        return boto3.client("secretsmanager", region_name=region, endpoint_url=self.url, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY)
+        return boto3.client(service, region_name=region, endpoint_url=self.url, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY)
 
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+PIN = "hsm-pin-1234"
+
+
+class SoftHsm:
+    """A token "hauberk" of SoftHSM below the folder; `env` leads to it."""
+
+    def __init__(self, folder):
+        import pathlib
+        import subprocess
+        folder = pathlib.Path(folder)
+        (folder / "tokens").mkdir(parents=True)
+        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
+        self.env = {"SOFTHSM2_CONF": str(folder / "softhsm2.conf")}
+        import os
+        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "hauberk", "--pin", PIN, "--so-pin", "so-pin-5678"], check=True, capture_output=True, env=os.environ | self.env)

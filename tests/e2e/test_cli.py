@@ -13,7 +13,7 @@ import zipfile
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
-         "serve", "key list", "key public", "key rotate", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access roles", "ledger tail", "ledger verify", "ledger export",
+         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access roles", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "secret check", "config check", "config schema", "config show", "version", "completion"]
 

@@ -5,7 +5,7 @@ import os
 import signal
 
 from harness import Test, deployment, prepared
-from keepers import ACCESS_KEY, SECRET_KEY, SecretsManager, VaultStub
+from keepers import ACCESS_KEY, SECRET_KEY, Aws as Moto, VaultStub
 from upstreams import ScriptedUpstream
 
 VALUES = ("hf_first", "hf_plain", "the-secret-id", "plain-value", "json-value", SECRET_KEY)
@@ -67,7 +67,7 @@ class Aws(Secrets):
     @classmethod
     def setUpClass(cls):
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        cls.manager = SecretsManager()
+        cls.manager = Moto()
         client = cls.manager.client()
         client.create_secret(Name="plain", SecretString="plain-value")
         client.create_secret(Name="prod/hf", SecretString=json.dumps({"token": "json-value"}))

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -23,6 +24,7 @@ struct KeyArguments {
   std::string environment;
   std::string purpose = "model";
   std::string output;
+  std::string before;
 };
 
 Result<int> run_list(const KeyArguments& arguments, Context& context) {
@@ -31,21 +33,26 @@ Result<int> run_list(const KeyArguments& arguments, Context& context) {
   std::vector<std::vector<std::string>> rows;
   for (const auto environment : all_environments) {
     if (!arguments.environment.empty() && name(environment) != arguments.environment) continue;
-    for (const auto& [purpose, use] : purposes) {
-      auto id = TRY(workspace->keys(environment)->key_id(purpose));
+    for (const auto& key : TRY(adapters::list_keys_file(workspace->key_folder(environment)))) {
+      const auto* purpose = std::ranges::find(purposes, key.purpose, &std::pair<KeyPurpose, std::string_view>::first);
       list.push(json::Value()
                     .set("environment", name(environment))
-                    .set("purpose", crypto::name(purpose))
-                    .set("id", id)
-                    .set("use", use));
-      rows.push_back(
-          {std::string(name(environment)), std::string(crypto::name(purpose)), std::move(id), std::string(use)});
+                    .set("purpose", crypto::name(key.purpose))
+                    .set("id", key.id)
+                    .set("state", adapters::name(key.state))
+                    .set("place", key.place)
+                    .set("sealed", key.sealed)
+                    .set("made", key.made)
+                    .set("use", purpose->second));
+      rows.push_back({std::string(name(environment)), std::string(crypto::name(key.purpose)), key.id,
+                      std::string(adapters::name(key.state)), key.place + (key.sealed ? " (sealed)" : ""),
+                      key.made.empty() ? "-" : key.made});
     }
   }
   if (context.json)
     context.out.json(list);
   else
-    context.out.table({"ENVIRONMENT", "PURPOSE", "ID", "USE"}, rows);
+    context.out.table({"ENVIRONMENT", "PURPOSE", "ID", "STATE", "PLACE", "MADE"}, rows);
   return 0;
 }
 
@@ -75,9 +82,10 @@ Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
     const auto workspace = TRY(Workspace::open(context));
     const auto principal = TRY(workspace->principal(environment));
     CHECK(registry::require_grant(principal, "admin", "key"));
-    before = TRY(workspace->keys(environment)->key_id(purpose));
-    const auto folder = join_path(join_path(workspace->loaded().data, "keys"), name(environment));
-    CHECK(adapters::rotate_signing_key(context.files, folder, environment, purpose));
+    if (purpose != KeyPurpose::ledger) CHECK(workspace->require_recorder(environment));
+    const auto done = TRY(adapters::rotate_key_file(workspace->key_folder(environment), purpose));
+    if (done.before == done.now) return adapters::no_newer_key(workspace->key_folder(environment), purpose);
+    before = done.before;
   }
   const auto workspace = TRY(Workspace::open(context));  // with the new key
   const auto id = TRY(workspace->keys(environment)->key_id(purpose));
@@ -100,38 +108,87 @@ Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
   return 0;
 }
 
+// Seals or opens the key files of every environment; the files themselves say which they are.
+Result<int> run_sealing(const KeyArguments& arguments, adapters::KeySealing sealing, Context& context) {
+  auto loaded = TRY(load_settings(context));
+  if (!arguments.before.empty()) {
+    loaded.passphrases_before.push_back(TRY(SecretRef::parse(arguments.before)));
+    if (const auto& scheme = loaded.passphrases_before.back().scheme; scheme != "env" && scheme != "file")
+      return fail(Errc::invalid, "expected a reference of env: or file:", arguments.before);
+  }
+  const auto workspace = TRY(Workspace::open(context, std::move(loaded)));
+  const bool seals = sealing == adapters::KeySealing::sealed;
+  std::size_t written = 0;
+  for (const auto environment : all_environments)
+    CHECK(registry::require_grant(TRY(workspace->principal(environment)), "admin", "key"));
+  for (const auto environment : all_environments) {
+    CHECK(workspace->require_recorder(environment));
+    written += TRY(adapters::seal_keys_file(workspace->key_folder(environment), sealing));
+    Event event;
+    event.kind = seals ? "key.protect" : "key.unprotect";
+    event.target = "key files";
+    event.outcome = "ok";
+    CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
+  }
+  if (context.json)
+    context.out.json(json::Value().set("files", written).set("sealed", seals));
+  else
+    context.out.good(fmt::format("{} key files are {} now", written, seals ? "sealed with the passphrase" : "open"));
+  context.out.hint(seals ? "keep the passphrase apart from the backup of the keys: without it they are lost"
+                         : "take keys.passphrase out of the configuration, or new keys are sealed again");
+  return 0;
+}
+
 }  // namespace
 
 std::vector<Command> key_commands() {
-  return {{.name = "key list",
-           .summary = "list the keys of each environment: purposes and ids, never the keys",
-           .details = "",
-           .declare = [](Args& args) -> Run {
-             auto a = std::make_shared<KeyArguments>();
-             args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "only this one");
-             return [a](Context& context) { return run_list(*a, context); };
-           }},
-          {.name = "key public",
-           .summary = "print a public key in PEM, for others to verify with",
-           .details = "Example: hauberk key public -e production --purpose model -o models.pub",
-           .declare = [](Args& args) -> Run {
-             auto a = std::make_shared<KeyArguments>();
-             args.choice("-e,--environment", a->environment, {"dev", "staging", "production"},
-                         "whose (default: production)");
-             args.choice("--purpose", a->purpose, {"evidence", "ledger", "model"}, "which (default: model)");
-             args.option("-o,--output", a->output, "FILE", "where it goes (default: standard output)", Hint::file);
-             return [a](Context& context) { return run_public(*a, context); };
-           }},
-          {.name = "key rotate",
-           .summary = "make a new signing key; what the one before signed still verifies",
-           .details = "The key that wraps data keys is rotated by `store rotate`.\n"
-                      "Example: hauberk key rotate -e production --purpose evidence",
-           .declare = [](Args& args) -> Run {
-             auto a = std::make_shared<KeyArguments>();
-             args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "whose").required();
-             args.choice("--purpose", a->purpose, {"evidence", "ledger", "model"}, "which (default: model)");
-             return [a](Context& context) { return run_rotate(*a, context); };
-           }}};
+  return {
+      {.name = "key list",
+       .summary = "list the keys of each environment: purposes, ids, places and states, never the keys",
+       .details = "States: active; withheld (the configuration wants another one: rotate it); trusted (still "
+                  "verifies); retired (still unwraps).",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<KeyArguments>();
+         args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "only this one");
+         return [a](Context& context) { return run_list(*a, context); };
+       }},
+      {.name = "key public",
+       .summary = "print a public key in PEM, for others to verify with",
+       .details = "Example: hauberk key public -e production --purpose model -o models.pub",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<KeyArguments>();
+         args.choice("-e,--environment", a->environment, {"dev", "staging", "production"},
+                     "whose (default: production)");
+         args.choice("--purpose", a->purpose, {"evidence", "ledger", "model"}, "which (default: model)");
+         args.option("-o,--output", a->output, "FILE", "where it goes (default: standard output)", Hint::file);
+         return [a](Context& context) { return run_public(*a, context); };
+       }},
+      {.name = "key rotate",
+       .summary = "make a new signing key; what the one before signed still verifies",
+       .details = "It is made where the configuration says (keys.ENVIRONMENT.PURPOSE); of a keeper, the key that it "
+                  "has there today is taken over. The key that wraps data keys is rotated by `store rotate`.\n"
+                  "Example: hauberk key rotate -e production --purpose evidence",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<KeyArguments>();
+         args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "whose").required();
+         args.choice("--purpose", a->purpose, {"evidence", "ledger", "model"}, "which (default: model)");
+         return [a](Context& context) { return run_rotate(*a, context); };
+       }},
+      {.name = "key protect",
+       .summary = "seal all key files with the passphrase of the configuration (keys.passphrase)",
+       .details = "To change the passphrase, name the new one in the configuration and the former one here.\n"
+                  "Example: hauberk key protect --before env:OLD_PASSPHRASE",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<KeyArguments>();
+         args.option("--before", a->before, "REFERENCE", "where the former passphrase is (env: or file:)");
+         return [a](Context& context) { return run_sealing(*a, adapters::KeySealing::sealed, context); };
+       }},
+      {.name = "key unprotect",
+       .summary = "open all key files again, which the passphrase seals",
+       .details = "",
+       .declare = [](Args&) -> Run {
+         return [](Context& context) { return run_sealing({}, adapters::KeySealing::open, context); };
+       }}};
 }
 
 }  // namespace hauberk::app

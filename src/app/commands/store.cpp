@@ -74,12 +74,16 @@ Result<int> run_store_gc(const StoreArguments& arguments, Context& context) {
 Result<int> run_store_rotate(const StoreArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
   std::string folder;
+  bool newer = false;
   {
     auto workspace = TRY(Workspace::open(context));
     const auto principal = TRY(workspace->principal(environment));
     CHECK(registry::require_grant(principal, "admin", "store"));
-    folder = join_path(join_path(workspace->loaded().data, "keys"), name(environment));
-    CHECK(adapters::rotate_wrap_key(context.files, context.random, folder, environment));
+    const auto keys = workspace->key_folder(environment);
+    folder = keys.path;
+    CHECK(workspace->require_recorder(environment));
+    const auto rotation = TRY(adapters::rotate_key_file(keys, crypto::KeyPurpose::wrap));
+    newer = rotation.before != rotation.now;
   }
   auto workspace = TRY(Workspace::open(context));  // with the new key, and the old one to unwrap
   const auto principal = TRY(workspace->principal(environment));
@@ -88,6 +92,9 @@ Result<int> run_store_rotate(const StoreArguments& arguments, Context& context) 
       TRY(registry::rewrap_all(workspace->ports(), environment, principal,
                                [&](std::uint64_t now, std::uint64_t total) { progress.set(now, total); }));
   progress.finish();
+  // A keeper's key that was taken over before: what a killed run left to be wrapped is wrapped now.
+  if (!newer && done.wrapped == 0)
+    return adapters::no_newer_key(workspace->key_folder(environment), crypto::KeyPurpose::wrap);
   const auto id = TRY(workspace->keys(environment)->key_id(crypto::KeyPurpose::wrap));
   Event event;
   event.kind = "key.rotate";

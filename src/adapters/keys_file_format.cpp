@@ -1,0 +1,322 @@
+#include "adapters/keys_file_format.h"
+
+#include <fmt/format.h>
+#include <string.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "crypto/aead.h"
+
+namespace hauberk::adapters {
+namespace {
+
+constexpr std::uint64_t largest_key_file = 16 << 10;
+constexpr std::string_view key_file_version = "hauberk-key-v1 ";
+
+crypto::SignatureAlgorithm algorithm_of(crypto::KeyPurpose purpose) {
+  return purpose == crypto::KeyPurpose::model ? crypto::SignatureAlgorithm::ecdsa_p256
+                                              : crypto::SignatureAlgorithm::ed25519;
+}
+
+std::string first_line(crypto::KeyPurpose purpose, Environment environment, const std::string& made) {
+  return fmt::format("{}{} {}{}{}", key_file_version, crypto::name(purpose), name(environment), made.empty() ? "" : " ",
+                     made);
+}
+
+Result<Secret> symmetric(const Secret& content, const std::string& path) {
+  auto text = KeyFile::text(content);
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  auto raw = from_base64(text);
+  if (!raw || raw->size() != 32)
+    return fail(Errc::corrupt, "the key file is damaged: restore it from your backup", path);
+  return Secret(std::move(*raw));
+}
+
+Result<crypto::SigningKey> signing(const Secret& content, const std::string& path, crypto::KeyPurpose purpose) {
+  auto key = crypto::SigningKey::from_pem(content);
+  const auto algorithm = algorithm_of(purpose);
+  if (!key || key->verifying().algorithm() != algorithm)
+    return fail(Errc::corrupt,
+                fmt::format("it holds no {} private key in PEM: restore it from your backup",
+                            algorithm == crypto::SignatureAlgorithm::ed25519 ? "Ed25519" : "ECDSA P-256"),
+                path);
+  return key;
+}
+
+// The first line of a key file: when the key was made, empty for a file that does not say. corrupt: another's line.
+Result<std::string> read_first_line(std::string_view line, const KeyFolder& folder, crypto::KeyPurpose purpose,
+                                    const std::string& path) {
+  const auto expected = first_line(purpose, folder.environment, "");
+  if (line == expected) return std::string();
+  if (line.starts_with(expected + " ")) {
+    const auto made = line.substr(expected.size() + 1);
+    if (parse_rfc3339(made)) return std::string(made);
+  } else if (line.starts_with(key_file_version) && line.size() < 96) {
+    return fail(Errc::corrupt,
+                fmt::format("this is the key '{}', but '{}' belongs here: put the right file in its place",
+                            line.substr(key_file_version.size()), expected.substr(key_file_version.size())),
+                path);
+  }
+  return fail(Errc::corrupt, "this is no Hauberk key file, or it was damaged: restore it from your backup", path);
+}
+
+Result<crypto::KeyElsewhere> reference(const Secret& content, const std::string& path, const KeyFolder& folder,
+                                       crypto::KeyPurpose purpose) {
+  const auto damaged = [&] {
+    return fail(Errc::corrupt, "the reference to a key is damaged: restore it from your backup", path);
+  };
+  auto text = KeyFile::text(content);
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  const auto value = json::parse(text, {.bytes = largest_key_file, .depth = 4});
+  if (!value || !value->is_object()) return damaged();
+  crypto::KeyElsewhere out{{.reference = std::string(value->text_or("reference", "")),
+                            .version = std::string(value->text_or("version", "")),
+                            .verifying = {}},
+                           {}};
+  if (!out.key.reference.contains(':')) return damaged();
+  if (!is_symmetric(purpose)) {
+    auto key = crypto::VerifyingKey::from_pem(value->text_or("public_key", ""));
+    if (!key) return damaged();
+    out.key.verifying = std::make_shared<const crypto::VerifyingKey>(std::move(*key));
+  }
+  if (const auto keeper = folder.keepers.find(out.key.scheme()); keeper != folder.keepers.end())
+    out.keeper = keeper->second;
+  return out;
+}
+
+Result<StoredKey> read_stored(const KeyFolder& folder, crypto::KeyPurpose purpose, const std::string& file) {
+  const auto path = join_path(folder.path, file);
+  auto content = TRY(read_key(folder, path, purpose));
+  const auto stored = [&](auto key) {
+    return StoredKey{std::move(key), file, std::move(content.made), content.sealed};
+  };
+  if (file.ends_with(".ref")) return stored(TRY(reference(content.text, path, folder, purpose)));
+  if (is_symmetric(purpose)) return stored(TRY(symmetric(content.text, path)));
+  return stored(TRY(signing(content.text, path, purpose)));
+}
+
+// "evidence-2025.pem": the name says what the key is trusted for.
+Result<crypto::KeyPurpose> trusted_purpose(std::string_view file, const std::string& path) {
+  for (const auto purpose : {crypto::KeyPurpose::evidence, crypto::KeyPurpose::ledger, crypto::KeyPurpose::model})
+    if (file.starts_with(std::string(crypto::name(purpose)) + "-")) return purpose;
+  return fail(Errc::invalid,
+              "its name does not say what the key is trusted for: call it evidence-…, ledger-… or model-….pem", path);
+}
+
+Result<std::vector<std::string>> list_if_there(Files& files, const std::string& folder) {
+  auto names = files.list(folder);
+  if (!names && names.error().code == Errc::not_found) return std::vector<std::string>();
+  return names;
+}
+
+Status check_kind(const KeyFolder& folder, crypto::KeyPurpose purpose, const crypto::KeptKey& key) {
+  if (is_symmetric(purpose)) return {};
+  if (key.verifying == nullptr) return fail(Errc::internal, "the keeper shows no public key", key.reference);
+  const auto algorithm = key.verifying->algorithm();
+  const bool fits = algorithm == algorithm_of(purpose) ||
+                    (purpose == crypto::KeyPurpose::evidence && algorithm == crypto::SignatureAlgorithm::ecdsa_p256);
+  if (fits) return {};
+  return fail(Errc::unsupported,
+              fmt::format("it is an {} key, but the {} key of {} must be {}", crypto::name(algorithm),
+                          crypto::name(purpose), name(folder.environment),
+                          purpose == crypto::KeyPurpose::model    ? "ecdsa-p256"
+                          : purpose == crypto::KeyPurpose::ledger ? "ed25519"
+                                                                  : "ed25519 or ecdsa-p256"),
+              key.reference);
+}
+
+// A keeper is believed after it has shown that it can do what is wanted, and refuses what must not open.
+Status try_wrapping(const KeyFolder& folder, const crypto::KeyElsewhere& place) {
+  const Secret key(folder.random.bytes(32));
+  const auto wrapped = TRY(place.keeper->wrap(place.key, key, as_bytes("a trial")));
+  const auto again = TRY(place.keeper->unwrap(place.key, wrapped, as_bytes("a trial")));
+  if (!again.same_as(key)) return fail(Errc::corrupt, "what it wraps comes back as something else");
+  if (place.keeper->unwrap(place.key, wrapped, as_bytes("another trial")))
+    return fail(Errc::unsupported, "it opens what was wrapped for something else: it does not bind what it wraps");
+  return {};
+}
+
+}  // namespace
+
+std::string key_file(crypto::KeyPurpose purpose) {
+  return std::string(std::ranges::find(key_file_kinds, purpose, &KeyFileKind::purpose)->file);
+}
+std::string reference_file(crypto::KeyPurpose purpose) { return fmt::format("{}.ref", crypto::name(purpose)); }
+
+Result<KeyFileContent> read_key(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose) {
+  const auto info = folder.files.info(path);
+  if (!info) {
+    if (info.error().code == Errc::not_found)
+      return fail(Errc::not_found,
+                  "the key file is missing: restore it from your backup; without it nothing sealed with it can be read",
+                  path);
+    return std::unexpected(info.error());
+  }
+  if ((info->mode & 077) != 0)
+    return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info->mode, path),
+                path);
+  const Secret content(TRY(read_file(folder.files, path, largest_key_file)));
+  auto text = KeyFile::text(content);
+  const auto header = text.substr(0, text.find('\n'));
+  KeyFileContent out{.text = {}, .made = TRY(read_first_line(header, folder, purpose, path))};
+  text.remove_prefix(std::min(header.size() + 1, text.size()));
+  out.sealed = text.starts_with("scrypt ");
+  if (!out.sealed) {
+    out.text = Secret(text);
+    return out;
+  }
+  if (folder.passphrase == nullptr)
+    return fail(Errc::denied,
+                "the key is sealed with a passphrase: set keys.passphrase in hauberk.yaml to where that is", path);
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  auto opened = folder.passphrase->open(header, text);
+  if (!opened) return std::unexpected(std::move(opened).error().in(path));
+  out.text = std::move(*opened);
+  return out;
+}
+
+Status write_key(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose, const Secret& text,
+                 KeySealing sealing, const std::string& made) {
+  const auto header = first_line(purpose, folder.environment, made);
+  Bytes content = to_bytes(header + "\n");
+  if (sealing == KeySealing::sealed) {
+    const auto sealed = TRY(folder.passphrase->seal(folder.random, header, text));
+    content.insert(content.end(), sealed.begin(), sealed.end());
+  } else {
+    const auto raw = KeyFile::of(text);
+    content.reserve(content.size() + raw.size() + 1);  // no copy left behind by growth
+    content.insert(content.end(), raw.begin(), raw.end());
+  }
+  if (content.back() != '\n') content.push_back('\n');
+  const auto written = write_file_atomically(folder.files, path, content);
+  ::explicit_bzero(content.data(), content.size());
+  return written;
+}
+
+std::string StoredKey::id() const {
+  if (const auto* signing = std::get_if<crypto::SigningKey>(&key)) return signing->verifying().id();
+  if (const auto* wrapping = std::get_if<Secret>(&key)) return crypto::key_fingerprint(*wrapping);
+  return std::get<crypto::KeyElsewhere>(key).key.id();
+}
+
+std::string StoredKey::place() const {
+  const auto* elsewhere = std::get_if<crypto::KeyElsewhere>(&key);
+  return elsewhere == nullptr ? file : elsewhere->key.reference;
+}
+
+Result<bool> is_there(const KeyFolder& folder, const std::string& file) {
+  const auto info = folder.files.info(join_path(folder.path, file));
+  if (!info && info.error().code != Errc::not_found) return std::unexpected(info.error());
+  return info.has_value();
+}
+
+Result<StoredKey> read_current(const KeyFolder& folder, crypto::KeyPurpose purpose) {
+  const bool kept = TRY(is_there(folder, reference_file(purpose)));
+  return read_stored(folder, purpose, kept ? reference_file(purpose) : key_file(purpose));
+}
+
+Result<std::vector<StoredKey>> read_retired(const KeyFolder& folder) {
+  std::vector<StoredKey> keys;
+  for (const auto& file : TRY(list_if_there(folder.files, join_path(folder.path, "retired"))))
+    if (file.ends_with(".key") || file.ends_with(".ref"))
+      keys.push_back(TRY(read_stored(folder, crypto::KeyPurpose::wrap, join_path("retired", file))));
+  return keys;
+}
+
+Result<std::vector<StoredTrust>> read_trusted(const KeyFolder& folder) {
+  std::vector<StoredTrust> keys;
+  for (const auto& name : TRY(list_if_there(folder.files, join_path(folder.path, "trusted")))) {
+    if (!name.ends_with(".pem")) continue;
+    const auto file = join_path("trusted", name);
+    const auto path = join_path(folder.path, file);
+    const auto purpose = TRY(trusted_purpose(name, path));
+    const auto pem = TRY(read_file(folder.files, path, largest_key_file));
+    auto key = crypto::VerifyingKey::from_pem(as_text(pem));
+    if (!key) return std::unexpected(std::move(key).error().in(path));
+    keys.push_back({{purpose, std::move(*key)}, file});
+  }
+  return keys;
+}
+
+Status write_reference(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose,
+                       const crypto::KeptKey& key, const std::string& made) {
+  json::Value value = json::Value().set("reference", key.reference).set("version", key.version);
+  if (key.verifying != nullptr) value.set("public_key", key.verifying->pem());
+  return write_key(folder, path, purpose, Secret(json::write(value)), KeySealing::open, made);
+}
+
+Secret fresh_key(const KeyFolder& folder, crypto::KeyPurpose purpose) {
+  if (!is_symmetric(purpose)) return crypto::SigningKey::generate(algorithm_of(purpose)).pem();
+  const Secret raw(folder.random.bytes(32));
+  std::string text = base64(KeyFile::of(raw));
+  Secret secret{std::string_view(text)};
+  ::explicit_bzero(text.data(), text.size());
+  return secret;
+}
+
+Result<crypto::KeyElsewhere> take_over(const KeyFolder& folder, crypto::KeyPurpose purpose,
+                                       const std::string& reference) {
+  const auto colon = std::min(reference.find(':'), reference.size());
+  const auto keeper = folder.keepers.find(std::string_view(reference).substr(0, colon));
+  if (keeper == folder.keepers.end() || colon == reference.size())
+    return fail(Errc::unsupported, "no keeper of this kind is known", reference);
+  const auto use = is_symmetric(purpose) ? crypto::KeyUse::wrap : crypto::KeyUse::sign;
+  auto found = keeper->second->find(std::string_view(reference).substr(colon + 1), use);
+  if (!found) return std::unexpected(std::move(found).error().in(reference));
+  crypto::KeyElsewhere out{std::move(*found), keeper->second};
+  CHECK(check_kind(folder, purpose, out.key));
+  if (use == crypto::KeyUse::wrap) {
+    if (auto tried = try_wrapping(folder, out); !tried) return std::unexpected(std::move(tried).error().in(reference));
+  } else {
+    // No statement, checkpoint or model can have this content.
+    (void)TRY(crypto::sign_elsewhere(out, as_bytes("hauberk: a trial of " + out.key.id())));
+  }
+  return out;
+}
+
+KeyPassphrase::KeyPassphrase(SecretRef now, std::vector<SecretRef> before, unsigned log2_n)
+    : references_(std::move(before)) {
+  references_.insert(references_.begin(), std::move(now));
+  parameters_.log2_n = log2_n;
+}
+
+Result<const Secret*> KeyPassphrase::derived(std::size_t which, const crypto::ScryptParameters& parameters) {
+  auto& kept = derived_[{which, parameters.text()}];
+  if (kept.empty()) {
+    const auto passphrase = TRY(resolve(references_[which]));
+    auto key = crypto::derive_key(passphrase, parameters);
+    if (!key) return std::unexpected(std::move(key).error().in(references_[which].text()));
+    kept = std::move(*key);
+  }
+  return &kept;
+}
+
+Result<std::string> KeyPassphrase::seal(Random& random, std::string_view header, const Secret& key) {
+  const std::lock_guard lock(mutex_);
+  if (parameters_.salt.empty()) parameters_.salt = random.bytes(16);
+  const auto* sealing = TRY(derived(0, parameters_));
+  const auto sealed =
+      crypto::seal_small(*sealing, random.bytes(crypto::gcm_nonce_size), as_bytes(header), KeyFile::of(key));
+  return fmt::format("{} {}", parameters_.text(), base64(sealed));
+}
+
+Result<Secret> KeyPassphrase::open(std::string_view header, std::string_view sealed) {
+  const std::lock_guard lock(mutex_);
+  const auto space = sealed.rfind(' ');
+  const auto parameters = TRY(crypto::ScryptParameters::parse(sealed.substr(0, std::min(space, sealed.size()))));
+  const auto content = from_base64(space == std::string_view::npos ? "" : sealed.substr(space + 1));
+  if (!content) return fail(Errc::corrupt, "the sealed key is damaged: restore it from your backup");
+  for (std::size_t which = 0; which < references_.size(); ++which) {
+    const auto* key = TRY(derived(which, parameters));
+    auto opened = crypto::open_small(*key, as_bytes(header), *content);
+    if (!opened) continue;
+    if (which == 0) parameters_ = parameters;
+    return opened;
+  }
+  return fail(Errc::denied, fmt::format("the passphrase of {} does not open the key: it is another one, or the file "
+                                        "was changed",
+                                        references_.front().text()));
+}
+
+}  // namespace hauberk::adapters
