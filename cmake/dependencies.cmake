@@ -22,6 +22,11 @@ pkg_check_modules(curl REQUIRED libcurl)
 add_library(libcurl::headers INTERFACE IMPORTED)
 target_include_directories(libcurl::headers INTERFACE ${curl_INCLUDE_DIRS})
 target_link_libraries(libcurl::headers INTERFACE ${CMAKE_DL_LIBS})
+# The header of PKCS #11 alone: which module is opened, the configuration says (src/adapters/keys_pkcs11_module.cpp).
+pkg_check_modules(p11kit REQUIRED p11-kit-1)
+add_library(p11kit::headers INTERFACE IMPORTED)
+target_include_directories(p11kit::headers INTERFACE ${p11kit_INCLUDE_DIRS})
+target_link_libraries(p11kit::headers INTERFACE ${CMAKE_DL_LIBS})
 # ONNX Runtime lies where tools/setup puts it: the library out of the PyPI wheel, the C headers out of Debian.
 set(HAUBERK_DEPS_DIR "${CMAKE_SOURCE_DIR}/.deps" CACHE PATH "Where tools/setup keeps what Debian does not package")
 find_library(ONNXRUNTIME_LIBRARY onnxruntime PATHS ${HAUBERK_DEPS_DIR}/onnxruntime/lib NO_DEFAULT_PATH)

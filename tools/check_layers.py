@@ -30,6 +30,7 @@ BROUGHT_BY = {
     "PkgConfig::zstd": ("zstd.h", "zstd_errors.h"),
     "SQLite::SQLite3": ("sqlite3.h",),
     "libcurl::headers": ("curl/",),
+    "p11kit::headers": ("p11-kit/",),
     "onnxruntime::onnxruntime": ("onnxruntime_",),
     "GTest": ("gtest/", "gmock/"),
 }

@@ -1,6 +1,7 @@
 #include "app/key_access.h"
 
 #include "adapters/keys_aws.h"
+#include "adapters/keys_pkcs11.h"
 #include "adapters/keys_vault.h"
 #include "app/wiring.h"
 #include "net/http_client.h"
@@ -18,6 +19,8 @@ KeyAccess::KeyAccess(const config::Settings& settings, Files& files, const Clock
                                                        .endpoint = settings.aws.kms_endpoint,
                                                        .endpoint_variable = "AWS_ENDPOINT_URL_KMS"},
                                        files, clock, net::make_http_client()));
+  keepers_["pkcs11"] =
+      adapters::make_keys_pkcs11({.module = settings.pkcs11.module, .pin = settings.pkcs11.pin}, random);
   if (settings.keys.passphrase)
     passphrase_ = std::make_shared<adapters::KeyPassphrase>(*settings.keys.passphrase, std::move(before));
 }

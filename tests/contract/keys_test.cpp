@@ -1,8 +1,12 @@
 // The contract of KeyProvider, held by every implementation: keys in memory, in files, in files under a passphrase, and
 // at keepers. tests/contract/run.py starts the servers and says in the environment where they are; run without it, the
 // kinds that need a server are skipped.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <p11-kit/pkcs11.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <deque>
@@ -11,6 +15,7 @@
 
 #include "adapters/keys_aws.h"
 #include "adapters/keys_file.h"
+#include "adapters/keys_pkcs11.h"
 #include "adapters/keys_vault.h"
 #include "base/faulty_files.h"
 #include "crypto/key_set.h"
@@ -76,6 +81,8 @@ class Place {
                         .endpoint = variable("HAUBERK_TEST_KMS"),
                         .endpoint_variable = "AWS_ENDPOINT_URL_KMS"},
         files, clock, std::make_unique<Lent>(http)));
+    keepers["pkcs11"] = make_keys_pkcs11(
+        {.module = variable("HAUBERK_TEST_PKCS11"), .pin = SecretRef{"env", "HAUBERK_TEST_PIN"}}, random);
   }
   ~Place() { fs::remove_all(path_); }
 
@@ -126,6 +133,9 @@ std::vector<Kind> kinds() {
           {.name = "vault",
            .needs = "HAUBERK_TEST_VAULT",
            .places = at("vault:transit/", {evidence, ledger, wrap, model})},
+          {.name = "pkcs11",
+           .needs = "HAUBERK_TEST_PKCS11",
+           .places = at("pkcs11:token=hauberk;object=", {evidence, ledger, wrap, model})},
           {.name = "aws_kms", .needs = "HAUBERK_TEST_KMS", .places = at("aws-kms:alias/", {evidence, wrap, model})}};
 }
 
@@ -488,6 +498,89 @@ TEST_P(Keepers, of_other_keys_are_not_taken_over) {
   EXPECT_EQ(*open()->key_id(KeyPurpose::model), *keys_->key_id(KeyPurpose::model)) << "nothing was changed";
 }
 
+// A security module: no network, but sessions, PINs and names that fit more than once.
+class Module : public Keys {
+ protected:
+  Errc refused(KeyPurpose purpose, const std::string& reference, std::shared_ptr<crypto::KeyKeeper> keeper = nullptr) {
+    auto folder = place_.folder({{purpose, reference}});
+    if (keeper != nullptr) folder.keepers["pkcs11"] = std::move(keeper);
+    const auto done = rotate_key_file(folder, purpose);
+    EXPECT_FALSE(done) << reference;
+    if (!done) said_ = done.error().text();
+    EXPECT_EQ(said_.find(variable("HAUBERK_TEST_PIN")), std::string::npos);
+    return done ? Errc::internal : done.error().code;
+  }
+  std::string said_;
+};
+
+TEST_P(Module, keys_that_do_not_fit_are_not_taken_over) {
+  const std::string token = "pkcs11:token=hauberk;object=";
+  EXPECT_EQ(refused(KeyPurpose::model, token + "none"), Errc::not_found);
+  EXPECT_EQ(refused(KeyPurpose::model, "pkcs11:token=other;object=model-a"), Errc::not_found);
+  EXPECT_EQ(refused(KeyPurpose::model, token + "ledger-a"), Errc::unsupported);
+  EXPECT_EQ(refused(KeyPurpose::ledger, token + "model-a"), Errc::unsupported);
+  EXPECT_EQ(refused(KeyPurpose::model, token + "p384"), Errc::unsupported);
+  EXPECT_EQ(refused(KeyPurpose::model, token + "wrap-a"), Errc::not_found) << "it is no private key";
+  EXPECT_EQ(refused(KeyPurpose::wrap, token + "aes128"), Errc::unsupported);
+  EXPECT_EQ(refused(KeyPurpose::wrap, token + "twice"), Errc::invalid);
+  EXPECT_NE(said_.find("name its id"), std::string::npos) << said_;
+  EXPECT_EQ(refused(KeyPurpose::wrap, token + "wrap-b?module-path=/usr/lib/other.so"), Errc::invalid);
+  EXPECT_EQ(*open()->key_id(KeyPurpose::wrap), *keys_->key_id(KeyPurpose::wrap)) << "nothing was changed";
+}
+
+TEST_P(Module, a_wrong_PIN_is_tried_once) {
+  const auto reference = GetParam().places[1].at(KeyPurpose::model);
+  ::setenv("HAUBERK_TEST_WRONG_PIN", "0000-wrong", 1);
+  const auto wrong = make_keys_pkcs11(
+      {.module = variable("HAUBERK_TEST_PKCS11"), .pin = SecretRef{"env", "HAUBERK_TEST_WRONG_PIN"}}, place_.random);
+  for (auto& [scheme, keeper] : place_.keepers) keeper.reset();  // the login is the process's
+  keys_.reset();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(refused(KeyPurpose::model, reference, wrong), Errc::denied) << said_;
+  EXPECT_EQ(said_.find("0000-wrong"), std::string::npos) << said_;
+  const auto none = make_keys_pkcs11({.module = variable("HAUBERK_TEST_PKCS11"), .pin = {}}, place_.random);
+  EXPECT_EQ(refused(KeyPurpose::model, reference, none), Errc::unauthenticated);
+  const auto missing =
+      make_keys_pkcs11({.module = "/nowhere.so", .pin = SecretRef{"env", "HAUBERK_TEST_PIN"}}, place_.random);
+  EXPECT_EQ(refused(KeyPurpose::model, reference, missing), Errc::unavailable);
+  const auto right = make_keys_pkcs11(
+      {.module = variable("HAUBERK_TEST_PKCS11"), .pin = SecretRef{"env", "HAUBERK_TEST_PIN"}}, place_.random);
+  auto folder = place_.folder({{KeyPurpose::model, reference}});
+  folder.keepers["pkcs11"] = right;
+  EXPECT_TRUE(rotate_key_file(folder, KeyPurpose::model)) << "the token is not locked";
+}
+
+TEST_P(Module, a_lost_session_is_opened_again) {
+  ASSERT_TRUE(keys_->sign(KeyPurpose::model, as_bytes("text")));
+  const auto wrapped = *keys_->wrap(data_key(), as_bytes("blob"));
+  void* library = ::dlopen(variable("HAUBERK_TEST_PKCS11").c_str(), RTLD_NOW);
+  CK_FUNCTION_LIST* functions = nullptr;
+  ASSERT_EQ(reinterpret_cast<CK_C_GetFunctionList>(::dlsym(library, "C_GetFunctionList"))(&functions), CKR_OK);
+  CK_SLOT_ID slots[16];
+  CK_ULONG count = 16;
+  ASSERT_EQ(functions->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
+  for (int round = 0; round < 3; ++round) {
+    for (CK_ULONG i = 0; i < count; ++i) (void)functions->C_CloseAllSessions(slots[i]);
+    EXPECT_TRUE(keys_->sign(KeyPurpose::model, as_bytes("text")));
+    for (CK_ULONG i = 0; i < count; ++i) (void)functions->C_CloseAllSessions(slots[i]);
+    EXPECT_TRUE(keys_->unwrap(*keys_->key_id(KeyPurpose::wrap), wrapped, as_bytes("blob")));
+  }
+}
+
+TEST_P(Module, a_child_enters_it_anew_and_leaves_the_parent_alone) {
+  ASSERT_TRUE(keys_->sign(KeyPurpose::model, as_bytes("text")));
+  const auto child = ::fork();
+  if (child == 0) {
+    const auto signature = keys_->sign(KeyPurpose::model, as_bytes("text"));
+    const bool good = signature && keys_->verify(KeyPurpose::model, *keys_->key_id(KeyPurpose::model), as_bytes("text"),
+                                                 *signature);
+    ::_exit(good ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_TRUE(keys_->sign(KeyPurpose::model, as_bytes("text")));
+}
+
 std::vector<Kind> those(bool (*fit)(const Kind&)) {
   auto out = kinds();
   std::erase_if(out, [&](const Kind& kind) { return !fit(kind); });
@@ -506,6 +599,10 @@ INSTANTIATE_TEST_SUITE_P(Every, KeptKeys, ::testing::ValuesIn(those([](const Kin
                          name_of);
 INSTANTIATE_TEST_SUITE_P(Every, Keepers, ::testing::ValuesIn(those([](const Kind& kind) {
                            return kind.name == "vault" || kind.name == "aws_kms";
+                         })),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Every, Module, ::testing::ValuesIn(those([](const Kind& kind) {
+                           return kind.name == "pkcs11";
                          })),
                          name_of);
 

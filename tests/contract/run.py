@@ -33,11 +33,20 @@ def kms(aws: keepers.Aws) -> dict:
     return {"HAUBERK_TEST_KMS": aws.url, "AWS_ACCESS_KEY_ID": keepers.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": keepers.SECRET_KEY}
 
 
+def pkcs11(hsm: keepers.SoftHsm) -> dict:
+    for name in "ab":
+        for purpose, kind in (("model", "ecdsa-p256"), ("evidence", "ed25519"), ("ledger", "ed25519"), ("wrap", "aes256")):
+            hsm.add(f"{purpose}-{name}", kind)
+    for label, kind in (("p384", "ecdsa-p384"), ("aes128", "aes128"), ("twice", "aes256"), ("twice", "aes256")):
+        hsm.add(label, kind)
+    return hsm.env | {"HAUBERK_TEST_PKCS11": keepers.SOFTHSM, "HAUBERK_TEST_PIN": keepers.PIN}
+
+
 def main() -> int:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    stub, aws = keepers.VaultStub(), keepers.Aws()
+    stub, aws, folder = keepers.VaultStub(), keepers.Aws(), tempfile.TemporaryDirectory(prefix="hauberk-contract-")
     try:
-        environment = os.environ | vault(stub) | kms(aws)
+        environment = os.environ | vault(stub) | kms(aws) | pkcs11(keepers.SoftHsm(pathlib.Path(folder.name) / "hsm"))
         refused = aws.checked.refused
         status = subprocess.run(sys.argv[1:], env=environment).returncode
         if aws.checked.refused != refused:
@@ -47,6 +56,7 @@ def main() -> int:
     finally:
         stub.stop()
         aws.stop()
+        folder.cleanup()
 
 
 if __name__ == "__main__":

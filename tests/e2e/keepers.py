@@ -5,7 +5,11 @@ import contextlib
 import datetime
 import http.server
 import json
+import os
+import pathlib
 import re
+import secrets
+import subprocess
 import threading
 import urllib.parse
 
@@ -139,7 +143,6 @@ class Transit:
         self.rotate()
 
     def rotate(self) -> None:
-        import os
         from cryptography.hazmat.primitives.asymmetric import ec, ed25519
         make = {"ecdsa-p256": lambda: ec.generate_private_key(ec.SECP256R1()), "ecdsa-p384": lambda: ec.generate_private_key(ec.SECP384R1()),
                 "ed25519": ed25519.Ed25519PrivateKey.generate, "aes256-gcm96": lambda: os.urandom(32)}
@@ -190,7 +193,6 @@ class Transit:
         return {"signature": f"vault:v{number}:{base64.b64encode(signature).decode()}", "key_version": number}
 
     def encrypt(self, rest: str, given: dict) -> dict:
-        import os
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         number = self.version(given, {"plaintext"}, {"plaintext", "associated_data", "key_version"})
         if self.type != "aes256-gcm96" or rest:
@@ -323,11 +325,27 @@ class SoftHsm:
     """A token "hauberk" of SoftHSM below the folder; `env` leads to it."""
 
     def __init__(self, folder):
-        import pathlib
-        import subprocess
-        folder = pathlib.Path(folder)
-        (folder / "tokens").mkdir(parents=True)
-        (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
-        self.env = {"SOFTHSM2_CONF": str(folder / "softhsm2.conf")}
-        import os
-        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "hauberk", "--pin", PIN, "--so-pin", "so-pin-5678"], check=True, capture_output=True, env=os.environ | self.env)
+        self.folder, self.count = pathlib.Path(folder), 0
+        (self.folder / "tokens").mkdir(parents=True)
+        (self.folder / "softhsm2.conf").write_text(f"directories.tokendir = {self.folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
+        self.env = {"SOFTHSM2_CONF": str(self.folder / "softhsm2.conf")}
+        self.util("--init-token", "--free", "--label", "hauberk", "--so-pin", "so-pin-5678")
+
+    def util(self, *arguments: str) -> None:
+        subprocess.run(["softhsm2-util", *arguments, "--pin", PIN], check=True, capture_output=True, env=os.environ | self.env)
+
+    def add(self, label: str, kind: str) -> str:
+        """A new key with an id of its own, which is returned."""
+        from cryptography.hazmat.primitives import serialization as s
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+        self.count += 1
+        path, id = self.folder / "key", f"{self.count:02x}"
+        if kind.startswith("aes"):
+            path.write_text(secrets.token_hex(int(kind[3:]) // 16))  # letters: softhsm2-util 2.6 cuts a key at some bytes
+        else:
+            key = {"ecdsa-p256": lambda: ec.generate_private_key(ec.SECP256R1()), "ecdsa-p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+                   "ed25519": ed25519.Ed25519PrivateKey.generate}[kind]()
+            path.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
+        self.util("--import", str(path), *(["--aes"] if kind.startswith("aes") else []), "--token", "hauberk", "--label", label, "--id", id)
+        path.unlink()
+        return id
