@@ -48,7 +48,7 @@ TEST(Pkcs11Uri, refuses_what_it_does_not_know_and_never_repeats_a_pin) {
   EXPECT_FALSE(Pkcs11Uri::parse("token=a;object=" + std::string(3000, 'x')));
 }
 
-TEST(Pkcs11Module, writes_signatures_as_DER_would_have_them) {
+TEST(Pkcs11Module, writes_signatures_as_der_would_have_them) {
   Bytes raw(64);
   raw[31] = 0x7f;  // r = 127
   raw[63] = 0x80;  // s = 128, which DER would read as negative

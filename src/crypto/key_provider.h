@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -39,6 +40,8 @@ class KeyProvider {
   virtual Result<Bytes> wrap(const Secret& data_key, ByteView associated) = 0;
   virtual Result<Secret> unwrap(std::string_view key_id, ByteView wrapped, ByteView associated) = 0;
   virtual Result<std::string> public_key_pem(KeyPurpose purpose) = 0;
+  // Of earlier keys, which verify() accepts as well. Empty for purposes that do not sign.
+  virtual std::vector<std::string> earlier_keys_pem(KeyPurpose purpose) = 0;
 };
 
 // Keys that live and die with the object.

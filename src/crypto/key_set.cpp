@@ -113,6 +113,13 @@ class KeySetProvider final : public KeyProvider {
 
   Result<std::string> public_key_pem(KeyPurpose purpose) override { return verifying(*TRY(signing(purpose))).pem(); }
 
+  std::vector<std::string> earlier_keys_pem(KeyPurpose purpose) override {
+    std::vector<std::string> out;
+    for (const auto& one : keys_.trusted)
+      if (one.purpose == purpose) out.push_back(one.key.pem());
+    return out;
+  }
+
  private:
   Result<const SigningPlace*> signing(KeyPurpose purpose) const {
     switch (purpose) {

@@ -528,7 +528,7 @@ TEST_P(Module, keys_that_do_not_fit_are_not_taken_over) {
   EXPECT_EQ(*open()->key_id(KeyPurpose::wrap), *keys_->key_id(KeyPurpose::wrap)) << "nothing was changed";
 }
 
-TEST_P(Module, a_wrong_PIN_is_tried_once) {
+TEST_P(Module, a_wrong_pin_is_tried_once) {
   const auto reference = GetParam().places[1].at(KeyPurpose::model);
   ::setenv("HAUBERK_TEST_WRONG_PIN", "0000-wrong", 1);
   const auto wrong = make_keys_pkcs11(

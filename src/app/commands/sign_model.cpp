@@ -306,7 +306,11 @@ Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arg
   if (!arguments.environment.empty()) {
     const auto workspace = TRY(Workspace::open(context));
     const auto& keys = workspace->keys(TRY(parse_environment(arguments.environment)));
-    trust.keys.push_back(TRY(crypto::VerifyingKey::from_pem(TRY(keys->public_key_pem(crypto::KeyPurpose::model)))));
+    // What earlier keys signed is still the environment's word; beside other signers it has one voice, today's.
+    std::vector<std::string> pems;
+    if (arguments.keys.empty() && arguments.threshold <= 1) pems = keys->earlier_keys_pem(crypto::KeyPurpose::model);
+    pems.push_back(TRY(keys->public_key_pem(crypto::KeyPurpose::model)));
+    for (const auto& pem : pems) trust.keys.push_back(TRY(crypto::VerifyingKey::from_pem(pem)));
   }
   trust.authorities = TRY(read_certificates(context, arguments.authorities));
   if (arguments.identity.empty() != arguments.issuer.empty())
@@ -460,7 +464,9 @@ Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& con
   if (is_version(context, arguments.model)) return verify_version(arguments, context, bundles, trust);
   const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, arguments.cache));
   // Of several keys all must have signed, unless the caller says how many.
-  const auto wanted = arguments.threshold > 0 ? static_cast<std::size_t>(arguments.threshold) : trust.keys.size();
+  const auto wanted = arguments.threshold > 0  ? static_cast<std::size_t>(arguments.threshold)
+                      : arguments.keys.empty() ? std::size_t{1}
+                                               : trust.keys.size();
   const auto verified = TRY(sign::verify_model(
       {.model = arguments.model,
        .bundles = std::move(bundles),
