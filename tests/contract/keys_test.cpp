@@ -498,6 +498,47 @@ TEST_P(Keepers, of_other_keys_are_not_taken_over) {
   EXPECT_EQ(*open()->key_id(KeyPurpose::model), *keys_->key_id(KeyPurpose::model)) << "nothing was changed";
 }
 
+// What only Vault has: versions of a key.
+class Versions : public Keys {};
+
+TEST_P(Versions, are_pinned_until_they_are_taken_over_and_not_mixed_up) {
+  const std::string start = "vault:transit/rotated-";
+  const Wanted wanted{{KeyPurpose::model, start + "model"},
+                      {KeyPurpose::evidence, start + "evidence"},
+                      {KeyPurpose::wrap, start + "wrap"}};
+  for (const auto& [purpose, reference] : wanted) ASSERT_TRUE(rotate_key_file(place_.folder(wanted), purpose));
+  const auto first = std::move(*open_keys_file(place_.folder(wanted)));
+  const auto wrapped = *first->wrap(data_key(), as_bytes("blob"));
+  net::VaultClient vault({.url = variable("HAUBERK_TEST_VAULT"), .token = SecretRef{"env", "HAUBERK_TEST_VAULT_TOKEN"}},
+                         net::make_http_client());
+  for (const std::string name : {"model", "evidence", "wrap"})
+    ASSERT_EQ(vault.post("transit/keys/rotated-" + name + "/rotate", json::Value::object())->status, 200);
+  for (const auto purpose : {KeyPurpose::model, KeyPurpose::evidence})
+    EXPECT_TRUE(first->sign(purpose, as_bytes("text"))) << "the version of before still signs";
+  EXPECT_TRUE(first->unwrap(*first->key_id(KeyPurpose::wrap), wrapped, as_bytes("blob")));
+  EXPECT_TRUE(as_text(*first->wrap(data_key(), as_bytes("blob"))).starts_with("vault:v1:"));
+
+  for (const auto& [purpose, reference] : wanted) {
+    const auto done = rotate_key_file(place_.folder(wanted), purpose);
+    ASSERT_TRUE(done) << done.error().text();
+    EXPECT_NE(done->before, done->now);
+  }
+  const auto second = std::move(*open_keys_file(place_.folder(wanted)));
+  EXPECT_TRUE(as_text(*second->wrap(data_key(), as_bytes("blob"))).starts_with("vault:v2:"));
+  EXPECT_TRUE(second->unwrap(*first->key_id(KeyPurpose::wrap), wrapped, as_bytes("blob")));
+  EXPECT_EQ(second->unwrap(*second->key_id(KeyPurpose::wrap), wrapped, as_bytes("blob")).error().code, Errc::corrupt)
+      << "what version 1 wrapped is not of version 2";
+  EXPECT_EQ(rotate_key_file(place_.folder({{KeyPurpose::evidence, start + "derived"}}), KeyPurpose::evidence)
+                .error()
+                .code,
+            Errc::unsupported);
+  EXPECT_EQ(rotate_key_file(place_.folder({{KeyPurpose::wrap, "vault:transit/unbound"}}), KeyPurpose::wrap)
+                .error()
+                .code,
+            Errc::unsupported)
+      << "a server that knows no associated data";
+}
+
 // A security module: no network, but sessions, PINs and names that fit more than once.
 class Module : public Keys {
  protected:
@@ -601,6 +642,10 @@ INSTANTIATE_TEST_SUITE_P(Every, KeptKeys, ::testing::ValuesIn(those([](const Kin
                          name_of);
 INSTANTIATE_TEST_SUITE_P(Every, Keepers, ::testing::ValuesIn(those([](const Kind& kind) {
                            return kind.name == "vault" || kind.name == "aws_kms";
+                         })),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Every, Versions, ::testing::ValuesIn(those([](const Kind& kind) {
+                           return kind.name == "vault";
                          })),
                          name_of);
 INSTANTIATE_TEST_SUITE_P(Every, Module, ::testing::ValuesIn(those([](const Kind& kind) {

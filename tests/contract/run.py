@@ -20,6 +20,11 @@ def vault(stub: keepers.VaultStub) -> dict:
     for name in "ab":
         for purpose, kind in (("model", "ecdsa-p256"), ("evidence", "ed25519"), ("ledger", "ed25519"), ("wrap", "aes256-gcm96")):
             stub.transit[f"{purpose}-{name}"] = keepers.Transit(kind)
+    for purpose, kind in (("model", "ecdsa-p256"), ("evidence", "ed25519"), ("wrap", "aes256-gcm96"), ("derived", "ed25519")):
+        stub.transit[f"rotated-{purpose}"] = keepers.Transit(kind)
+    stub.transit["rotated-derived"].derived = True
+    stub.transit["unbound"] = keepers.Transit("aes256-gcm96")
+    stub.transit["unbound"].ignores_associated_data = True
     return {"HAUBERK_TEST_VAULT": stub.url, "HAUBERK_TEST_VAULT_TOKEN": "root"}
 
 

@@ -103,6 +103,11 @@ class VaultStub:
         refused = self.common(request)
         if refused:
             return refused
+        if match := re.fullmatch(r"/v1/transit/keys/([\w.-]+)/rotate", request.path):
+            if request.headers.get("X-Vault-Token") not in self.tokens or match[1] not in self.transit:
+                return 403, {"errors": ["permission denied"]}
+            self.transit[match[1]].rotate()
+            return 200, self.envelope(self.transit[match[1]].read(match[1]))
         if match := re.fullmatch(r"/v1/transit/(sign|encrypt|decrypt)/([\w.-]+)((?:/[\w-]+)?)", request.path):
             return self.use(request, *match.groups(), body)
         if request.path != "/v1/auth/approle/login":
