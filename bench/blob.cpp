@@ -49,11 +49,11 @@ bool run(const std::string& folder) {
            return hash.finish() != Digest{};
          });
 
-  auto blobs = adapters::open_blobs_sealed(files, random, folder);
+  auto blobs = adapters::open_blobs_sealed(files, random, folder, Secret(random.bytes(32)));
   if (!blobs) return false;
   std::optional<StoredBlob> stored;
   good = good && report("write", [&] {
-           if (stored && !(*blobs)->remove(stored->digest)) return false;
+           if (stored && !(*blobs)->remove((*blobs)->address_of(stored->digest))) return false;
            auto writer = (*blobs)->create(UINT64_MAX);
            if (!writer) return false;
            for (std::size_t i = 0; i < pieces; ++i)

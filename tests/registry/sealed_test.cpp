@@ -13,9 +13,10 @@ class Sealed : public RegistryTest {
   Sealed() { open(adapters::CatalogMode::create); }
   void open(adapters::CatalogMode mode) {
     file_catalog_.reset();
-    sealed_ = *adapters::open_blobs_sealed(files_, random_, path("data/blobs"));
+    sealed_ = *adapters::open_blobs_sealed(files_, random_, path("data/blobs"), address_key());
     file_catalog_ = *adapters::open_catalog_sqlite(path("data/catalog.db"), mode);
   }
+  Secret address_key() { return *adapters::open_address_key(files_, random_, path("data/address.key"), path("data/blobs")); }
   Ports ports() { return {*sealed_, *file_catalog_, ports_.keys, clock_}; }
   Result<Imported> bring(const std::string& name, std::string_view content) {
     write("offered/" + name, content);
