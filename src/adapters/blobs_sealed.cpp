@@ -30,8 +30,9 @@ constexpr std::string_view mark_file = "address-key";
 constexpr crypto::FloeParameters floe{};
 constexpr std::size_t read_segments = 32;  // 2 MiB: large enough for the disk, small enough for the cache
 constexpr std::size_t read_ahead_from = 2 * read_segments * floe.plaintext_segment();
-constexpr std::size_t batch_segments = 8;  // 512 KiB: batches of several writers are hashed side by side in the cache
+constexpr std::size_t batch_segments = 16;  // 1 MiB: handing over costs little, and a batch stays in the cache
 constexpr std::size_t batch_size = batch_segments * floe.plaintext_segment();
+constexpr std::size_t write_unit = 64u << 10;
 constexpr std::size_t batches = 3;  // of one writer: one is filled, one is sealed, one waits
 static_assert(batch_size % crypto::sha256_block == 0);
 
@@ -87,22 +88,25 @@ class Sealing {
   ByteView header() const { return sealer_.header(); }
 
  private:
-  // The segments of one batch, before the first of them the header, in one write.
+  // Seals a batch behind what waits, and writes up to a boundary of write_unit: whole pages of the file system's cache
+  // need not be cleared or read first. All of it at the end.
   Status seal(ByteView plaintext, bool last) {
-    if (sealed_.empty())
-      sealed_.resize(crypto::floe_header_size + batch_segments * floe.encrypted_segment);  // kept: clearing costs
-    std::size_t size = 0;
-    if (!std::exchange(begun_, true)) {
+    if (sealed_.empty()) {
+      sealed_.resize(write_unit + crypto::floe_header_size + batch_segments * floe.encrypted_segment);
       std::ranges::copy(sealer_.header(), sealed_.begin());
-      size = sealer_.header().size();
+      waiting_ = sealer_.header().size();
     }
     const std::size_t segment = floe.plaintext_segment();
-    for (; plaintext.size() > segment || (!last && plaintext.size() == segment); size += floe.encrypted_segment) {
-      sealer_.inner(plaintext.first(segment), sealed_.data() + size);
+    for (; plaintext.size() > segment || (!last && plaintext.size() == segment); waiting_ += floe.encrypted_segment) {
+      sealer_.inner(plaintext.first(segment), sealed_.data() + waiting_);
       plaintext = plaintext.subspan(segment);
     }
-    if (last) size += sealer_.last(plaintext, sealed_.data() + size);
-    return file_->append(ByteView(sealed_).first(size));
+    if (last) waiting_ += sealer_.last(plaintext, sealed_.data() + waiting_);
+    const std::size_t written = last ? waiting_ : waiting_ - waiting_ % write_unit;
+    CHECK(file_->append(ByteView(sealed_).first(written)));
+    waiting_ -= written;
+    std::copy_n(sealed_.begin() + static_cast<std::ptrdiff_t>(written), waiting_, sealed_.begin());
+    return {};
   }
   void work() {
     while (auto batch = full_.pop()) {
@@ -125,7 +129,7 @@ class Sealing {
 
   // Of the thread while it runs: sealer_, file_, and
   Bytes sealed_;
-  bool begun_ = false;
+  std::size_t waiting_ = 0;  // sealed and not written
   Status outcome_;
   BoundedQueue<Bytes> full_{batches};
   BoundedQueue<Bytes> empty_{batches};

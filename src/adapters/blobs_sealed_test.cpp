@@ -64,7 +64,7 @@ class BlobsSealed : public ::testing::Test {
 TEST_F(BlobsSealed, keeps_content_of_every_size_around_its_boundaries) {
   auto blobs = store(files_);
   SeededRandom random(1);
-  const std::size_t segment = 65'536, batch = 32 * segment;
+  const std::size_t segment = 65'536, batch = 16 * segment;
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, segment - 1, segment, segment + 1, batch - 1, batch,
                                  batch + 1, 2 * batch, 2 * batch + 7, 5 * batch, 5 * batch + 9}) {
     const auto content = random.bytes(size);
@@ -367,7 +367,7 @@ TEST_F(BlobsSealed, a_file_system_without_nameless_files_does_as_well) {
 TEST_F(BlobsSealed, several_that_are_written_together_are_those_that_were_written_alone) {
   auto blobs = store(files_);
   SeededRandom random(8);
-  const std::size_t sizes[] = {3 << 20, 0, 524'288, 524'289, 1'000'000, 5 << 20, 17};
+  const std::size_t sizes[] = {3 << 20, 0, 1 << 20, (1 << 20) + 1, 1'000'000, 5 << 20, 17};
   std::vector<Bytes> contents;
   std::vector<std::unique_ptr<BlobWriter>> writers;
   for (int round = 0; round < 3; ++round)  // more than there are lanes
@@ -553,7 +553,7 @@ TEST_F(OldStore, a_foreign_file_stays_where_it_is) {
 TEST_F(BlobsSealed, scratch_content_has_no_name_and_is_read_like_a_blob) {
   SeededRandom random(9);
   fs::create_directories(folder_);
-  for (const std::size_t size : {0, 1, 65'536, 524'288, 524'289, 3'000'001}) {
+  for (const std::size_t size : {0, 1, 65'536, 1'048'576, 1'048'577, 3'000'001}) {
     const auto content = random.bytes(size);
     auto scratch = std::move(*make_scratch_blob(files_, random_, folder_));
     for (std::size_t at = 0; at < size; at += 100'000)
