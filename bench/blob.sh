@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Encrypted blobs against what OpenSSL itself reaches on one core. By default the store lies in memory (/dev/shm), so that the disk is
-# left out; bench/blob.sh FOLDER writes there.
+# Encrypted blobs against what OpenSSL itself reaches on one core: bench/blob.sh [FOLDER [CPU]]. The store lies in FOLDER (/var/tmp;
+# /dev/shm leaves the disk out). With a CPU everything runs on that one, so that "a core" is a core: two threads that share one by
+# hyperthreading count twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/build release blob_bench >/dev/null
-folder=$(mktemp -d -p "${1:-/dev/shm}" hauberk-bench-XXXXXX)
+folder=$(mktemp -d -p "${1:-/var/tmp}" hauberk-bench-XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 speed() { openssl speed -seconds 3 -bytes 65536 -evp "$1" 2>/dev/null | awk -v name="$2" 'tolower($1) == name { print $NF / 1e6 }'; }
 gcm=$(speed aes-256-gcm aes-256-gcm)
@@ -15,7 +16,7 @@ awk -v gcm="$gcm" -v sha="$sha" 'BEGIN {
   printf "| openssl speed -evp aes-256-gcm -bytes 65536 | | %.2f | | 1.00 x |\n", gcm
   printf "| openssl speed -evp sha256 -bytes 65536 | | %.2f | | 1.00 x |\n", sha
   printf "| one after the other | | %.2f | | 1.00 x |\n", 1 / (1 / gcm + 1 / sha) }'
-build/release/blob_bench "$folder" | awk -v gcm="$gcm" -v sha="$sha" '
+${2:+taskset -c "$2"} build/release/blob_bench "$folder" | awk -v gcm="$gcm" -v sha="$sha" '
   BEGIN {
     both = 1 / (1 / gcm + 1 / sha)
     text["seal"] = "sealing alone"; of["seal"] = gcm

@@ -65,6 +65,7 @@ class Sealing {
         empty.reserve(batch_size);
         (void)empty_.try_push(std::move(empty));
       }
+      file_->bypass_cache();
       thread_ = Thread([this] { work(); });
     }
     auto next = empty_.pop();
@@ -91,21 +92,24 @@ class Sealing {
   // Seals a batch behind what waits, and writes up to a boundary of write_unit: whole pages of the file system's cache
   // need not be cleared or read first. All of it at the end.
   Status seal(ByteView plaintext, bool last) {
-    if (sealed_.empty()) {
-      sealed_.resize(write_unit + crypto::floe_header_size + batch_segments * floe.encrypted_segment);
-      std::ranges::copy(sealer_.header(), sealed_.begin());
+    if (memory_.empty()) {
+      const auto most = write_unit + crypto::floe_header_size + batch_segments * floe.encrypted_segment;
+      memory_.resize(most + direct_block);
+      sealed_ = memory_.data();
+      sealed_ += -reinterpret_cast<std::uintptr_t>(sealed_) % direct_block;
+      std::ranges::copy(sealer_.header(), sealed_);
       waiting_ = sealer_.header().size();
     }
     const std::size_t segment = floe.plaintext_segment();
     for (; plaintext.size() > segment || (!last && plaintext.size() == segment); waiting_ += floe.encrypted_segment) {
-      sealer_.inner(plaintext.first(segment), sealed_.data() + waiting_);
+      sealer_.inner(plaintext.first(segment), sealed_ + waiting_);
       plaintext = plaintext.subspan(segment);
     }
-    if (last) waiting_ += sealer_.last(plaintext, sealed_.data() + waiting_);
+    if (last) waiting_ += sealer_.last(plaintext, sealed_ + waiting_);
     const std::size_t written = last ? waiting_ : waiting_ - waiting_ % write_unit;
-    CHECK(file_->append(ByteView(sealed_).first(written)));
+    CHECK(file_->append(ByteView(sealed_, written)));
     waiting_ -= written;
-    std::copy_n(sealed_.begin() + static_cast<std::ptrdiff_t>(written), waiting_, sealed_.begin());
+    std::copy_n(sealed_ + written, waiting_, sealed_);
     return {};
   }
   void work() {
@@ -128,8 +132,9 @@ class Sealing {
   Bytes plain_;
 
   // Of the thread while it runs: sealer_, file_, and
-  Bytes sealed_;
-  std::size_t waiting_ = 0;  // sealed and not written
+  Bytes memory_;
+  std::uint8_t* sealed_ = nullptr;  // in memory_, aligned for writing past the page cache
+  std::size_t waiting_ = 0;         // sealed and not written
   Status outcome_;
   BoundedQueue<Bytes> full_{batches};
   BoundedQueue<Bytes> empty_{batches};

@@ -54,6 +54,7 @@ class SwitchedFiles final : public Files {
     Status sync() override { return real->sync(); }
     Result<std::uint64_t> size() const override { return real->size(); }
     Status truncate(std::uint64_t size) override { return real->truncate(size); }
+    void bypass_cache() override { real->bypass_cache(); }
     Status publish(const std::string& path, IfThere if_there) override { return real->publish(path, if_there); }
     std::unique_ptr<File> real;
     std::atomic<bool>& full;

@@ -33,6 +33,7 @@ class FaultyFile final : public File {
     CHECK(files_.change(path_));
     return real_->truncate(size);
   }
+  void bypass_cache() override { real_->bypass_cache(); }
   Status publish(const std::string& path, IfThere if_there) override {
     CHECK(files_.change(path));
     CHECK(real_->publish(path, if_there));

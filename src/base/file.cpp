@@ -91,6 +91,7 @@ class PosixFile final : public File {
   }
 
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const override {
+    if (direct_) CHECK(stop_bypassing());  // reading past the cache would need aligned memory as well
     std::size_t done = 0;
     while (done < out.size()) {
       const auto n = ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
@@ -104,9 +105,15 @@ class PosixFile final : public File {
 
   Status append(ByteView bytes) override {
     while (!bytes.empty()) {
-      const auto n = ::write(fd_, bytes.data(), bytes.size());
+      if (direct_ && !fits_directly(bytes)) CHECK(stop_bypassing());
+      const auto n = ::write(fd_, bytes.data(), direct_ ? bytes.size() / direct_block * direct_block : bytes.size());
       if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == EINVAL && direct_) {  // this file system takes the flag, and then nothing
+        CHECK(stop_bypassing());
+        continue;
+      }
       if (n < 0) return system_error("write the file", path_);
+      end_ += static_cast<std::uint64_t>(n);
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
     return {};
@@ -126,6 +133,14 @@ class PosixFile final : public File {
   Status truncate(std::uint64_t size) override {
     if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) return system_error("shorten the file", path_);
     return {};
+  }
+
+  void bypass_cache() override {
+    const auto now = size();
+    const int flags = ::fcntl(fd_, F_GETFL);
+    if (!now || flags < 0 || ::fcntl(fd_, F_SETFL, flags | O_DIRECT) != 0) return;
+    direct_ = true;
+    end_ = *now;
   }
 
   Status publish(const std::string& path, IfThere if_there) override {
@@ -151,6 +166,16 @@ class PosixFile final : public File {
   }
 
  private:
+  bool fits_directly(ByteView bytes) const {
+    return bytes.size() >= direct_block && end_ % direct_block == 0 &&
+           reinterpret_cast<std::uintptr_t>(bytes.data()) % direct_block == 0;
+  }
+  Status stop_bypassing() const {
+    direct_ = false;
+    const int flags = ::fcntl(fd_, F_GETFL);
+    if (flags < 0 || ::fcntl(fd_, F_SETFL, flags & ~O_DIRECT) != 0) return system_error("write the file", path_);
+    return {};
+  }
   bool link_as(const std::string& path) const {
     if (kind_ == Kind::temporary) return ::link(path_.c_str(), path.c_str()) == 0;
     const auto self = fmt::format("/proc/self/fd/{}", fd_);
@@ -160,6 +185,8 @@ class PosixFile final : public File {
   int fd_;
   std::string path_;
   Kind kind_;
+  mutable std::atomic<bool> direct_ = false;  // any thread may read
+  std::uint64_t end_ = 0;                     // while direct_
 };
 
 mode_t mode_of(OpenMode mode) { return mode == OpenMode::create_public ? 0666 : 0600; }

@@ -14,6 +14,8 @@
 
 namespace hauberk {
 
+inline constexpr std::size_t direct_block = 4096;
+
 enum class IfThere { replace, refuse };
 
 class File {
@@ -24,6 +26,11 @@ class File {
   virtual Status sync() = 0;                                                              // data is on the device
   virtual Result<std::uint64_t> size() const = 0;
   virtual Status truncate(std::uint64_t size) = 0;
+  // A hint that what is appended from now on is large and not read soon: where the file system can, it goes past the
+  // page cache (O_DIRECT), which saves a copy and leaves the cache to others. Works for blocks of `direct_block` from
+  // memory that is aligned to it; the first append of anything else ends it, and so does reading. Never changes what is
+  // written.
+  virtual void bypass_cache() = 0;
   // Of a file from Files::open_unnamed, once, on the same file system: gives it its name, and syncs the folder. Readers
   // see the old content or the new, never a part; what is in it must have been synced before. exists: with
   // IfThere::refuse, if something has that name.

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -150,6 +151,37 @@ TEST_F(FileTest, power_lost_at_any_step_leaves_the_old_content_or_the_new) {
     EXPECT_EQ(as_text(*read_file(files_, path("a"), 100)), finished ? "the new one" : "old") << step;
     EXPECT_EQ(files_.list(dir_)->size(), 1u);
   }
+}
+
+TEST_F(FileTest, what_goes_past_the_cache_is_what_was_written) {
+  alignas(direct_block) static std::uint8_t memory[16 * direct_block];
+  for (std::size_t i = 0; i < sizeof memory; ++i) memory[i] = static_cast<std::uint8_t>(i * 7 / 5);
+  const ByteView all(memory);
+  const ByteView orders[][5] = {
+      {all, all.first(direct_block), all.first(3 * direct_block), {}, {}},
+      {all, all.first(5), all, all.subspan(direct_block, 17), all},              // ends within a block
+      {all.subspan(1, 2 * direct_block), all, {}, {}, {}},                       // memory that is not aligned
+      {all.first(3 * direct_block + 100), all.first(direct_block), {}, {}, {}},  // begins whole, ends within
+      {{}, all.first(1), {}, all, {}}};
+  int number = 0;
+  for (const auto& order : orders)
+    for (const std::size_t before : {std::size_t{0}, direct_block, std::size_t{10}}) {
+      const auto name = path(fmt::format("{}", number++));
+      auto file = std::move(*files_.open_unnamed(dir_, OpenMode::create_new));
+      Bytes expected(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(before));
+      ASSERT_TRUE(file->append(expected));
+      file->bypass_cache();
+      for (const auto part : order) {
+        ASSERT_TRUE(file->append(part));
+        expected.insert(expected.end(), part.begin(), part.end());
+        Bytes out(expected.size());
+        ASSERT_EQ(*file->read_at(0, out), expected.size());
+        EXPECT_EQ(out, expected) << number;
+      }
+      ASSERT_TRUE(file->sync());
+      ASSERT_TRUE(file->publish(name, IfThere::refuse));
+      EXPECT_EQ(*read_file(files_, name, 1 << 20), expected) << number;
+    }
 }
 
 TEST_F(FileTest, an_empty_folder_can_be_removed) {
