@@ -553,6 +553,10 @@ class SealedBlobs final : public BlobStore {
 // The key file: its first line says what it is, the second is the key in base64.
 constexpr std::string_view key_header = "hauberk-key-v1 address store\n";
 
+void overwrite(Bytes& bytes) {
+  if (!bytes.empty()) ::explicit_bzero(bytes.data(), bytes.size());
+}
+
 Result<Secret> read_address_key(Files& files, const std::string& path, const FileInfo& info) {
   if ((info.mode & 077) != 0)
     return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info.mode, path),
@@ -565,9 +569,9 @@ Result<Secret> read_address_key(Files& files, const std::string& path, const Fil
     text.remove_suffix(1);
     raw = from_base64(text);
   }
-  ::explicit_bzero(content.data(), content.size());
+  overwrite(content);
   if (raw && raw->size() == 32) return Secret(std::move(*raw));
-  if (raw) ::explicit_bzero(raw->data(), raw->size());
+  if (raw) overwrite(*raw);
   return fail(Errc::corrupt, "this is not the key of blob addresses, or it was damaged: restore it from your backup",
               path);
 }
@@ -603,7 +607,7 @@ Result<Secret> open_address_key(Files& files, Random& random, const std::string&
     return file->publish(path, IfThere::refuse);
   }();
   ::explicit_bzero(text.data(), text.size());
-  ::explicit_bzero(content.data(), content.size());
+  overwrite(content);
   Secret key(std::move(raw));
   if (written) return key;
   if (written.error().code != Errc::exists) return std::unexpected(written.error());
