@@ -55,7 +55,7 @@ class BlobStore {
   virtual const std::string& tenant() const = 0;
   virtual Result<std::unique_ptr<BlobWriter>> create(std::uint64_t max_size) = 0;
   // The same as write() on each of these writers of this store, and cheaper: several digests at once take little longer
-  // than one. Pieces of one size are best. After an error none of them is of use.
+  // than one. Pieces of 1 MiB are best. After an error none of them is of use.
   virtual Status write_together(std::span<BlobWriter* const> writers, std::span<const ByteView> pieces) = 0;
   virtual Result<std::unique_ptr<BlobReader>> open(const Digest& digest, Secret data_key) = 0;
   virtual Result<bool> contains(const Digest& digest) = 0;

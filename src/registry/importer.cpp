@@ -9,7 +9,8 @@
 namespace hauberk::registry {
 namespace {
 
-constexpr std::size_t piece_bytes = 128u << 10;  // of each file: all of a round stay in the processor's cache
+// Of each file in a round: a batch of the store, so that those of all files are full, and hashed, at the same time.
+constexpr std::size_t piece_bytes = 1u << 20;
 constexpr int most_attempts = 3;  // at taking over an orphan while somebody else imports the same content
 
 class Importer {
