@@ -2,102 +2,59 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/sync.h"
+#include "core/artifact.h"
 #include "crypto/floe.h"
+#include "crypto/key_set.h"
+#include "crypto/mac.h"
+#include "crypto/sha256_lanes.h"
 
 namespace hauberk::adapters {
 namespace {
 
 constexpr std::string_view associated = "hauberk-blob-v1";
+constexpr std::string_view suffix = ".floe";
+constexpr std::string_view mark_file = "address-key";
 constexpr crypto::FloeParameters floe{};
-constexpr std::size_t batch_segments = 32;  // 2 MiB: large enough for the disk, small enough for the cache
+constexpr std::size_t read_segments = 32;  // 2 MiB: large enough for the disk, small enough for the cache
+constexpr std::size_t read_ahead_from = 2 * read_segments * floe.plaintext_segment();
+constexpr std::size_t batch_segments = 16;  // 1 MiB: handing over costs little, and a batch stays in the cache
 constexpr std::size_t batch_size = batch_segments * floe.plaintext_segment();
-constexpr std::size_t read_ahead_from = 2 * batch_size;
+constexpr std::size_t write_unit = 64u << 10;
 constexpr std::size_t batches = 3;  // of one writer: one is filled, one is sealed, one waits
+static_assert(batch_size % crypto::sha256_block == 0);
 
-std::string blob_path(const std::string& folder, const Digest& digest) {
-  const auto hex = digest.hex();
-  return fmt::format("{}/{}/{}.floe", folder, hex.substr(0, 2), hex);
-}
-
-// Hashes where it is called; what is more than a batch is sealed and written by a thread of its own beside it, because
-// either takes a core. A failure of that thread is told by the next call.
-class SealedWriter final : public BlobWriter {
+// Seals what is written into a file. What is more than a batch is sealed and written by a thread of its own beside the
+// caller, who hashes, because either takes a core. A failure of that thread is told by the next call.
+class Sealing {
  public:
-  SealedWriter(Files& files, Random& random, std::string folder, std::string temporary, std::unique_ptr<File> file,
-               std::uint64_t max_size)
-      : files_(files),
-        folder_(std::move(folder)),
-        temporary_(std::move(temporary)),
-        file_(std::move(file)),
-        max_size_(max_size),
-        key_(random.bytes(32)),
-        sealer_(key_, as_bytes(associated), random, floe) {
+  Sealing(Random& random, std::unique_ptr<File> file)
+      : file_(std::move(file)), key_(random.bytes(32)), sealer_(key_, as_bytes(associated), random, floe) {
     plain_.reserve(batch_size);
-    sealed_.assign(sealer_.header().begin(), sealer_.header().end());
   }
-  ~SealedWriter() override {
-    stop();
-    file_.reset();
-    if (!finished_) (void)files_.remove(temporary_);
-  }
+  ~Sealing() { stop(); }
+  Sealing(const Sealing&) = delete;
+  Sealing& operator=(const Sealing&) = delete;
 
-  Status write(ByteView plaintext) override {
-    if (plaintext.size() > max_size_ - size_)
-      return fail(Errc::exhausted, fmt::format("the content is larger than the limit of {} bytes", max_size_));
-    size_ += plaintext.size();
-    hash_.update(plaintext);
-    while (!plaintext.empty()) {
-      // One byte more than a batch is needed before a batch may go: the last segment, even a full one, is marked.
-      if (plain_.size() == batch_size) CHECK(hand_over());
-      const auto part = plaintext.first(std::min(plaintext.size(), batch_size - plain_.size()));
-      plain_.insert(plain_.end(), part.begin(), part.end());
-      plaintext = plaintext.subspan(part.size());
-    }
-    return {};
-  }
-
-  Result<StoredBlob> finish() override {
-    stop();
-    CHECK(std::exchange(outcome_, {}));
-    const std::size_t segment = floe.plaintext_segment();
-    ByteView rest = plain_;
-    while (rest.size() > segment) {
-      seal(rest.first(segment), false);
-      rest = rest.subspan(segment);
-    }
-    seal(rest, true);
-    CHECK(file_->append(sealed_));
-    CHECK(file_->sync());
-    StoredBlob blob{.digest = hash_.finish(), .size = size_};
-    const auto path = blob_path(folder_, blob.digest);
-    if (files_.info(path)) {
-      // The same content is there under another key, which the catalogue has; ours is dropped with the temporary file.
-      blob.existed = true;
-      return blob;
-    }
-    CHECK(files_.make_directories(parent_directory(path)));
-    CHECK(files_.rename(temporary_, path));
-    finished_ = true;
-    blob.data_key = std::move(key_);
-    return blob;
-  }
-
- private:
-  void seal(ByteView plaintext, bool last) {
-    const std::size_t at = sealed_.size();
-    sealed_.resize(at + plaintext.size() + crypto::floe_segment_overhead);
-    if (last)
-      sealer_.last(plaintext, sealed_.data() + at);
-    else
-      sealer_.inner(plaintext, sealed_.data() + at);
+  // One byte more than a batch is needed before a batch may go: the last segment, even a full one, is marked.
+  bool full() const { return plain_.size() == batch_size; }
+  ByteView batch() const { return plain_; }
+  std::size_t fill(ByteView plaintext) {
+    const auto part = plaintext.first(std::min(plaintext.size(), batch_size - plain_.size()));
+    plain_.insert(plain_.end(), part.begin(), part.end());
+    return part.size();
   }
   // Gives the full batch to the thread and takes an empty one. The thread is started by the first.
   Status hand_over() {
@@ -108,6 +65,7 @@ class SealedWriter final : public BlobWriter {
         empty.reserve(batch_size);
         (void)empty_.try_push(std::move(empty));
       }
+      file_->bypass_cache();
       thread_ = Thread([this] { work(); });
     }
     auto next = empty_.pop();
@@ -118,13 +76,46 @@ class SealedWriter final : public BlobWriter {
     (void)full_.try_push(std::exchange(plain_, std::move(*next)));
     return {};
   }
+  Status finish() {
+    stop();
+    CHECK(std::exchange(outcome_, {}));
+    return seal(plain_, true);
+  }
+
+  File& file() { return *file_; }
+  std::unique_ptr<File> take_file() { return std::move(file_); }
+  const Secret& key() const { return key_; }
+  Secret take_key() { return std::move(key_); }
+  ByteView header() const { return sealer_.header(); }
+
+ private:
+  // Seals a batch behind what waits, and writes up to a boundary of write_unit: whole pages of the file system's cache
+  // need not be cleared or read first. All of it at the end.
+  Status seal(ByteView plaintext, bool last) {
+    if (memory_.empty()) {
+      const auto most = write_unit + crypto::floe_header_size + batch_segments * floe.encrypted_segment;
+      memory_.resize(most + direct_block);
+      sealed_ = memory_.data();
+      sealed_ += -reinterpret_cast<std::uintptr_t>(sealed_) % direct_block;
+      std::ranges::copy(sealer_.header(), sealed_);
+      waiting_ = sealer_.header().size();
+    }
+    const std::size_t segment = floe.plaintext_segment();
+    for (; plaintext.size() > segment || (!last && plaintext.size() == segment); waiting_ += floe.encrypted_segment) {
+      sealer_.inner(plaintext.first(segment), sealed_ + waiting_);
+      plaintext = plaintext.subspan(segment);
+    }
+    if (last) waiting_ += sealer_.last(plaintext, sealed_ + waiting_);
+    const std::size_t written = last ? waiting_ : waiting_ - waiting_ % write_unit;
+    CHECK(file_->append(ByteView(sealed_, written)));
+    waiting_ -= written;
+    std::copy_n(sealed_ + written, waiting_, sealed_);
+    return {};
+  }
   void work() {
     while (auto batch = full_.pop()) {
-      for (std::size_t at = 0; at < batch->size(); at += floe.plaintext_segment())
-        seal(ByteView(*batch).subspan(at, floe.plaintext_segment()), false);
+      outcome_ = seal(*batch, false);
       batch->clear();
-      outcome_ = file_->append(sealed_);
-      sealed_.clear();
       if (!outcome_) return empty_.close();
       (void)empty_.try_push(std::move(*batch));
     }
@@ -135,24 +126,133 @@ class SealedWriter final : public BlobWriter {
     if (thread_.joinable()) thread_.join();
   }
 
-  Files& files_;
-  const std::string folder_;
-  const std::string temporary_;
   std::unique_ptr<File> file_;
-  const std::uint64_t max_size_;
-  std::uint64_t size_ = 0;
   Secret key_;
   crypto::FloeSealer sealer_;
-  crypto::Sha256 hash_;
   Bytes plain_;
-  bool finished_ = false;
 
   // Of the thread while it runs: sealer_, file_, and
-  Bytes sealed_;
+  Bytes memory_;
+  std::uint8_t* sealed_ = nullptr;  // in memory_, aligned for writing past the page cache
+  std::size_t waiting_ = 0;         // sealed and not written
   Status outcome_;
   BoundedQueue<Bytes> full_{batches};
   BoundedQueue<Bytes> empty_{batches};
   Thread thread_;
+};
+
+// Where the blobs of one tenant lie.
+class Places {
+ public:
+  Places(std::string folder, Secret key, std::string tenant)
+      : folder_(std::move(folder)), key_(std::move(key)), tenant_(std::move(tenant)) {}
+
+  const std::string& folder() const { return folder_; }
+  const std::string& tenant() const { return tenant_; }
+  const Secret& key() const { return key_; }
+  std::string temporary_folder() const { return join_path(folder_, "tmp"); }
+  std::string folder_of(std::string_view tenant) const { return fmt::format("{}/tenants/{}", folder_, tenant); }
+  std::string path(const BlobAddress& address) const { return path(tenant_, address); }
+  std::string path(std::string_view tenant, const BlobAddress& address) const {
+    const auto hex = address.hex();
+    return fmt::format("{}/{}/{}{}", folder_of(tenant), hex.substr(0, 2), hex, suffix);
+  }
+  BlobAddress address(std::string_view tenant, const Digest& digest) const {
+    Bytes message = to_bytes(fmt::format("hauberk blob address v1\n{}\n", tenant));
+    message.insert(message.end(), digest.bytes.begin(), digest.bytes.end());
+    const auto mac = crypto::hmac_sha256(key_, message);
+    BlobAddress address;
+    std::ranges::copy(mac, address.bytes.begin());
+    return address;
+  }
+  std::string path_of(const Digest& digest) const { return path(address(tenant_, digest)); }
+
+ private:
+  const std::string folder_;
+  const Secret key_;
+  const std::string tenant_;
+};
+
+// The folder of a path, its own entry on the disk too.
+Status make_durable_folder(Files& files, const std::string& folder) {
+  if (files.info(folder)) return {};
+  CHECK(files.make_directories(folder));
+  return files.sync_directory(parent_directory(folder));
+}
+
+class SealedWriter final : public BlobWriter {
+ public:
+  SealedWriter(Files& files, const Places& places, Random& random, std::unique_ptr<File> file, std::uint64_t max_size)
+      : files_(files), places_(places), sealing_(random, std::move(file)), max_size_(max_size) {}
+
+  Status write(ByteView plaintext) override {
+    SealedWriter* const self = this;
+    return write_together({&self, 1}, {&plaintext, 1});
+  }
+
+  // Batches that are full at the same time are hashed side by side.
+  static Status write_together(std::span<SealedWriter* const> writers, std::span<const ByteView> pieces) {
+    std::vector<ByteView> left(pieces.begin(), pieces.end());
+    for (std::size_t i = 0; i < writers.size(); ++i) CHECK(writers[i]->count(left[i].size()));
+    std::vector<SealedWriter*> full;
+    for (;;) {
+      full.clear();
+      bool more = false;
+      for (std::size_t i = 0; i < writers.size(); ++i) {
+        left[i] = left[i].subspan(writers[i]->sealing_.fill(left[i]));
+        if (!left[i].empty()) full.push_back(writers[i]);
+        more = more || !left[i].empty();
+      }
+      if (!more) return {};
+      hash_together(full);
+      for (auto* writer : full) CHECK(writer->sealing_.hand_over());
+    }
+  }
+
+  Result<StoredBlob> finish() override {
+    StoredBlob blob{.digest = hash_.finish(sealing_.batch()), .size = size_};
+    CHECK(sealing_.finish());
+    const auto path = places_.path_of(blob.digest);
+    blob.existed = files_.info(path).has_value();
+    if (!blob.existed) {
+      CHECK(sealing_.file().sync());
+      CHECK(make_durable_folder(files_, parent_directory(path)));
+      auto published = sealing_.file().publish(path, IfThere::refuse);
+      if (!published && published.error().code != Errc::exists) return std::unexpected(std::move(published).error());
+      blob.existed = !published;
+    }
+    // The same content may be there under another key, which the catalogue has; ours is dropped with its file.
+    if (!blob.existed) blob.data_key = sealing_.take_key();
+    return blob;
+  }
+
+ private:
+  Status count(std::size_t more) {
+    if (more > max_size_ - size_)
+      return fail(Errc::exhausted, fmt::format("the content is larger than the limit of {} bytes", max_size_));
+    size_ += more;
+    return {};
+  }
+  static void hash_together(std::span<SealedWriter* const> writers) {
+    std::array<crypto::Sha256Lane*, crypto::most_sha256_lanes> lanes;
+    std::array<ByteView, crypto::most_sha256_lanes> batches_of;
+    while (!writers.empty()) {
+      const auto count = std::min(writers.size(), lanes.size());
+      for (std::size_t i = 0; i < count; ++i) {
+        lanes[i] = &writers[i]->hash_;
+        batches_of[i] = writers[i]->sealing_.batch();
+      }
+      crypto::update_together(std::span(lanes).first(count), std::span(batches_of).first(count));
+      writers = writers.subspan(count);
+    }
+  }
+
+  Files& files_;
+  const Places& places_;
+  Sealing sealing_;
+  crypto::Sha256Lane hash_;
+  const std::uint64_t max_size_;
+  std::uint64_t size_ = 0;
 };
 
 class SealedReader final : public BlobReader {
@@ -175,7 +275,7 @@ class SealedReader final : public BlobReader {
     const bool ahead = out.size() >= read_ahead_from;
     std::size_t done = 0;
     for (std::uint64_t first = offset / segment_size, count = 0; first < end; first += count) {
-      count = std::min<std::uint64_t>(batch_segments, end - first);
+      count = std::min<std::uint64_t>(read_segments, end - first);
       CHECK(ahead ? load_ahead(first, count, end) : load(first, count));
       for (std::uint64_t i = first; i < first + count; ++i) done += TRY(open_into(i, offset + done, out.subspan(done)));
     }
@@ -232,7 +332,7 @@ class SealedReader final : public BlobReader {
     }
     if (const auto next = first + count; next < end) {
       Batch after{
-          .first = next, .count = std::min<std::uint64_t>(batch_segments, end - next), .bytes = std::move(spare_)};
+          .first = next, .count = std::min<std::uint64_t>(read_segments, end - next), .bytes = std::move(spare_)};
       if (wanted_.try_push(std::move(after))) coming_first_ = next;
     }
     return {};
@@ -280,24 +380,78 @@ class SealedReader final : public BlobReader {
   Thread thread_;
 };
 
+Result<std::unique_ptr<BlobReader>> open_sealed(std::unique_ptr<File> file, const Secret& data_key, std::string path) {
+  Bytes header(crypto::floe_header_size);
+  header.resize(TRY(file->read_at(0, header)));
+  auto opener = crypto::FloeOpener::open(data_key, as_bytes(associated), header, TRY(file->size()), floe);
+  if (!opener) return fail(Errc::corrupt, fmt::format("{}: restore it from a backup", opener.error().message), path);
+  return std::make_unique<SealedReader>(std::move(file), std::move(*opener), std::move(path));
+}
+
+class SealedScratch final : public ScratchBlob {
+ public:
+  SealedScratch(Random& random, std::unique_ptr<File> file, std::string folder)
+      : sealing_(random, std::move(file)), folder_(std::move(folder)) {}
+  Status write(ByteView plaintext) override {
+    for (;;) {
+      plaintext = plaintext.subspan(sealing_.fill(plaintext));
+      if (plaintext.empty()) return {};
+      CHECK(sealing_.hand_over());
+    }
+  }
+  Result<std::unique_ptr<BlobReader>> finish() override {
+    CHECK(sealing_.finish());
+    return open_sealed(sealing_.take_file(), sealing_.key(), folder_);
+  }
+
+ private:
+  Sealing sealing_;
+  const std::string folder_;
+};
+
+bool two_hex_digits(std::string_view text) {
+  const auto digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() == 2 && digit(text[0]) && digit(text[1]);
+}
+
+// "<64 hex digits>.floe"
+std::optional<Digest> parse_file_name(std::string_view file) {
+  if (!file.ends_with(suffix)) return std::nullopt;
+  file.remove_suffix(suffix.size());
+  if (file.size() != 64) return std::nullopt;
+  auto parsed = Digest::parse(file);
+  return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
 class SealedBlobs final : public BlobStore {
  public:
-  SealedBlobs(Files& files, Random& random, std::string folder)
-      : files_(files), random_(random), folder_(std::move(folder)) {}
+  SealedBlobs(Files& files, Random& random, std::string folder, Secret key, std::string tenant)
+      : files_(files), random_(random), places_(std::move(folder), std::move(key), std::move(tenant)) {}
 
   Status prepare() {
-    CHECK(files_.make_directories(temporary_folder()));
+    CHECK(check_name(places_.tenant()));
+    CHECK(files_.make_directories(places_.temporary_folder()));
+    CHECK(check_key());
+    CHECK(make_durable_folder(files_, places_.folder_of(places_.tenant())));
+    CHECK(rename_those_of_old());
     return sweep();
   }
 
+  const std::string& tenant() const override { return places_.tenant(); }
+
   Result<std::unique_ptr<BlobWriter>> create(std::uint64_t max_size) override {
-    auto temporary = fmt::format("{}/{}-{:016x}.part", temporary_folder(), ::getpid(), random_.number());
-    auto file = TRY(files_.open(temporary, OpenMode::create_new));
-    return std::make_unique<SealedWriter>(files_, random_, folder_, std::move(temporary), std::move(file), max_size);
+    auto file = TRY(files_.open_unnamed(places_.temporary_folder(), OpenMode::create_new));
+    return std::make_unique<SealedWriter>(files_, places_, random_, std::move(file), max_size);
+  }
+
+  Status write_together(std::span<BlobWriter* const> writers, std::span<const ByteView> pieces) override {
+    std::vector<SealedWriter*> ours;
+    for (auto* writer : writers) ours.push_back(static_cast<SealedWriter*>(writer));  // create() makes no others
+    return SealedWriter::write_together(ours, pieces);
   }
 
   Result<std::unique_ptr<BlobReader>> open(const Digest& digest, Secret data_key) override {
-    const auto path = blob_path(folder_, digest);
+    const auto path = places_.path_of(digest);
     if (data_key.size() != 32)
       return fail(Errc::corrupt, "the data key of the blob has a wrong length: restore the catalogue from a backup",
                   path);
@@ -307,62 +461,161 @@ class SealedBlobs final : public BlobStore {
         return fail(Errc::corrupt, "the stored content is missing: restore it from a backup", path);
       return std::unexpected(std::move(file).error());
     }
-    Bytes header(crypto::floe_header_size);
-    header.resize(TRY((*file)->read_at(0, header)));
-    auto opener = crypto::FloeOpener::open(data_key, as_bytes(associated), header, TRY((*file)->size()), floe);
-    if (!opener) return fail(Errc::corrupt, fmt::format("{}: restore it from a backup", opener.error().message), path);
-    return std::make_unique<SealedReader>(std::move(*file), std::move(*opener), path);
+    return open_sealed(std::move(*file), data_key, path);
   }
 
   Result<bool> contains(const Digest& digest) override {
-    const auto info = files_.info(blob_path(folder_, digest));
+    const auto info = files_.info(places_.path_of(digest));
     if (!info && info.error().code != Errc::not_found) return std::unexpected(info.error());
     return info.has_value();
   }
 
-  Status remove(const Digest& digest) override { return files_.remove(blob_path(folder_, digest)); }
+  BlobAddress address_of(const Digest& digest) const override { return places_.address(places_.tenant(), digest); }
 
-  Result<Instant> stored_at(const Digest& digest) override {
-    return TRY(files_.info(blob_path(folder_, digest))).modified;
+  Status remove(const BlobAddress& address) override { return files_.remove(places_.path(address)); }
+
+  Result<Instant> stored_at(const BlobAddress& address) override {
+    return TRY(files_.info(places_.path(address))).modified;
   }
 
-  Result<std::vector<Digest>> list() override {
-    std::vector<Digest> digests;
-    for (const auto& part : TRY(files_.list(folder_))) {
-      if (part.size() != 2) continue;
-      for (const auto& file : TRY(files_.list(join_path(folder_, part))))
-        if (file.ends_with(".floe"))
-          if (auto digest = Digest::parse(std::string_view(file).substr(0, file.size() - 5)))
-            digests.push_back(*digest);
+  Result<std::vector<BlobAddress>> list() override {
+    std::vector<BlobAddress> addresses;
+    const auto folder = places_.folder_of(places_.tenant());
+    for (const auto& part : TRY(files_.list(folder))) {
+      if (!two_hex_digits(part)) continue;
+      for (const auto& file : TRY(files_.list(join_path(folder, part))))
+        if (const auto address = parse_file_name(file)) addresses.push_back({address->bytes});
     }
-    return digests;
+    return addresses;
   }
 
  private:
-  std::string temporary_folder() const { return join_path(folder_, "tmp"); }
+  // Another key would find nothing, and garbage collection would take everything for garbage.
+  Status check_key() {
+    const auto path = join_path(places_.folder(), mark_file);
+    const auto fingerprint = crypto::key_fingerprint(places_.key()) + "\n";
+    const auto found = read_file(files_, path, 256);
+    if (!found && found.error().code == Errc::not_found)
+      return write_file_atomically(files_, path, as_bytes(fingerprint));
+    if (!found) return std::unexpected(found.error());
+    if (as_text(*found) == fingerprint) return {};
+    return fail(Errc::corrupt,
+                "the blobs here were named with another address key: restore keys/store/address.key from your backup",
+                path);
+  }
 
-  // A temporary is named after the process that writes it; those of processes that are gone are removed.
-  Status sweep() {
-    for (const auto& file : TRY(files_.list(temporary_folder()))) {
-      pid_t writer = 0;
-      const auto [end, error] = std::from_chars(file.data(), file.data() + file.size(), writer);
-      if (error != std::errc() || *end != '-' || writer <= 0) continue;
-      if (::kill(writer, 0) != 0 && errno == ESRCH) (void)files_.remove(join_path(temporary_folder(), file));
+  // Up to release 0.1 a blob was named by its digest, <folder>/<two hex digits>/<digest>.floe. Each is renamed by
+  // itself, so that whatever is cut off can go on; a folder of two digits of a digest says something too, and goes. An
+  // old name that appears later was given by an older program, and its file is the one that the catalogue's key opens.
+  Status rename_those_of_old() {
+    for (const auto& part : TRY(files_.list(places_.folder()))) {
+      if (!two_hex_digits(part)) continue;
+      const auto folder = join_path(places_.folder(), part);
+      const auto files = files_.list(folder);
+      if (!files && files.error().code == Errc::not_found) continue;  // another process does the same
+      if (!files) return std::unexpected(files.error());
+      bool emptied = true;
+      for (const auto& file : *files) {
+        const auto digest = parse_file_name(file);
+        emptied = emptied && digest.has_value();
+        if (!digest) continue;  // not ours
+        const auto to = places_.path(old_tenant, places_.address(old_tenant, *digest));
+        CHECK(make_durable_folder(files_, places_.folder_of(old_tenant)));
+        CHECK(make_durable_folder(files_, parent_directory(to)));
+        const auto renamed = files_.rename(join_path(folder, file), to);
+        if (!renamed && renamed.error().code != Errc::not_found) return renamed;
+      }
+      if (!emptied) continue;
+      CHECK(files_.sync_directory(folder));
+      (void)files_.remove(folder);
     }
     return {};
   }
 
+  // Where temporaries have names, they begin with the process that writes them; those of processes that are gone are
+  // removed.
+  Status sweep() {
+    for (const auto& file : TRY(files_.list(places_.temporary_folder()))) {
+      pid_t writer = 0;
+      const auto [end, error] = std::from_chars(file.data(), file.data() + file.size(), writer);
+      if (error != std::errc() || *end != '-' || writer <= 0) continue;
+      if (::kill(writer, 0) != 0 && errno == ESRCH) (void)files_.remove(join_path(places_.temporary_folder(), file));
+    }
+    return {};
+  }
+
+  static constexpr std::string_view old_tenant = "default";
   Files& files_;
   Random& random_;
-  const std::string folder_;
+  const Places places_;
 };
+
+// The key file: its first line says what it is, the second is the key in base64.
+constexpr std::string_view key_header = "hauberk-key-v1 address store\n";
+
+void overwrite(Bytes& bytes) {
+  if (!bytes.empty()) ::explicit_bzero(bytes.data(), bytes.size());
+}
+
+Result<Secret> read_address_key(Files& files, const std::string& path, const FileInfo& info) {
+  if ((info.mode & 077) != 0)
+    return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info.mode, path),
+                path);
+  auto content = TRY(read_file(files, path, 1024));
+  auto text = as_text(content);
+  std::optional<Bytes> raw;
+  if (text.starts_with(key_header) && text.ends_with('\n')) {
+    text.remove_prefix(key_header.size());
+    text.remove_suffix(1);
+    raw = from_base64(text);
+  }
+  overwrite(content);
+  if (raw && raw->size() == 32) return Secret(std::move(*raw));
+  if (raw) overwrite(*raw);
+  return fail(Errc::corrupt, "this is not the key of blob addresses, or it was damaged: restore it from your backup",
+              path);
+}
 
 }  // namespace
 
-Result<std::unique_ptr<BlobStore>> open_blobs_sealed(Files& files, Random& random, const std::string& folder) {
-  auto blobs = std::make_unique<SealedBlobs>(files, random, folder);
+Result<std::unique_ptr<BlobStore>> open_blobs_sealed(Files& files, Random& random, const std::string& folder,
+                                                     Secret address_key, std::string tenant) {
+  auto blobs = std::make_unique<SealedBlobs>(files, random, folder, std::move(address_key), std::move(tenant));
   CHECK(blobs->prepare());
   return blobs;
+}
+
+Result<Secret> open_address_key(Files& files, Random& random, const std::string& path, const std::string& folder) {
+  auto there = files.info(path);
+  if (there) return read_address_key(files, path, *there);
+  if (there.error().code != Errc::not_found) return std::unexpected(there.error());
+  if (files.info(join_path(folder, mark_file)))
+    return fail(Errc::not_found,
+                "the key that names the blobs is missing: restore it from your backup; without it no blob is found",
+                path);
+  CHECK(files.make_directories(parent_directory(path)));
+  CHECK(files.sync_directory(parent_directory(parent_directory(path))));
+  Bytes raw = random.bytes(32);
+  std::string text = base64(raw);
+  Bytes content = to_bytes(key_header);
+  content.insert(content.end(), text.begin(), text.end());
+  content.push_back('\n');
+  const auto written = [&]() -> Status {
+    const auto file = TRY(files.open_unnamed(parent_directory(path), OpenMode::create_new));
+    CHECK(file->append(content));
+    CHECK(file->sync());
+    return file->publish(path, IfThere::refuse);
+  }();
+  ::explicit_bzero(text.data(), text.size());
+  overwrite(content);
+  Secret key(std::move(raw));
+  if (written) return key;
+  if (written.error().code != Errc::exists) return std::unexpected(written.error());
+  return read_address_key(files, path, TRY(files.info(path)));  // another process was faster
+}
+
+Result<std::unique_ptr<ScratchBlob>> make_scratch_blob(Files& files, Random& random, const std::string& folder) {
+  return std::make_unique<SealedScratch>(random, TRY(files.open_unnamed(folder, OpenMode::create_new)), folder);
 }
 
 }  // namespace hauberk::adapters

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -25,7 +26,15 @@ class BlobsSealed : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(fs::path(folder_).parent_path()); }
 
-  std::unique_ptr<BlobStore> store(Files& files) { return std::move(*open_blobs_sealed(files, random_, folder_)); }
+  std::unique_ptr<BlobStore> store(Files& files, std::string tenant = "default") {
+    return std::move(*open_blobs_sealed(files, random_, folder_, address_key(), std::move(tenant)));
+  }
+  // The same at each call, unlike that of another seed.
+  static Secret address_key(std::uint64_t seed = 77) { return Secret(SeededRandom(seed).bytes(32)); }
+  std::string path_of(const BlobStore& blobs, const Digest& digest) const {
+    const auto hex = blobs.address_of(digest).hex();
+    return fmt::format("{}/tenants/{}/{}/{}.floe", folder_, blobs.tenant(), hex.substr(0, 2), hex);
+  }
   Result<StoredBlob> put(BlobStore& store, ByteView content, std::size_t piece = 100'000) {
     auto writer = TRY(store.create(1 << 30));
     while (!content.empty()) {
@@ -43,7 +52,7 @@ class BlobsSealed : public ::testing::Test {
   std::vector<fs::path> files_below() const {
     std::vector<fs::path> all;
     for (const auto& entry : fs::recursive_directory_iterator(folder_))
-      if (entry.is_regular_file()) all.push_back(entry.path());
+      if (entry.is_regular_file() && entry.path().filename() != "address-key") all.push_back(entry.path());
     return all;
   }
 
@@ -56,7 +65,7 @@ class BlobsSealed : public ::testing::Test {
 TEST_F(BlobsSealed, keeps_content_of_every_size_around_its_boundaries) {
   auto blobs = store(files_);
   SeededRandom random(1);
-  const std::size_t segment = 65'536, batch = 32 * segment;
+  const std::size_t segment = 65'536, batch = 16 * segment;
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, segment - 1, segment, segment + 1, batch - 1, batch,
                                  batch + 1, 2 * batch, 2 * batch + 7, 5 * batch, 5 * batch + 9}) {
     const auto content = random.bytes(size);
@@ -160,9 +169,7 @@ TEST_F(BlobsSealed, changed_swapped_and_cut_files_are_noticed) {
   SeededRandom random(3);
   auto a = put(*blobs, random.bytes(200'000));
   auto b = put(*blobs, random.bytes(200'000));
-  const auto path_of = [&](const Digest& digest) {
-    return fs::path(folder_) / digest.hex().substr(0, 2) / (digest.hex() + ".floe");
-  };
+  const auto path_of = [&](const Digest& digest) { return this->path_of(*blobs, digest); };
   const auto read = [&](StoredBlob& blob) -> Status {
     auto reader = TRY(blobs->open(blob.digest, key_of(blob)));
     (void)TRY(read_verified(*reader, blob.digest, 1 << 30));
@@ -203,15 +210,12 @@ TEST_F(BlobsSealed, segments_that_were_swapped_repeated_replayed_cut_or_added_ar
   auto blob = put(*blobs, content);
   auto other = put(*blobs, random.bytes(content.size()));
   // The same content as it was written before: the same name and another data key.
-  auto earlier_store = std::move(*open_blobs_sealed(files_, random_, folder_ + "/../earlier"));
+  auto earlier_store = std::move(*open_blobs_sealed(files_, random_, folder_ + "/../earlier", address_key()));
   auto earlier = put(*earlier_store, content);
-  const auto path_in = [](const std::string& folder, const Digest& digest) {
-    return folder + "/" + digest.hex().substr(0, 2) + "/" + digest.hex() + ".floe";
-  };
-  const auto path = path_in(folder_, blob->digest);
+  const auto path = path_of(*blobs, blob->digest);
   const auto original = *read_file(files_, path, 1 << 30);
-  const auto foreign = *read_file(files_, path_in(folder_, other->digest), 1 << 30);
-  const auto replayed = *read_file(files_, path_in(folder_ + "/../earlier", earlier->digest), 1 << 30);
+  const auto foreign = *read_file(files_, path_of(*blobs, other->digest), 1 << 30);
+  const auto replayed = *read_file(files_, folder_ + "/../earlier" + path.substr(folder_.size()), 1 << 30);
   ASSERT_EQ(original.size(), header + 4 * segment + 1234 + crypto::floe_segment_overhead);
   ASSERT_EQ(original.size(), replayed.size());
 
@@ -290,7 +294,7 @@ TEST_F(BlobsSealed, power_lost_at_any_step_leaves_the_whole_blob_or_none) {
       ASSERT_TRUE(reader);
       EXPECT_EQ(*read_verified(**reader, again->digest, 1 << 30), content);
     }
-    ASSERT_TRUE(blobs->remove(again->digest));
+    ASSERT_TRUE(blobs->remove(blobs->address_of(again->digest)));
   }
 }
 
@@ -332,11 +336,235 @@ TEST_F(BlobsSealed, a_full_disk_is_told_and_leaves_nothing) {
 TEST_F(BlobsSealed, temporaries_of_dead_processes_are_swept) {
   fs::create_directories(folder_ + "/tmp");
   std::ofstream(folder_ + "/tmp/999999999-0123456789abcdef.part") << "left behind";
-  auto blobs = store(files_);
+  SystemFiles named(SystemFiles::Unnamed::never);
+  auto blobs = store(named);
   EXPECT_TRUE(files_below().empty());
   auto writer = std::move(*blobs->create(100));
-  auto second = store(files_);
+  auto second = store(named);
   EXPECT_EQ(files_below().size(), 1u) << "those of the living stay";
+}
+
+TEST_F(BlobsSealed, what_is_being_written_has_no_name) {
+  auto blobs = store(files_);
+  auto writer = std::move(*blobs->create(1 << 30));
+  ASSERT_TRUE(writer->write(Bytes(5 << 20, 7)));
+  EXPECT_TRUE(files_below().empty()) << "nothing that a killed process could leave";
+  ASSERT_TRUE(writer->finish());
+  EXPECT_EQ(files_below().size(), 1u);
+}
+
+TEST_F(BlobsSealed, a_file_system_without_nameless_files_does_as_well) {
+  SystemFiles named(SystemFiles::Unnamed::never);
+  auto blobs = store(named);
+  const Bytes content(5 << 20, 7);
+  auto blob = put(*blobs, content);
+  ASSERT_TRUE(blob);
+  EXPECT_EQ(files_below(), std::vector<fs::path>{path_of(*blobs, blob->digest)});
+  EXPECT_TRUE(put(*blobs, content)->existed);
+  EXPECT_EQ(files_below().size(), 1u);
+  EXPECT_EQ(*read_verified(**blobs->open(blob->digest, key_of(*blob)), blob->digest, 1 << 30), content);
+}
+
+TEST_F(BlobsSealed, several_that_are_written_together_are_those_that_were_written_alone) {
+  auto blobs = store(files_);
+  SeededRandom random(8);
+  const std::size_t sizes[] = {3 << 20, 0, 1 << 20, (1 << 20) + 1, 1'000'000, 5 << 20, 17};
+  std::vector<Bytes> contents;
+  std::vector<std::unique_ptr<BlobWriter>> writers;
+  for (int round = 0; round < 3; ++round)  // more than there are lanes
+    for (const auto size : sizes) {
+      contents.push_back(random.bytes(size));
+      writers.push_back(std::move(*blobs->create(1 << 30)));
+    }
+  std::vector<std::size_t> at(contents.size());
+  for (bool more = true; more;) {
+    more = false;
+    std::vector<BlobWriter*> some;
+    std::vector<ByteView> pieces;
+    const auto most = random.number() % 400'000;
+    for (std::size_t i = 0; i < contents.size(); ++i) {
+      const auto piece = ByteView(contents[i]).subspan(at[i]).first(std::min(most, contents[i].size() - at[i]));
+      at[i] += piece.size();
+      more = more || at[i] < contents[i].size();
+      some.push_back(writers[i].get());
+      pieces.push_back(piece);
+    }
+    ASSERT_TRUE(blobs->write_together(some, pieces));
+  }
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    auto blob = writers[i]->finish();
+    ASSERT_TRUE(blob) << blob.error().text();
+    EXPECT_EQ(blob->digest, crypto::sha256(contents[i])) << i;
+    if (blob->existed) continue;  // the empty ones
+    EXPECT_EQ(*read_verified(**blobs->open(blob->digest, key_of(*blob)), blob->digest, 1 << 30), contents[i]) << i;
+  }
+  auto capped = std::move(*blobs->create(5));
+  BlobWriter* const one = capped.get();
+  const ByteView six = as_bytes("123456");
+  EXPECT_EQ(blobs->write_together({&one, 1}, {&six, 1}).error().code, Errc::exhausted);
+}
+
+// --- addresses
+
+TEST_F(BlobsSealed, names_on_the_disk_tell_nothing_of_the_content) {
+  const auto content = as_bytes("a model that everybody knows");
+  const auto digest = crypto::sha256(content);
+  auto ours = store(files_);
+  auto theirs = store(files_, "theirs");
+  auto elsewhere = std::move(*open_blobs_sealed(files_, random_, folder_ + "/../elsewhere", address_key(78)));
+  ASSERT_TRUE(put(*ours, content));
+  const auto second = put(*theirs, content);
+  EXPECT_FALSE(second->existed) << "what another tenant has is not said";
+  ASSERT_TRUE(put(*elsewhere, content));
+  EXPECT_NE(ours->address_of(digest), theirs->address_of(digest));
+  EXPECT_NE(ours->address_of(digest), elsewhere->address_of(digest)) << "another key";
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ + "/..")) {
+    EXPECT_EQ(entry.path().string().find(digest.hex().substr(0, 16)), std::string::npos) << entry.path();
+    if (!entry.is_regular_file()) continue;
+    const auto bytes = *read_file(files_, entry.path(), 1 << 20);
+    EXPECT_EQ(std::ranges::search(bytes, digest.bytes).size(), 0u) << entry.path();
+    EXPECT_EQ(as_text(bytes).find(digest.hex()), std::string::npos) << entry.path();
+  }
+  EXPECT_EQ(ours->list()->size(), 1u) << "each sees its own: garbage of one is not garbage of the other";
+  EXPECT_EQ(*ours->list(), std::vector{ours->address_of(digest)});
+  EXPECT_EQ(*theirs->list(), std::vector{theirs->address_of(digest)});
+}
+
+TEST_F(BlobsSealed, a_tenant_is_a_plain_name) {
+  for (const auto* tenant : {"", "..", "a/b", "Großes", "tenants\n"})
+    EXPECT_FALSE(open_blobs_sealed(files_, random_, folder_, address_key(), tenant)) << tenant;
+}
+
+TEST_F(BlobsSealed, another_address_key_is_refused_instead_of_finding_nothing) {
+  ASSERT_TRUE(put(*store(files_), as_bytes("content")));
+  const auto other = open_blobs_sealed(files_, random_, folder_, address_key(78));
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, Errc::corrupt);
+  EXPECT_NE(other.error().text().find("backup"), std::string::npos);
+  EXPECT_EQ(store(files_)->list()->size(), 1u);
+}
+
+TEST_F(BlobsSealed, the_file_of_the_address_key_is_made_once_and_guarded) {
+  const auto path = folder_ + "/../keys/store/address.key";
+  const auto open = [&] { return open_address_key(files_, random_, path, folder_); };
+  const auto key = open();
+  ASSERT_TRUE(key) << key.error().text();
+  EXPECT_EQ(files_.info(path)->mode, 0600u);
+  EXPECT_TRUE(open()->same_as(*key));
+  ASSERT_TRUE(open_blobs_sealed(files_, random_, folder_, *open()));
+  const auto content = *read_file(files_, path, 1 << 10);
+  EXPECT_TRUE(as_text(content).starts_with("hauberk-key-v1 address store\n"));
+
+  fs::permissions(path, fs::perms::group_read, fs::perm_options::add);
+  EXPECT_EQ(open().error().code, Errc::denied);
+  for (auto damaged : {to_bytes("hauberk-key-v1 wrap dev\nAAAA\n"), to_bytes(""),
+                       Bytes(content.begin(), content.end() - 5), to_bytes("hauberk-key-v1 address store\nAAAA\n")}) {
+    ASSERT_TRUE(write_file_atomically(files_, path, damaged));
+    EXPECT_EQ(open().error().code, Errc::corrupt) << as_text(damaged);
+  }
+  fs::remove(path);
+  const auto missing = open();
+  ASSERT_FALSE(missing) << "a new key would find no blob";
+  EXPECT_EQ(missing.error().code, Errc::not_found);
+  EXPECT_NE(missing.error().text().find("backup"), std::string::npos);
+  EXPECT_FALSE(fs::exists(path));
+  ASSERT_TRUE(write_file_atomically(files_, path, content));
+  EXPECT_TRUE(open()->same_as(*key));
+}
+
+// A store as release 0.1 made it: names are digests.
+class OldStore : public BlobsSealed {
+ protected:
+  void make(const std::vector<std::string>& contents) {
+    auto blobs = store(files_);
+    for (const auto& content : contents) {
+      auto blob = put(*blobs, as_bytes(content));
+      wrapped_.emplace_back(blob->digest, *keys_->wrap(blob->data_key, blob->digest.bytes));
+      const auto hex = blob->digest.hex();
+      fs::create_directories(folder_ + "/" + hex.substr(0, 2));
+      fs::rename(path_of(*blobs, blob->digest), folder_ + "/" + hex.substr(0, 2) + "/" + hex + ".floe");
+    }
+    fs::remove_all(folder_ + "/tenants");
+    fs::remove(folder_ + "/address-key");
+  }
+  // What every moment of a renaming must leave: each content under the old name or the new one, never lost.
+  void all_are_there(BlobStore& blobs) {
+    EXPECT_EQ(blobs.list()->size(), wrapped_.size());
+    for (const auto& [digest, wrapped] : wrapped_) {
+      auto reader = blobs.open(digest, *keys_->unwrap(*keys_->key_id(crypto::KeyPurpose::wrap), wrapped, digest.bytes));
+      ASSERT_TRUE(reader) << reader.error().text();
+      EXPECT_TRUE(read_verified(**reader, digest, 1 << 20));
+      for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
+        EXPECT_EQ(entry.path().string().find(digest.hex()), std::string::npos);
+        EXPECT_FALSE(entry.path().parent_path() == folder_ && entry.path().filename().string().size() == 2)
+            << "two digits of a digest";
+      }
+    }
+  }
+  std::vector<std::pair<Digest, Bytes>> wrapped_;
+};
+
+TEST_F(OldStore, gets_the_new_names_when_it_is_opened) {
+  make({"one", "two", "three", ""});
+  EXPECT_EQ(store(files_)->list()->size(), 4u);
+  all_are_there(*store(files_));
+}
+
+TEST_F(OldStore, an_older_program_that_wrote_later_is_right) {
+  make({"one"});
+  const auto old_path = files_below().front();
+  const auto content = *read_file(files_, old_path, 1 << 20);
+  auto blobs = store(files_);
+  ASSERT_TRUE(blobs->remove(blobs->address_of(wrapped_[0].first)));
+  ASSERT_TRUE(put(*blobs, as_bytes("one"))) << "under another data key";
+  fs::create_directories(old_path.parent_path());
+  ASSERT_TRUE(write_file_atomically(files_, old_path, content));
+  all_are_there(*store(files_));
+}
+
+TEST_F(OldStore, a_fault_or_a_power_cut_at_any_step_of_the_renaming_loses_nothing) {
+  make({"one", "two", "three", "four"});
+  const auto kept = fs::path(folder_).parent_path() / "kept";
+  fs::copy(folder_, kept, fs::copy_options::recursive);
+  bool finished = false;
+  std::uint64_t steps = 0;
+  for (std::uint64_t step = 1; !finished; ++step, ++steps) {
+    fs::remove_all(folder_);
+    fs::copy(kept, folder_, fs::copy_options::recursive);
+    FaultyFiles faulty(files_);
+    faulty.fail_change(step);
+    finished = open_blobs_sealed(faulty, random_, folder_, address_key()).has_value() && faulty.changes() < step;
+    faulty.fail_change(0);
+    faulty.lose_power();
+    all_are_there(*store(files_));
+  }
+  EXPECT_GT(steps, 10u);
+}
+
+TEST_F(OldStore, a_foreign_file_stays_where_it_is) {
+  make({"one"});
+  fs::create_directories(folder_ + "/ab");
+  std::ofstream(folder_ + "/ab/notes.txt") << "somebody's";
+  EXPECT_EQ(store(files_)->list()->size(), 1u);
+  EXPECT_TRUE(fs::exists(folder_ + "/ab/notes.txt"));
+}
+
+// --- scratch
+
+TEST_F(BlobsSealed, scratch_content_has_no_name_and_is_read_like_a_blob) {
+  SeededRandom random(9);
+  fs::create_directories(folder_);
+  for (const std::size_t size : {0, 1, 65'536, 1'048'576, 1'048'577, 3'000'001}) {
+    const auto content = random.bytes(size);
+    auto scratch = std::move(*make_scratch_blob(files_, random_, folder_));
+    for (std::size_t at = 0; at < size; at += 100'000)
+      ASSERT_TRUE(scratch->write(ByteView(content).subspan(at, std::min<std::size_t>(100'000, size - at))));
+    auto reader = scratch->finish();
+    ASSERT_TRUE(reader) << reader.error().text();
+    EXPECT_EQ(*read_verified(**reader, crypto::sha256(content), 1 << 30), content) << size;
+    EXPECT_TRUE(files_below().empty());
+  }
+  EXPECT_FALSE(make_scratch_blob(files_, random_, folder_ + "/missing"));
 }
 
 }  // namespace

@@ -29,6 +29,9 @@ class SwitchedFiles final : public Files {
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
     return std::make_unique<SwitchedFile>(TRY(real_.open(path, mode)), full);
   }
+  Result<std::unique_ptr<File>> open_unnamed(const std::string& directory, OpenMode mode) override {
+    return std::make_unique<SwitchedFile>(TRY(real_.open_unnamed(directory, mode)), full);
+  }
   Status rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
   Status remove(const std::string& path) override { return real_.remove(path); }
   Status make_directories(const std::string& path) override { return real_.make_directories(path); }
@@ -51,6 +54,8 @@ class SwitchedFiles final : public Files {
     Status sync() override { return real->sync(); }
     Result<std::uint64_t> size() const override { return real->size(); }
     Status truncate(std::uint64_t size) override { return real->truncate(size); }
+    void bypass_cache() override { real->bypass_cache(); }
+    Status publish(const std::string& path, IfThere if_there) override { return real->publish(path, if_there); }
     std::unique_ptr<File> real;
     std::atomic<bool>& full;
   };

@@ -87,6 +87,9 @@ TEST_F(ScanPaths, says_which_folder_it_could_not_read) {
   class Locked final : public Files {
    public:
     Result<std::unique_ptr<File>> open(const std::string& p, OpenMode m) override { return real_.open(p, m); }
+    Result<std::unique_ptr<File>> open_unnamed(const std::string& p, OpenMode m) override {
+      return real_.open_unnamed(p, m);
+    }
     Status rename(const std::string& a, const std::string& b) override { return real_.rename(a, b); }
     Status remove(const std::string& p) override { return real_.remove(p); }
     Status make_directories(const std::string& p) override { return real_.make_directories(p); }

@@ -112,7 +112,10 @@ Workspace::Workspace(Context& context, LoadedSettings loaded)
 
 Status Workspace::open_parts() {
   auto& files = context_.files;
-  blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, join_path(loaded_.data, "blobs")));
+  const auto blobs = join_path(loaded_.data, "blobs");
+  auto address_key =
+      TRY(adapters::open_address_key(files, context_.random, join_path(loaded_.data, "keys/store/address.key"), blobs));
+  blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, blobs, std::move(address_key)));
   for (const auto environment : all_environments)
     keys_[static_cast<std::size_t>(environment)] = TRY(adapters::open_keys_file(key_folder(environment)));
   return load_policies();

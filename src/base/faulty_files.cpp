@@ -6,6 +6,7 @@ namespace hauberk {
 
 class FaultyFile final : public File {
  public:
+  // `path` is empty while the file has no name: it is then gone when the power is.
   FaultyFile(FaultyFiles& files, std::unique_ptr<File> real, std::string path)
       : files_(files), real_(std::move(real)), path_(std::move(path)) {}
 
@@ -23,7 +24,8 @@ class FaultyFile final : public File {
   Status sync() override {
     CHECK(files_.change(path_));
     CHECK(real_->sync());
-    files_.synced_[path_] = TRY(real_->size());
+    synced_ = TRY(real_->size());
+    if (!path_.empty()) files_.synced_[path_] = synced_;
     return {};
   }
   Result<std::uint64_t> size() const override { return real_->size(); }
@@ -31,11 +33,20 @@ class FaultyFile final : public File {
     CHECK(files_.change(path_));
     return real_->truncate(size);
   }
+  void bypass_cache() override { real_->bypass_cache(); }
+  Status publish(const std::string& path, IfThere if_there) override {
+    CHECK(files_.change(path));
+    CHECK(real_->publish(path, if_there));
+    path_ = path;
+    files_.synced_[path_] = synced_;
+    return {};
+  }
 
  private:
   FaultyFiles& files_;
   std::unique_ptr<File> real_;
   std::string path_;
+  std::uint64_t synced_ = 0;
 };
 
 Status FaultyFiles::change(const std::string& path) {
@@ -49,6 +60,11 @@ Result<std::unique_ptr<File>> FaultyFiles::open(const std::string& path, OpenMod
   auto file = TRY(real_.open(path, mode));
   synced_.try_emplace(path, TRY(file->size()));
   return std::make_unique<FaultyFile>(*this, std::move(file), path);
+}
+
+Result<std::unique_ptr<File>> FaultyFiles::open_unnamed(const std::string& directory, OpenMode mode) {
+  CHECK(change(directory));
+  return std::make_unique<FaultyFile>(*this, TRY(real_.open_unnamed(directory, mode)), std::string());
 }
 
 Status FaultyFiles::rename(const std::string& from, const std::string& to) {

@@ -18,7 +18,7 @@ class FaultyFiles final : public Files {
   explicit FaultyFiles(Files& real) : real_(real) {}
 
   // The n-th change from now (1 = the next) fails; 0 = none. Changes: opening for writing, append, sync, truncate,
-  // rename, remove, making folders.
+  // publish, rename, remove, making folders.
   void fail_change(std::uint64_t n) { fail_at_ = n == 0 ? 0 : changes_ + n; }
   // So many more bytes fit; what does not fit is written in part, as a full disk does it.
   void set_room(std::optional<std::uint64_t> bytes) { room_ = bytes; }
@@ -27,6 +27,7 @@ class FaultyFiles final : public Files {
   std::uint64_t changes() const { return changes_; }
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  Result<std::unique_ptr<File>> open_unnamed(const std::string& directory, OpenMode mode) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;
   Status make_directories(const std::string& path) override;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -67,12 +68,30 @@ std::unexpected<Error> system_error(std::string_view doing, std::string_view pat
   return fail(code, fmt::format("cannot {}: {}{}", doing, ::strerror(e), advice), std::string(path));
 }
 
+Status sync_folder(const std::string& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return system_error("open the folder", directory);
+  const int result = ::fsync(fd);
+  const int e = errno;
+  ::close(fd);
+  errno = e;
+  if (result != 0) return system_error("sync the folder to disk", directory);
+  return {};
+}
+
 class PosixFile final : public File {
  public:
-  PosixFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-  ~PosixFile() override { ::close(fd_); }
+  enum class Kind { named, unnamed, temporary };  // temporary: unnamed by intent, but it has a name
+
+  // `path` of an unnamed file is that of its folder.
+  PosixFile(int fd, std::string path, Kind kind = Kind::named) : fd_(fd), path_(std::move(path)), kind_(kind) {}
+  ~PosixFile() override {
+    ::close(fd_);
+    if (kind_ == Kind::temporary) (void)::unlink(path_.c_str());
+  }
 
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const override {
+    if (direct_) CHECK(stop_bypassing());  // reading past the cache would need aligned memory as well
     std::size_t done = 0;
     while (done < out.size()) {
       const auto n = ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
@@ -86,9 +105,15 @@ class PosixFile final : public File {
 
   Status append(ByteView bytes) override {
     while (!bytes.empty()) {
-      const auto n = ::write(fd_, bytes.data(), bytes.size());
+      if (direct_ && !fits_directly(bytes)) CHECK(stop_bypassing());
+      const auto n = ::write(fd_, bytes.data(), direct_ ? bytes.size() / direct_block * direct_block : bytes.size());
       if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == EINVAL && direct_) {  // this file system takes the flag, and then nothing
+        CHECK(stop_bypassing());
+        continue;
+      }
       if (n < 0) return system_error("write the file", path_);
+      end_ += static_cast<std::uint64_t>(n);
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
     return {};
@@ -110,10 +135,67 @@ class PosixFile final : public File {
     return {};
   }
 
+  void bypass_cache() override {
+    const auto now = size();
+    const int flags = ::fcntl(fd_, F_GETFL);
+    if (!now || flags < 0 || ::fcntl(fd_, F_SETFL, flags | O_DIRECT) != 0) return;
+    direct_ = true;
+    end_ = *now;
+  }
+
+  Status publish(const std::string& path, IfThere if_there) override {
+    if (kind_ == Kind::named) return fail(Errc::precondition, "the file has a name already", path_);
+    if (!link_as(path)) {
+      if (errno != EEXIST || if_there == IfThere::refuse) return system_error("name the file", path);
+      // A link cannot replace: it gets a name beside, complete as it is, and a rename does.
+      const std::string beside = path + ".new";
+      while (!link_as(beside)) {
+        if (errno != EEXIST) return system_error("name the file", beside);
+        if (::unlink(beside.c_str()) != 0 && errno != ENOENT) return system_error("remove the file", beside);
+      }
+      if (::rename(beside.c_str(), path.c_str()) != 0) {
+        auto failed = system_error("rename the file", beside);
+        (void)::unlink(beside.c_str());
+        return failed;
+      }
+    }
+    if (kind_ == Kind::temporary) (void)::unlink(path_.c_str());
+    kind_ = Kind::named;
+    path_ = path;
+    return sync_folder(parent_directory(path));
+  }
+
  private:
+  bool fits_directly(ByteView bytes) const {
+    return bytes.size() >= direct_block && end_ % direct_block == 0 &&
+           reinterpret_cast<std::uintptr_t>(bytes.data()) % direct_block == 0;
+  }
+  Status stop_bypassing() const {
+    direct_ = false;
+    const int flags = ::fcntl(fd_, F_GETFL);
+    if (flags < 0 || ::fcntl(fd_, F_SETFL, flags & ~O_DIRECT) != 0) return system_error("write the file", path_);
+    return {};
+  }
+  bool link_as(const std::string& path) const {
+    if (kind_ == Kind::temporary) return ::link(path_.c_str(), path.c_str()) == 0;
+    const auto self = fmt::format("/proc/self/fd/{}", fd_);
+    return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  }
+
   int fd_;
   std::string path_;
+  Kind kind_;
+  mutable std::atomic<bool> direct_ = false;  // any thread may read
+  std::uint64_t end_ = 0;                     // while direct_
 };
+
+mode_t mode_of(OpenMode mode) { return mode == OpenMode::create_public ? 0666 : 0600; }
+
+// A file without a name gets its name through /proc.
+bool descriptors_have_paths() {
+  static const bool have = ::access("/proc/self/fd", X_OK) == 0;
+  return have;
+}
 
 }  // namespace
 
@@ -131,7 +213,7 @@ Result<std::unique_ptr<File>> SystemFiles::open(const std::string& path, OpenMod
       flags |= O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
       break;
   }
-  const int fd = ::open(path.c_str(), flags, mode == OpenMode::create_public ? 0666 : 0600);
+  const int fd = ::open(path.c_str(), flags, mode_of(mode));
   if (fd < 0) return system_error(mode == OpenMode::read ? "open the file" : "open the file for writing", path);
   struct stat info{};
   if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
@@ -141,14 +223,32 @@ Result<std::unique_ptr<File>> SystemFiles::open(const std::string& path, OpenMod
   return std::make_unique<PosixFile>(fd, path);
 }
 
+Result<std::unique_ptr<File>> SystemFiles::open_unnamed(const std::string& directory, OpenMode mode) {
+  if (unnamed_ == Unnamed::where_possible && descriptors_have_paths()) {
+    const int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, mode_of(mode));
+    if (fd >= 0) return std::make_unique<PosixFile>(fd, directory, PosixFile::Kind::unnamed);
+    // What file systems without such files answer; kernels that do not know the flag see an open folder.
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+      return system_error("make a file in the folder", directory);
+  }
+  static std::atomic<std::uint64_t> counter{0};
+  for (;;) {
+    const auto name = fmt::format("{}-{:016x}.part", ::getpid(), counter.fetch_add(1));
+    auto path = join_path(directory, name);
+    const int fd = ::open(path.c_str(), O_CLOEXEC | O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, mode_of(mode));
+    if (fd >= 0) return std::make_unique<PosixFile>(fd, std::move(path), PosixFile::Kind::temporary);
+    if (errno != EEXIST) return system_error("make a file in the folder", directory);
+  }
+}
+
 Status SystemFiles::rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return system_error("rename the file", from);
   return sync_directory(parent_directory(to));
 }
 
 Status SystemFiles::remove(const std::string& path) {
-  if (::unlink(path.c_str()) != 0) return system_error("remove the file", path);
-  return {};
+  if (::unlink(path.c_str()) == 0 || (errno == EISDIR && ::rmdir(path.c_str()) == 0)) return {};
+  return system_error("remove the file", path);
 }
 
 Status SystemFiles::make_directories(const std::string& path) {
@@ -184,16 +284,7 @@ Result<std::vector<std::string>> SystemFiles::list(const std::string& directory)
   return names;
 }
 
-Status SystemFiles::sync_directory(const std::string& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return system_error("open the folder", directory);
-  const int result = ::fsync(fd);
-  const int e = errno;
-  ::close(fd);
-  errno = e;
-  if (result != 0) return system_error("sync the folder to disk", directory);
-  return {};
-}
+Status SystemFiles::sync_directory(const std::string& directory) { return sync_folder(directory); }
 
 Result<std::uint64_t> SystemFiles::free_bytes(const std::string& directory) {
   struct statvfs info{};
@@ -212,16 +303,10 @@ Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t lim
 }
 
 Status write_file_atomically(Files& files, const std::string& path, ByteView content, OpenMode mode) {
-  const std::string beside = path + ".new";
-  if (auto removed = files.remove(beside); !removed && removed.error().code != Errc::not_found) return removed;
-  auto written = [&]() -> Status {
-    const auto file = TRY(files.open(beside, mode));
-    CHECK(file->append(content));
-    CHECK(file->sync());
-    return files.rename(beside, path);
-  }();
-  if (!written) (void)files.remove(beside);
-  return written;
+  const auto file = TRY(files.open_unnamed(parent_directory(path), mode));
+  CHECK(file->append(content));
+  CHECK(file->sync());
+  return file->publish(path, IfThere::replace);
 }
 
 std::string join_path(std::string_view directory, std::string_view name) {

@@ -1,10 +1,17 @@
 #include "base/file.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
+
+#include "base/faulty_files.h"
+#include "base/sync.h"
 
 namespace hauberk {
 namespace {
@@ -68,6 +75,121 @@ TEST_F(FileTest, folders_are_made_with_their_parents) {
   EXPECT_EQ(files_.info(path("x/y/z"))->mode, 0700u);
   ASSERT_TRUE(write_file_atomically(files_, path("plain"), {}));
   EXPECT_FALSE(files_.make_directories(path("plain")));
+}
+
+TEST_F(FileTest, a_file_without_a_name_appears_whole_or_not_at_all) {
+  for (const auto unnamed : {SystemFiles::Unnamed::where_possible, SystemFiles::Unnamed::never}) {
+    SystemFiles files(unnamed);
+    {
+      auto file = std::move(*files.open_unnamed(dir_, OpenMode::create_new));
+      ASSERT_TRUE(file->append(as_bytes("dropped")));
+    }
+    EXPECT_TRUE(files.list(dir_)->empty());
+    auto file = std::move(*files.open_unnamed(dir_, OpenMode::create_new));
+    ASSERT_TRUE(file->append(as_bytes("kept")));
+    ASSERT_TRUE(file->publish(path("a"), IfThere::refuse));
+    EXPECT_EQ(file->publish(path("b"), IfThere::refuse).error().code, Errc::precondition);
+    file.reset();
+    EXPECT_EQ(*read_file(files, path("a"), 100), to_bytes("kept"));
+    EXPECT_EQ(files.info(path("a"))->mode, 0600u);
+
+    auto second = std::move(*files.open_unnamed(dir_, OpenMode::create_public));
+    ASSERT_TRUE(second->append(as_bytes("second")));
+    EXPECT_EQ(second->publish(path("a"), IfThere::refuse).error().code, Errc::exists);
+    EXPECT_EQ(*read_file(files, path("a"), 100), to_bytes("kept"));
+    ASSERT_TRUE(write_file_atomically(files, path("a.new"), as_bytes("left by a killed process")));
+    ASSERT_TRUE(second->publish(path("a"), IfThere::replace));
+    second.reset();
+    EXPECT_EQ(*read_file(files, path("a"), 100), to_bytes("second"));
+    EXPECT_EQ(files.info(path("a"))->mode & 0700u, 0600u);
+    EXPECT_EQ(*files.list(dir_), std::vector<std::string>{"a"});
+    ASSERT_TRUE(files.remove(path("a")));
+  }
+}
+
+TEST_F(FileTest, a_killed_process_leaves_nothing_of_a_file_without_a_name) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto file = files_.open_unnamed(dir_, OpenMode::create_new);
+    if (!file || !(*file)->append(Bytes(1 << 20, 7)) || !(*file)->sync()) ::_exit(1);
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
+  EXPECT_TRUE(files_.list(dir_)->empty()) << "needs a file system with O_TMPFILE: set TEST_TMPDIR";
+}
+
+TEST_F(FileTest, readers_beside_several_writers_see_one_whole_content) {
+  const auto content = [](int writer) { return Bytes(200'000 + writer, static_cast<std::uint8_t>(writer)); };
+  ASSERT_TRUE(write_file_atomically(files_, path("a"), content(0)));
+  {
+    std::vector<Thread> writers;
+    for (int i = 1; i <= 3; ++i)
+      writers.emplace_back([&, i] {
+        // One that is overtaken between two steps may be told so; it must not damage what the other wrote.
+        for (int n = 0; n < 50; ++n) (void)write_file_atomically(files_, path("a"), content(i));
+      });
+    for (int n = 0; n < 200; ++n) {
+      const auto seen = read_file(files_, path("a"), 1 << 20);
+      ASSERT_TRUE(seen);
+      ASSERT_GE(seen->size(), 200'000u);
+      EXPECT_EQ(*seen, content(static_cast<int>(seen->size()) - 200'000));
+    }
+  }
+  EXPECT_EQ(*files_.list(dir_), std::vector<std::string>{"a"});
+}
+
+TEST_F(FileTest, power_lost_at_any_step_leaves_the_old_content_or_the_new) {
+  bool finished = false;
+  for (std::uint64_t step = 1; !finished; ++step) {
+    ASSERT_TRUE(write_file_atomically(files_, path("a"), as_bytes("old")));
+    FaultyFiles faulty(files_);
+    faulty.fail_change(step);
+    finished = write_file_atomically(faulty, path("a"), as_bytes("the new one")).has_value();
+    faulty.lose_power();
+    EXPECT_EQ(as_text(*read_file(files_, path("a"), 100)), finished ? "the new one" : "old") << step;
+    EXPECT_EQ(files_.list(dir_)->size(), 1u);
+  }
+}
+
+TEST_F(FileTest, what_goes_past_the_cache_is_what_was_written) {
+  alignas(direct_block) static std::uint8_t memory[16 * direct_block];
+  for (std::size_t i = 0; i < sizeof memory; ++i) memory[i] = static_cast<std::uint8_t>(i * 7 / 5);
+  const ByteView all(memory);
+  const ByteView orders[][5] = {
+      {all, all.first(direct_block), all.first(3 * direct_block), {}, {}},
+      {all, all.first(5), all, all.subspan(direct_block, 17), all},              // ends within a block
+      {all.subspan(1, 2 * direct_block), all, {}, {}, {}},                       // memory that is not aligned
+      {all.first(3 * direct_block + 100), all.first(direct_block), {}, {}, {}},  // begins whole, ends within
+      {{}, all.first(1), {}, all, {}}};
+  int number = 0;
+  for (const auto& order : orders)
+    for (const std::size_t before : {std::size_t{0}, direct_block, std::size_t{10}}) {
+      const auto name = path(fmt::format("{}", number++));
+      auto file = std::move(*files_.open_unnamed(dir_, OpenMode::create_new));
+      Bytes expected(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(before));
+      ASSERT_TRUE(file->append(expected));
+      file->bypass_cache();
+      for (const auto part : order) {
+        ASSERT_TRUE(file->append(part));
+        expected.insert(expected.end(), part.begin(), part.end());
+        Bytes out(expected.size());
+        ASSERT_EQ(*file->read_at(0, out), expected.size());
+        EXPECT_EQ(out, expected) << number;
+      }
+      ASSERT_TRUE(file->sync());
+      ASSERT_TRUE(file->publish(name, IfThere::refuse));
+      EXPECT_EQ(*read_file(files_, name, 1 << 20), expected) << number;
+    }
+}
+
+TEST_F(FileTest, an_empty_folder_can_be_removed) {
+  ASSERT_TRUE(files_.make_directories(path("x/y")));
+  EXPECT_FALSE(files_.remove(path("x")));
+  ASSERT_TRUE(files_.remove(path("x/y")));
+  ASSERT_TRUE(files_.remove(path("x")));
+  EXPECT_EQ(files_.remove(path("x")).error().code, Errc::not_found);
 }
 
 }  // namespace

@@ -1,10 +1,14 @@
-// BlobStore: the port to content. Blobs are named by the SHA-256 of their plaintext and always encrypted: each has a
-// data key of its own, which the store makes and the caller keeps *wrapped* in the catalogue, one wrapping per
-// environment. Implementations: adapters/blobs_sealed; a faulty one in tests. Thread safety: any thread; a writer by
-// one.
+// BlobStore: the port to one tenant's content. Blobs are named by the SHA-256 of their plaintext and always encrypted:
+// each has a data key of its own, which the store makes and the caller keeps *wrapped* in the catalogue, one wrapping
+// per environment. Where a blob lies (its address) says nothing of what it is to anybody without the store's key, and
+// the same content of two tenants has two addresses. Implementations: adapters/blobs_sealed; one in memory in tests.
+// Thread safety: any thread; a writer by one.
 #pragma once
 
+#include <array>
+#include <compare>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +20,12 @@
 
 namespace hauberk {
 
+struct BlobAddress {
+  std::array<std::uint8_t, 32> bytes{};
+  std::string hex() const { return hauberk::hex(bytes); }
+  auto operator<=>(const BlobAddress&) const = default;
+};
+
 struct StoredBlob {
   Digest digest;           // of the plaintext
   std::uint64_t size = 0;  // of the plaintext
@@ -25,9 +35,9 @@ struct StoredBlob {
 
 class BlobWriter {
  public:
-  virtual ~BlobWriter() = default;  // without finish(): the temporary file is removed
+  virtual ~BlobWriter() = default;  // without finish(): nothing stays
   virtual Status write(ByteView plaintext) = 0;
-  // Syncs and moves into place. Nothing is visible before.
+  // Syncs and puts it in its place. Nothing is visible before.
   virtual Result<StoredBlob> finish() = 0;
 };
 
@@ -42,12 +52,17 @@ class BlobReader {
 class BlobStore {
  public:
   virtual ~BlobStore() = default;
+  virtual const std::string& tenant() const = 0;
   virtual Result<std::unique_ptr<BlobWriter>> create(std::uint64_t max_size) = 0;
+  // The same as write() on each of these writers of this store, and cheaper: several digests at once take little longer
+  // than one. Pieces of 1 MiB are best. After an error none of them is of use.
+  virtual Status write_together(std::span<BlobWriter* const> writers, std::span<const ByteView> pieces) = 0;
   virtual Result<std::unique_ptr<BlobReader>> open(const Digest& digest, Secret data_key) = 0;
   virtual Result<bool> contains(const Digest& digest) = 0;
-  virtual Status remove(const Digest& digest) = 0;
-  virtual Result<std::vector<Digest>> list() = 0;
-  virtual Result<Instant> stored_at(const Digest& digest) = 0;  // when it was written
+  virtual BlobAddress address_of(const Digest& digest) const = 0;
+  virtual Result<std::vector<BlobAddress>> list() = 0;
+  virtual Status remove(const BlobAddress& address) = 0;
+  virtual Result<Instant> stored_at(const BlobAddress& address) = 0;  // when it was written
 };
 
 // Reads all of it and checks size and SHA-256 against what the name promises.

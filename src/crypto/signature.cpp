@@ -6,8 +6,10 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "crypto/key_material.h"
 #include "crypto/owned.h"
@@ -46,6 +48,26 @@ Result<SignatureAlgorithm> algorithm_of(EVP_PKEY* key) {
   return fail(Errc::unsupported, "this kind of key is not supported: use Ed25519 or ECDSA over P-256, P-384 or P-521");
 }
 
+// Under an Ed25519 key of small order anybody can make signatures, which fit any message, and the library takes such
+// keys. RFC 8032 (5.1.3) has no y of p and more either, of which two spell points of small order once more.
+bool honest_ed25519(EVP_PKEY* key) {
+  // y of the points of order 1, 2, 4 and 8, big-endian; the sign of x is not in it.
+  static constexpr std::string_view small_orders[] = {
+      "0000000000000000000000000000000000000000000000000000000000000001",
+      "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec",
+      "0000000000000000000000000000000000000000000000000000000000000000",
+      "05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826",
+      "7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7"};
+  constexpr std::string_view p = "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed";
+  Bytes y(32);
+  std::size_t size = y.size();
+  if (EVP_PKEY_get_raw_public_key(key, y.data(), &size) != 1 || size != y.size()) return false;
+  std::ranges::reverse(y);
+  y[0] &= 0x7f;
+  const auto text = hex(y);
+  return text < p && std::ranges::find(small_orders, text) == std::end(small_orders);
+}
+
 Bytes taken(const Bio& bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
@@ -80,9 +102,11 @@ struct VerifyingKey::Impl {
   static Result<std::unique_ptr<Impl>> make(Key key) {
     auto impl = std::make_unique<Impl>();
     impl->algorithm = TRY(algorithm_of(key.get()));
+    if (impl->algorithm == SignatureAlgorithm::ed25519 && !honest_ed25519(key.get()))
+      return fail(Errc::invalid, "this Ed25519 key is no proper public key: anybody could sign with it");
     unsigned char* der = nullptr;
     const int size = i2d_PUBKEY(key.get(), &der);
-    if (size <= 0) std::abort();
+    if (size <= 0) return fail(Errc::invalid, "the public key is no point that could be written: it is refused");
     impl->der.assign(der, der + size);
     OPENSSL_free(der);
     impl->id = fmt::format("{}:{:.16}", name(impl->algorithm), sha256(impl->der).hex());
@@ -112,7 +136,10 @@ Result<VerifyingKey> VerifyingKey::from_der(ByteView info) {
   Key key(info.size() > largest_pem ? nullptr : d2i_PUBKEY(nullptr, &begin, static_cast<long>(info.size())));
   if (!key || begin != info.data() + info.size())
     return fail(Errc::invalid, "expected a public key in DER (SubjectPublicKeyInfo)");
-  return VerifyingKey(TRY(Impl::make(std::move(key))));
+  auto made = TRY(Impl::make(std::move(key)));
+  if (!std::ranges::equal(made->der, info))
+    return fail(Errc::invalid, "the public key is spelled in another way than DER has it");
+  return VerifyingKey(std::move(made));
 }
 
 SignatureAlgorithm VerifyingKey::algorithm() const { return impl_->algorithm; }

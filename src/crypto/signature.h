@@ -1,7 +1,9 @@
 // Signatures: Ed25519 (RFC 8032) and ECDSA over P-256, P-384 and P-521 (FIPS 186-5) with SHA-256, SHA-384 and SHA-512
 // in that order; ECDSA signatures are DER. Public keys travel as PEM or DER (SubjectPublicKeyInfo), private ones as PEM
 // (PKCS#8 or SEC 1, with or without a passphrase) inside a Secret. The id of a key is the name of its algorithm, ":"
-// and 16 hex digits of the SHA-256 of its DER. Errors: invalid (no such key), unsupported (RSA and others), denied
+// and 16 hex digits of the SHA-256 of its DER. Ed25519 keys of small order, under which anybody can sign, are none; a
+// signature (r, n - s) of ECDSA verifies as (r, s) does, so that no signature is the name of anything. Errors: invalid
+// (no such key), unsupported (RSA and others), denied
 // (wrong or missing passphrase). Thread safety: const methods, any.
 #pragma once
 

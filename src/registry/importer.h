@@ -1,8 +1,9 @@
-// Import: bytes become an artifact. Each file streams once through the hash into the encrypted blob store; the data
-// keys are wrapped for dev and bound to their blob; the version starts `quarantined` with signed import evidence, all
-// of it in one catalogue transaction at the end. Killed before that, nothing is visible and the next import of the same
-// content takes what is orphaned over. Memory: one buffer of 1 MiB. Thread safety: any thread. Errors: denied (grant
-// "import"), exists (the same artifact under this name), exhausted (a cap, the disk), invalid.
+// Import: bytes become an artifact. Each file streams once through the hash into the encrypted blob store, several
+// files side by side; the data keys are wrapped for dev and bound to their blob; the version starts `quarantined` with
+// signed import evidence, all of it in one catalogue transaction at the end. Killed before that, nothing is visible and
+// the next import of the same content takes what is orphaned over. Memory: about 3 MiB for each of at most sixteen
+// files. Thread safety: any thread. Errors: denied (grant "import"), exists (the same artifact under this name),
+// exhausted (a cap, the disk), invalid.
 #pragma once
 
 #include <functional>

@@ -25,6 +25,12 @@ Result<std::map<Digest, Place>> referred(const Ports& ports) {
   return blobs;
 }
 
+std::set<BlobAddress> addresses_of(const Ports& ports, const std::map<Digest, Place>& blobs) {
+  std::set<BlobAddress> addresses;
+  for (const auto& [digest, place] : blobs) addresses.insert(ports.blobs.address_of(digest));
+  return addresses;
+}
+
 // Empty if the blob is what its name says.
 Result<std::string> fault_of(const Ports& ports, const Digest& digest, const Place& place, Bytes& buffer) {
   auto key = unwrap_from(ports, digest, Environment::dev);
@@ -62,7 +68,8 @@ Result<StoreCheck> check_store(const Ports& ports, const Principal& principal, c
     done += place.size;
     if (progress) progress(done, total);
   }
-  for (const auto& digest : TRY(ports.blobs.list())) check.orphans += blobs.contains(digest) ? 0 : 1;
+  const auto belonging = addresses_of(ports, blobs);
+  for (const auto& address : TRY(ports.blobs.list())) check.orphans += belonging.contains(address) ? 0 : 1;
   return check;
 }
 
@@ -72,19 +79,19 @@ Result<Garbage> collect_garbage(const Ports& ports, Duration age, GarbageMode mo
   const auto stored = TRY(ports.blobs.list());
   const auto oldest = ports.clock.now() - age;
   Garbage garbage;
-  std::vector<Digest> candidates;
-  for (const auto& digest : stored) {
-    const auto time = ports.blobs.stored_at(digest);
-    if (time && *time <= oldest) candidates.push_back(digest);
+  std::vector<BlobAddress> candidates;
+  for (const auto& address : stored) {
+    const auto time = ports.blobs.stored_at(address);
+    if (time && *time <= oldest) candidates.push_back(address);
   }
-  const auto blobs = TRY(referred(ports));
-  for (const auto& digest : stored)
-    if (!blobs.contains(digest)) ++garbage.young;
-  for (const auto& digest : candidates) {
-    if (blobs.contains(digest)) continue;
+  const auto belonging = addresses_of(ports, TRY(referred(ports)));
+  for (const auto& address : stored)
+    if (!belonging.contains(address)) ++garbage.young;
+  for (const auto& address : candidates) {
+    if (belonging.contains(address)) continue;
     --garbage.young;
-    if (mode == GarbageMode::remove) CHECK(ports.blobs.remove(digest));
-    garbage.orphans.push_back(digest);
+    if (mode == GarbageMode::remove) CHECK(ports.blobs.remove(address));
+    garbage.orphans.push_back(address);
   }
   return garbage;
 }

@@ -23,8 +23,8 @@ struct StoreCheck {
 Result<StoreCheck> check_store(const Ports& ports, const Principal& principal, const StoreProgress& progress);
 
 struct Garbage {
-  std::vector<Digest> orphans;  // removed, or to be removed
-  std::size_t young = 0;        // orphans younger than the age: an import may be at work on them
+  std::vector<BlobAddress> orphans;  // removed, or to be removed
+  std::size_t young = 0;             // orphans younger than the age: an import may be at work on them
 };
 enum class GarbageMode { look, remove };
 Result<Garbage> collect_garbage(const Ports& ports, Duration age, GarbageMode mode, const Principal& principal);

@@ -95,14 +95,26 @@ bool serves(Environment environment, VersionState state) {
   return false;
 }
 
-Bytes key_binding(const Digest& blob, Environment environment) {
-  return to_bytes(fmt::format("hauberk data key v1\n{}\n{}\n", blob.text(), name(environment)));
+Bytes key_binding(std::string_view tenant, const Digest& blob, Environment environment) {
+  return to_bytes(fmt::format("hauberk data key v2\n{}\n{}\n{}\n", tenant, blob.text(), name(environment)));
 }
+
+namespace {
+
+Result<Secret> unwrap_any_version(crypto::KeyProvider& keys, const WrappedKey& key, std::string_view tenant) {
+  auto data_key = keys.unwrap(key.key_id, key.wrapped, key_binding(tenant, key.blob, key.environment));
+  if (data_key || data_key.error().code != Errc::corrupt || tenant != "default") return data_key;
+  const auto without_tenant =
+      to_bytes(fmt::format("hauberk data key v1\n{}\n{}\n", key.blob.text(), name(key.environment)));
+  return keys.unwrap(key.key_id, key.wrapped, without_tenant);
+}
+
+}  // namespace
 
 Result<WrappedKey> wrap_for(const Ports& ports, const Digest& blob, Environment environment, const Secret& data_key) {
   auto* keys = TRY(ports.keys.need(environment));
   auto key_id = TRY(keys->key_id(crypto::KeyPurpose::wrap));
-  auto wrapped = TRY(keys->wrap(data_key, key_binding(blob, environment)));
+  auto wrapped = TRY(keys->wrap(data_key, key_binding(ports.blobs.tenant(), blob, environment)));
   return WrappedKey{blob, environment, std::move(key_id), std::move(wrapped)};
 }
 
@@ -114,7 +126,7 @@ Result<Secret> unwrap_from(const Ports& ports, const Digest& blob, Environment e
                 fmt::format("the data key of this blob for {} is missing; restore the last backup of the catalogue",
                             name(environment)),
                 blob.text());
-  auto data_key = keys->unwrap(key->key_id, key->wrapped, key_binding(blob, environment));
+  auto data_key = unwrap_any_version(*keys, *key, ports.blobs.tenant());
   if (!data_key)
     return std::unexpected(
         std::move(data_key).error().in(fmt::format("data key of {} for {}", blob.brief(), name(environment))));

@@ -63,9 +63,10 @@ Status require_grant(const Principal& principal, std::string_view action, std::s
 // dev serves scanned, approved, staging, production; staging serves staging and production; production only production.
 bool serves(Environment environment, VersionState state);
 
-// Data keys: what a wrapping is bound to (the blob and the environment), and moving one from one environment to
-// another.
-Bytes key_binding(const Digest& blob, Environment environment);
+// Data keys: what a wrapping is bound to (tenant, blob and environment), and moving one from one environment to
+// another. Wrappings of release 0.1, bound to blob and environment only, still open for the tenant "default", and for
+// no other.
+Bytes key_binding(std::string_view tenant, const Digest& blob, Environment environment);
 Result<WrappedKey> wrap_for(const Ports& ports, const Digest& blob, Environment environment, const Secret& data_key);
 Result<Secret> unwrap_from(const Ports& ports, const Digest& blob, Environment environment);
 // The wrappings for `to` of all blobs of the manifest.

@@ -42,6 +42,14 @@ class Outcome:
         return f"hauberk {' '.join(map(str, self.arguments))}\nstatus {self.status}\nout: {self.out}\nerr: {self.err}"
 
 
+def nameless_files(pid):
+    """What a process has open without a name, as far as it can be read."""
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if "(deleted)" in os.readlink(link) and "memfd" not in os.readlink(link):
+                yield link
+
+
 class Place:
     def __init__(self, config: dict | None = None, copy_of: "Place | None" = None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hauberk-e2e-"))

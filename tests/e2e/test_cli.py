@@ -10,7 +10,7 @@ import time
 import xml.etree.ElementTree
 import zipfile
 
-from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, prepared
+from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, nameless_files, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
          "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access roles", "ledger tail", "ledger verify", "ledger export",
@@ -57,15 +57,17 @@ class ScanInAndOut(Test):
             process.stdin.write(canary * 1000)
         process.stdin.flush()
         deadline = time.monotonic() + 20
-        while sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file()) < 4 << 20:
+        kept = b""
+        while len(kept) < 4 << 20:
             self.assertLess(time.monotonic(), deadline, "it is kept nowhere")
             time.sleep(0.02)
+            kept = b"".join(link.read_bytes() for link in nameless_files(process.pid))
+        self.assertNotIn(b"canary", kept)
+        self.assertEqual(list(scratch.iterdir()), [])
         process.kill()
         process.wait()
         process.stdin.close()
-        for path in scratch.rglob("*"):
-            if path.is_file():
-                self.assertNotIn(b"canary", path.read_bytes(), path)
+        self.assertEqual(list(scratch.iterdir()), [], "a killed process leaves nothing")
         done = subprocess.run([BINARY, "scan", "-"], input=canary, capture_output=True, cwd=place.folder, env=os.environ | {"TMPDIR": str(place.folder / "none")})
         self.assertEqual(done.returncode, 3)
         self.assertIn(b"TMPDIR", done.stderr)

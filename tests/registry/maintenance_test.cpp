@@ -32,7 +32,7 @@ TEST_F(MaintenanceTest, only_what_belongs_to_nobody_and_is_old_goes) {
   blobs_.blobs[young] = {to_bytes("young"), 1, clock_.now()};
   const auto look = collect_garbage(ports_, std::chrono::hours(24), GarbageMode::look, paula_);
   ASSERT_TRUE(look);
-  EXPECT_EQ(look->orphans, std::vector{orphan});
+  EXPECT_EQ(look->orphans, std::vector{blobs_.address_of(orphan)});
   EXPECT_EQ(look->young, 1u);
   EXPECT_EQ(blobs_.blobs.size(), 3u);
   ASSERT_TRUE(collect_garbage(ports_, std::chrono::hours(24), GarbageMode::remove, paula_));

@@ -53,7 +53,7 @@ TEST_F(PromotionTest, rewraps_the_data_keys_for_the_environment_and_no_other) {
   EXPECT_FALSE(unwrap_from(ports_, blob, Environment::production));
   const auto wrapped = **catalog_->wrapped_key(blob, Environment::staging);
   EXPECT_FALSE(keys_[0]->unwrap(wrapped.key_id, wrapped.wrapped,
-                                key_binding(blob, Environment::staging)));  // dev's key does not open it
+                                key_binding("default", blob, Environment::staging)));  // dev's key does not open it
 }
 
 TEST_F(PromotionTest, leaves_in_quarantine_what_the_scan_does_not_clear) {

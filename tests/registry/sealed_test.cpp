@@ -8,13 +8,32 @@
 namespace hauberk::registry {
 namespace {
 
+namespace fs = std::filesystem;
+
 class Sealed : public RegistryTest {
  protected:
   Sealed() { open(adapters::CatalogMode::create); }
   void open(adapters::CatalogMode mode) {
     file_catalog_.reset();
-    sealed_ = *adapters::open_blobs_sealed(files_, random_, path("data/blobs"));
+    sealed_ = store();
     file_catalog_ = *adapters::open_catalog_sqlite(path("data/catalog.db"), mode);
+  }
+  Secret address_key() { return *adapters::open_address_key(files_, random_, path("data/address.key"), path("data/blobs")); }
+  std::unique_ptr<BlobStore> store(std::string tenant = "default") {
+    return *adapters::open_blobs_sealed(files_, random_, path("data/blobs"), address_key(), std::move(tenant));
+  }
+  std::string file_of(const BlobStore& blobs, const Digest& digest) {
+    const auto hex = blobs.address_of(digest).hex();
+    return path("data/blobs/tenants/" + blobs.tenant() + "/" + hex.substr(0, 2) + "/" + hex + ".floe");
+  }
+  void put(const std::string& file, const std::string& content) {
+    ASSERT_TRUE(files_.make_directories(parent_directory(file)));
+    ASSERT_TRUE(write_file_atomically(files_, file, as_bytes(content)));
+  }
+  Status read_whole(const Ports& ports, const ManifestFile& file) {
+    auto reader = TRY(open_for_scan(ports, file));
+    TRY(read_verified(*reader, file.digest, 1 << 24));
+    return {};
   }
   Ports ports() { return {*sealed_, *file_catalog_, ports_.keys, clock_}; }
   Result<Imported> bring(const std::string& name, std::string_view content) {
@@ -82,6 +101,77 @@ TEST_F(Sealed, notices_a_byte_that_was_changed_on_the_disk) {
   const auto loaded = load_for_serving(ports(), policies_, Environment::dev, ref(imported->version),
                                        imported->version.manifest.digest(), 1 << 20);
   EXPECT_EQ(loaded.error().code, Errc::corrupt);
+}
+
+// What somebody can do who writes the disk and the catalogue, but has no key.
+TEST_F(Sealed, blobs_and_keys_that_were_exchanged_replayed_or_moved_are_noticed) {
+  const auto a = bring("one", "the weights of one").value().version.manifest.files[0];
+  const auto b = bring("two", "the weights of two").value().version.manifest.files[0];
+  const auto key_a = **file_catalog_->wrapped_key(a.digest, Environment::dev);
+  const auto key_b = **file_catalog_->wrapped_key(b.digest, Environment::dev);
+  const auto file_a = read(file_of(*sealed_, a.digest)), file_b = read(file_of(*sealed_, b.digest));
+  const auto moved = [](const WrappedKey& key, const Digest& to, Environment environment) {
+    return WrappedKey{to, environment, key.key_id, key.wrapped};
+  };
+  const auto outcome = [&](const ManifestFile& file) {
+    const auto done = read_whole(ports(), file);
+    return done ? std::optional<Errc>() : done.error().code;
+  };
+  ASSERT_EQ(outcome(a), std::nullopt);
+
+  put(file_of(*sealed_, a.digest), file_b);
+  EXPECT_EQ(outcome(a), Errc::corrupt) << "another blob's file";
+  ASSERT_TRUE(file_catalog_->put_wrapped_keys({moved(key_b, a.digest, Environment::dev)}));
+  EXPECT_EQ(outcome(a), Errc::corrupt) << "another blob's file and its key";
+  put(file_of(*sealed_, a.digest), file_a);
+  EXPECT_EQ(outcome(a), Errc::corrupt) << "another blob's key";
+  ASSERT_TRUE(file_catalog_->put_wrapped_keys({key_a}));
+  ASSERT_EQ(outcome(a), std::nullopt);
+
+  for (const auto environment : {Environment::staging, Environment::production}) {
+    ASSERT_TRUE(file_catalog_->put_wrapped_keys({moved(key_a, a.digest, environment)}));
+    const auto opened = unwrap_from(ports(), a.digest, environment);
+    ASSERT_FALSE(opened) << "dev's key opens nothing elsewhere";
+    EXPECT_EQ(opened.error().code, Errc::denied);
+  }
+
+  // Written anew under another data key: what was there before belongs to no key any more.
+  fs::remove(file_of(*sealed_, a.digest));
+  ASSERT_TRUE(bring("again", "the weights of one"));
+  ASSERT_EQ(outcome(a), std::nullopt);
+  const auto file_new = read(file_of(*sealed_, a.digest));
+  put(file_of(*sealed_, a.digest), file_a);
+  EXPECT_EQ(outcome(a), Errc::corrupt) << "an earlier file put back";
+  put(file_of(*sealed_, a.digest), file_new);
+  ASSERT_TRUE(file_catalog_->put_wrapped_keys({key_a}));
+  EXPECT_EQ(outcome(a), Errc::corrupt) << "an earlier key put back";
+  put(file_of(*sealed_, a.digest), file_a);
+  EXPECT_EQ(outcome(a), std::nullopt) << "both put back: the same content, which its digest proves";
+}
+
+TEST_F(Sealed, nothing_of_one_tenant_opens_for_another) {
+  const auto file = bring("one", "the weights of one").value().version.manifest.files[0];
+  const auto theirs = store("theirs");
+  const Ports of_theirs{*theirs, *file_catalog_, ports_.keys, clock_};
+  EXPECT_EQ(theirs->list()->size(), 0u);
+  EXPECT_EQ(open_for_scan(of_theirs, file).error().code, Errc::corrupt) << "the key is bound to the tenant";
+  put(file_of(*theirs, file.digest), read(file_of(*sealed_, file.digest)));
+  EXPECT_EQ(open_for_scan(of_theirs, file).error().code, Errc::corrupt) << "with its file moved there too";
+  EXPECT_TRUE(read_whole(ports(), file));
+}
+
+TEST_F(Sealed, keys_that_were_wrapped_before_there_were_tenants_open_for_the_default_one_only) {
+  const auto file = bring("one", "the weights of one").value().version.manifest.files[0];
+  const auto data_key = unwrap_from(ports(), file.digest, Environment::dev);
+  auto& keys = **ports_.keys.need(Environment::dev);
+  const auto old = WrappedKey{
+      file.digest, Environment::dev, *keys.key_id(crypto::KeyPurpose::wrap),
+      *keys.wrap(*data_key, as_bytes("hauberk data key v1\n" + file.digest.text() + "\ndev\n"))};
+  ASSERT_TRUE(file_catalog_->put_wrapped_keys({old}));
+  EXPECT_TRUE(read_whole(ports(), file));
+  const auto theirs = store("theirs");
+  EXPECT_EQ(unwrap_from({*theirs, *file_catalog_, ports_.keys, clock_}, file.digest, Environment::dev).error().code,
+            Errc::corrupt);
 }
 
 TEST_F(Sealed, an_import_that_is_killed_at_any_moment_can_be_done_again) {

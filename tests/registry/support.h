@@ -30,8 +30,14 @@ class MemoryBlobs final : public BlobStore {
     Instant stored{};  // as the test says
   };
   std::map<Digest, Blob> blobs;
+  std::string tenant_name = "default";
   std::size_t fail_write_after = SIZE_MAX;  // bytes; then the disk is full
 
+  const std::string& tenant() const override { return tenant_name; }
+  Status write_together(std::span<BlobWriter* const> writers, std::span<const ByteView> pieces) override {
+    for (std::size_t i = 0; i < writers.size(); ++i) CHECK(writers[i]->write(pieces[i]));
+    return {};
+  }
   Result<std::unique_ptr<BlobWriter>> create(std::uint64_t max_size) override {
     return std::make_unique<Writer>(*this, max_size);
   }
@@ -43,14 +49,15 @@ class MemoryBlobs final : public BlobStore {
     return std::make_unique<Reader>(found->second.content);
   }
   Result<bool> contains(const Digest& digest) override { return blobs.contains(digest); }
-  Result<Instant> stored_at(const Digest& digest) override { return blobs.at(digest).stored; }
-  Status remove(const Digest& digest) override {
-    return blobs.erase(digest) == 1 ? Status{} : fail(Errc::not_found, "the blob is missing");
+  BlobAddress address_of(const Digest& digest) const override { return {digest.bytes}; }
+  Result<Instant> stored_at(const BlobAddress& address) override { return blobs.at(Digest{address.bytes}).stored; }
+  Status remove(const BlobAddress& address) override {
+    return blobs.erase(Digest{address.bytes}) == 1 ? Status{} : fail(Errc::not_found, "the blob is missing");
   }
-  Result<std::vector<Digest>> list() override {
-    std::vector<Digest> digests;
-    for (const auto& [digest, blob] : blobs) digests.push_back(digest);
-    return digests;
+  Result<std::vector<BlobAddress>> list() override {
+    std::vector<BlobAddress> addresses;
+    for (const auto& [digest, blob] : blobs) addresses.push_back(address_of(digest));
+    return addresses;
   }
 
  private:

@@ -1,12 +1,9 @@
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 #include "adapters/blobs_sealed.h"
@@ -88,43 +85,24 @@ void print_reports(Context& context, std::span<const scan::Report> reports, cons
     if (!layer.active) context.out.warn(fmt::format("scanned without {}: {}", layer.name, layer.detail));
 }
 
-// A folder for the time of one call.
-class ScratchFolder {
- public:
-  static Result<ScratchFolder> make() {
-    std::string path = environment_variable("TMPDIR").value_or("/tmp") + "/hauberk-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr)
-      return fail(Errc::unavailable, "standard input cannot be kept: no folder can be made there; set TMPDIR", path);
-    return ScratchFolder(std::move(path));
-  }
-  ScratchFolder(ScratchFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ~ScratchFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
 // Standard input is kept, because the scanner jumps about in what it reads: encrypted, under a key that this process
-// alone has, so that nothing of it lies readable on a disk, not even if the process is killed.
+// alone has, in a file without a name: nothing of it lies readable on a disk, and nothing stays if it is killed.
 Result<scan::Report> scan_standard_input(IsolatedScanner& scanner, Context& context) {
-  auto folder = TRY(ScratchFolder::make());
-  const auto blobs = TRY(adapters::open_blobs_sealed(context.files, context.random, folder.path()));
-  auto writer = TRY(blobs->create(UINT64_MAX));
+  const auto folder = environment_variable("TMPDIR").value_or("/tmp");
+  auto scratch = adapters::make_scratch_blob(context.files, context.random, folder);
+  if (!scratch)
+    return fail(Errc::unavailable,
+                fmt::format("standard input cannot be kept: {}; TMPDIR names the folder", scratch.error().message),
+                folder);
   Bytes chunk(1u << 20);
   for (;;) {
     const auto count = ::read(STDIN_FILENO, chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return fail(Errc::unavailable, "standard input cannot be read");
     if (count == 0) break;
-    CHECK(writer->write(ByteView(chunk).first(static_cast<std::size_t>(count))));
+    CHECK((*scratch)->write(ByteView(chunk).first(static_cast<std::size_t>(count))));
   }
-  auto blob = TRY(writer->finish());
-  const auto reader = TRY(blobs->open(blob.digest, std::move(blob.data_key)));
+  const auto reader = TRY((*scratch)->finish());
   return scanner.scan_reader("stdin", reader->size(),
                              [&](std::uint64_t offset, MutableBytes out) { return reader->read_at(offset, out); });
 }

@@ -59,12 +59,12 @@ Result<int> run_store_gc(const StoreArguments& arguments, Context& context) {
   }
   if (context.json) {
     json::Value list = json::Value::array();
-    for (const auto& one : garbage.orphans) list.push(one.text());
+    for (const auto& one : garbage.orphans) list.push(one.hex());
     context.out.json(
         json::Value().set("removed", arguments.remove).set("orphans", std::move(list)).set("younger", garbage.young));
     return 0;
   }
-  for (const auto& one : garbage.orphans) context.out.line(fmt::format("  {}", one.text()));
+  for (const auto& one : garbage.orphans) context.out.line(fmt::format("  {}", one.hex()));
   context.out.good(fmt::format("{} blobs that belong to no version {}{}", garbage.orphans.size(),
                                arguments.remove ? "were removed" : "would be removed: --remove",
                                garbage.young == 0 ? "" : fmt::format("; {} younger ones stay", garbage.young)));
