@@ -248,7 +248,7 @@ class Passphrase(Keys):
 
         use("TEST_OLD")
         self.run_(place, "key", "protect")
-        sealed = {path for path in (place.data / "keys").rglob("*") if path.suffix in (".pem", ".key")}
+        sealed = {path for path in (place.data / "keys").glob("[dps]*/*") if path.suffix in (".pem", ".key") and path.name != "address.key"}
         self.assertEqual(len(sealed), 15)
         for path in sealed:
             self.assertIn(b"\nscrypt 17 8 1 ", path.read_bytes())
