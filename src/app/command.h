@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/access.h"
 #include "core/principal.h"
 
 namespace hauberk::app {
@@ -35,6 +36,7 @@ struct Context {
   std::string data;    // --data; empty: as configured
   bool json = false;   // --json: the result as one JSON value on stdout, nothing else there
   bool quiet = false;  // --quiet: no progress and no hints
+  Access access = Access::anybody("no verb runs yet");  // of the verb that runs
   std::optional<Acting> acting = {};
 };
 
@@ -42,6 +44,7 @@ using Run = std::function<Result<int>(Context&)>;
 
 struct Command {
   std::string_view name;     // "scan", "model import"
+  Access access;             // checked when the verb opens the data folder, and again over the very name
   std::string_view summary;  // one line
   std::string_view details;  // for --help: what it does, an example; may be empty
   std::function<Run(Args&)> declare;

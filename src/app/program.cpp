@@ -42,17 +42,22 @@ void declare_globals(Args& args, Globals& globals) {
 
 // "model import" hangs under the group "model", "scan explain" under the verb "scan"; what has one word hangs under
 // the root.
+struct Verb {
+  CLI::App* app;
+  Access access;
+  Run run;
+};
 struct Tree {
   CLI::App root{std::string(description), "hauberk"};
   std::map<std::string, CLI::App*> groups;
-  std::vector<std::pair<CLI::App*, Run>> verbs;
+  std::vector<Verb> verbs;
 
   CLI::App* parent_of(std::string_view verb) {
     const auto space = verb.find(' ');
     if (space == std::string_view::npos) return &root;
     const std::string group(verb.substr(0, space));
-    for (const auto& [known, run] : verbs)
-      if (known->get_name() == group && known->get_parent() == &root) return known;
+    for (const auto& known : verbs)
+      if (known.app->get_name() == group && known.app->get_parent() == &root) return known.app;
     auto& app = groups[group];
     if (app == nullptr) {
       static const std::map<std::string, std::string> summaries = {
@@ -79,7 +84,7 @@ void add_verb(Tree& tree, const Command& command) {
   if (!command.details.empty()) app->footer(std::string(command.details));
   Args::Impl impl{.app = app};
   Args args(impl);
-  tree.verbs.emplace_back(app, command.declare(args));
+  tree.verbs.push_back({app, command.access, command.declare(args)});
 }
 
 int print_error(Context& context, const Error& error) {
@@ -95,7 +100,7 @@ int print_error(Context& context, const Error& error) {
 
 // What somebody was refused stands in the record of the environment where they tried.
 void record_refusal(Context& context, const Error& error, const CLI::App& verb) {
-  const bool refused = error.code == Errc::denied || error.code == Errc::unauthenticated;
+  const bool refused = error.code == Errc::no_grant || error.code == Errc::unauthenticated;
   if (!refused || !context.acting) return;
   const auto acting = *context.acting;
   Event event;
@@ -106,6 +111,7 @@ void record_refusal(Context& context, const Error& error, const CLI::App& verb) 
   event.target = error.context;
   event.outcome = "denied";
   event.reason = name(error.code);
+  context.access = Access::anybody("the program itself records it");
   auto workspace = Workspace::open(context);
   const auto recorded = workspace ? (*workspace)->record(acting.environment, std::move(event), acting.principal)
                                   : Status(std::unexpected(workspace.error()));
@@ -181,8 +187,9 @@ int run_program(int argc, char** argv) {
   Output out(globals.json, globals.quiet);
   Context context{out, clock, random, files, globals.config, globals.data, globals.json, globals.quiet};
   for (auto verb = tree.verbs.rbegin(); verb != tree.verbs.rend(); ++verb) {  // "scan explain" before "scan"
-    const auto& [app, run] = *verb;
+    const auto& [app, access, run] = *verb;
     if (!app->parsed()) continue;
+    context.access = access;
     const auto result = run(context);
     if (result) return *result;
     record_refusal(context, result.error(), *app);

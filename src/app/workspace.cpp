@@ -77,6 +77,7 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSetti
   CHECK(workspace->open_parts());
   workspace->catalog_ =
       TRY(adapters::open_catalog_sqlite(join_path(workspace->loaded_.data, "catalog.db"), adapters::CatalogMode::open));
+  CHECK(workspace->admit());
   return workspace;
 }
 
@@ -156,6 +157,22 @@ Result<Principal> Workspace::principal(Environment environment) {
   return principal;
 }
 
+// Before anything is looked up: a token without any grant that the verb asks for learns nothing, not even which names
+// exist. Which environment the verb will act in is not known yet, so the token's own is asked.
+Status Workspace::admit() {
+  const auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
+  if (!token || context_.access.for_anybody()) return {};
+  const auto parts = crypto::parse_token(crypto::presented(*token));
+  for (const auto one : all_environments)
+    if (parts && short_name(one) == parts->environment) {
+      const auto who = TRY(principal(one));
+      if (context_.access.thinkable(who)) return {};
+      return fail(Errc::no_grant, fmt::format("{} may not do this; it needs a grant for {} ({})", who.subject,
+                                              context_.access.text(), context_.access.about()));
+    }
+  return {};  // of no form that is known: refused where the verb says in which environment it acts
+}
+
 Result<Principal> Workspace::authenticate(Environment environment) {
   auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
   if (!token)
@@ -173,7 +190,7 @@ Result<Principal> Workspace::authenticate(Environment environment) {
 Status Workspace::require_ledger_reader(Environment environment) {
   const auto reader = TRY(principal(environment));
   if (reader.allowed("ledger", name(environment))) return {};
-  return fail(Errc::denied, fmt::format("{} has no grant for the ledger of {}", reader.subject, name(environment)));
+  return fail(Errc::no_grant, fmt::format("{} has no grant for the ledger of {}", reader.subject, name(environment)));
 }
 
 std::string Workspace::ledger_folder(Environment environment, std::string_view chain) const {

@@ -46,7 +46,7 @@ class Workspace {
   // local user, who holds the key files and therefore every grant there is.
   Result<Principal> principal(Environment environment);
 
-  // Everybody who reads the record needs the grant "ledger" in that environment. Errc::denied.
+  // Everybody who reads the record needs the grant "ledger" in that environment. Errc::no_grant.
   Status require_ledger_reader(Environment environment);
   std::string ledger_folder(Environment environment, std::string_view chain) const;  // chain: "registry" or "gateway"
   // Writes the event to the registry's chain of the environment and waits until it is on the disk.
@@ -58,6 +58,7 @@ class Workspace {
  private:
   Workspace(Context& context, LoadedSettings loaded);
   Result<Principal> authenticate(Environment environment);
+  Status admit();
   Status open_parts();
   Status load_policies();
 

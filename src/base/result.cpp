@@ -19,6 +19,8 @@ std::string_view name(Errc code) {
       return "exists";
     case Errc::denied:
       return "denied";
+    case Errc::no_grant:
+      return "no_grant";
     case Errc::unauthenticated:
       return "unauthenticated";
     case Errc::exhausted:
@@ -48,6 +50,7 @@ int http_status(Errc code) {
     case Errc::exists:
       return 409;
     case Errc::denied:
+    case Errc::no_grant:
       return 403;
     case Errc::unauthenticated:
       return 401;
@@ -72,6 +75,7 @@ int http_status(Errc code) {
 int exit_code(Errc code) {
   switch (code) {
     case Errc::denied:
+    case Errc::no_grant:
     case Errc::unauthenticated:
     case Errc::precondition:
       return 1;

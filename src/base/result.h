@@ -14,7 +14,8 @@ enum class Errc {
   invalid,          // the request is wrong: change it
   not_found,        // the thing named does not exist
   exists,           // it exists already
-  denied,           // the principal may not do this
+  denied,           // refused by a rule other than a grant: a policy, a signature, a permission
+  no_grant,         // the principal has no grant for this
   unauthenticated,  // nobody, or nobody known, asks
   exhausted,        // a limit, a quota or the disk is used up: wait or make room
   precondition,     // the state must be changed first
@@ -43,9 +44,9 @@ using Status = Result<void>;
 
 // "invalid", "not_found", …
 std::string_view name(Errc code);
-// The one mapping to HTTP status codes: 400, 404, 409, 403, 401, 429, 412, 503, 504, 500, 501, 500.
+// The one mapping to HTTP status codes: 400, 404, 409, 403, 403, 401, 429, 412, 503, 504, 500, 501, 500.
 int http_status(Errc code);
-// The one mapping to exit codes: 1 denied/unauthenticated/precondition, 2 wrong use, 3 could not do or check.
+// The one mapping to exit codes: 1 denied/no_grant/unauthenticated/precondition, 2 wrong use, 3 could not do or check.
 int exit_code(Errc code);
 
 inline std::unexpected<Error> fail(Errc code, std::string message, std::string context = {}) {

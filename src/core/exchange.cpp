@@ -59,6 +59,28 @@ std::string_view name(Operation operation) {
   return "none";
 }
 
+std::optional<Access> access_of(Operation operation) {
+  switch (operation) {
+    case Operation::none:
+      return std::nullopt;
+    case Operation::infer:
+    case Operation::chat:
+    case Operation::completion:
+    case Operation::embedding:
+      return Access::grant("infer", "the deployment");
+    case Operation::model_metadata:
+    case Operation::model_ready:
+      return Access::either("infer", "read", "the deployment");
+    case Operation::list_models:
+      return Access::known("what the token may infer with or read is listed");
+    case Operation::server_metadata:
+    case Operation::server_live:
+    case Operation::server_ready:
+      return Access::known("it says nothing of any model");
+  }
+  return std::nullopt;
+}
+
 std::string_view name(DataType type) {
   for (const auto& row : types)
     if (row.type == type) return row.name;

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/time.h"
+#include "core/access.h"
 #include "core/principal.h"
 #include "core/verdict.h"
 
@@ -36,6 +37,8 @@ enum class Operation {
   embedding
 };
 std::string_view name(Operation operation);
+// What the operation asks of the caller, over the deployment; empty for none, which nobody may.
+std::optional<Access> access_of(Operation operation);
 
 enum class DataType {
   boolean,

@@ -12,18 +12,41 @@ struct Admin::Impl {
   std::atomic<bool> published{false};
   std::unique_ptr<net::SmallServer> server;  // last: it uses all of the above
 
+  net::SmallReply metrics_text() const {
+    return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.prometheus_text()};
+  }
+  net::SmallReply live() const { return {.body = "live\n"}; }
+  net::SmallReply ready() const {
+    const bool is = published && healthy();
+    return {.status = is ? 200 : 503, .body = is ? "ready\n" : "not ready\n"};
+  }
+
+  struct Row {
+    std::string_view path;
+    Access access;
+    net::SmallReply (Impl::*answer)() const;
+  };
+  static const Row table[3];
+
   net::SmallReply respond(const net::SmallRequest& request) const {
     if (request.method != "GET") return {.status = 405, .body = "only GET\n"};
-    if (request.path == "/metrics")
-      return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.prometheus_text()};
-    if (request.path == "/health/live") return {.body = "live\n"};
-    if (request.path == "/health/ready") {
-      const bool ready = published && healthy();
-      return {.status = ready ? 200 : 503, .body = ready ? "ready\n" : "not ready\n"};
-    }
+    for (const auto& route : table)
+      if (route.path == request.path) return (this->*route.answer)();
     return {.status = 404, .body = "there is no such path\n"};
   }
 };
+
+const Admin::Impl::Row Admin::Impl::table[] = {
+    {"/metrics", Access::anybody("who reaches the admin address: counters, no payloads, no secrets"),
+     &Impl::metrics_text},
+    {"/health/live", Access::anybody("who reaches the admin address"), &Impl::live},
+    {"/health/ready", Access::anybody("who reaches the admin address"), &Impl::ready}};
+
+std::vector<AdminRoute> admin_routes() {
+  std::vector<AdminRoute> routes;
+  for (const auto& row : Admin::Impl::table) routes.push_back({row.path, row.access});
+  return routes;
+}
 
 Admin::Admin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 

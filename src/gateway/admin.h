@@ -6,12 +6,22 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/access.h"
 
 namespace hauberk::gateway {
+
+// What the admin address answers, all of it by GET.
+struct AdminRoute {
+  std::string_view path;
+  Access access;
+};
+std::vector<AdminRoute> admin_routes();
 
 class Admin {
  public:
@@ -22,6 +32,7 @@ class Admin {
   std::uint16_t port() const;
 
  private:
+  friend std::vector<AdminRoute> admin_routes();
   struct Impl;
   explicit Admin(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

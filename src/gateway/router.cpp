@@ -5,14 +5,7 @@
 namespace hauberk::gateway {
 namespace {
 
-struct Row {
-  std::string_view method;
-  std::string_view path;  // {m}: a model's name, {v}: a version
-  Surface surface;
-  Operation operation;
-};
-
-constexpr Row table[] = {
+constexpr RouteRow table[] = {
     {"POST", "/v1/chat/completions", Surface::openai, Operation::chat},
     {"POST", "/v1/completions", Surface::openai, Operation::completion},
     {"POST", "/v1/embeddings", Surface::openai, Operation::embedding},
@@ -65,6 +58,8 @@ bool matches(std::string_view pattern, std::string_view path, Route& route) {
 }
 
 }  // namespace
+
+std::span<const RouteRow> routes() { return table; }
 
 Route find_route(std::string_view method, std::string_view target) {
   const auto path = target.substr(0, target.find('?'));

@@ -2,6 +2,7 @@
 // as they are: escapes, empty and dotted parts are not normalised but refused. Pure; any thread.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "core/exchange.h"
@@ -15,6 +16,15 @@ struct Route {
   std::string_view version;  // from the path
   std::string_view allow;    // the method that the path takes: set, with operation none, if it was another
 };
+
+// One line of the table, as documentation shows it.
+struct RouteRow {
+  std::string_view method;
+  std::string_view path;  // {m}: a model's name, {v}: a version
+  Surface surface;
+  Operation operation;
+};
+std::span<const RouteRow> routes();
 
 // `target` may have a query, which is ignored: nothing of ours is ever in it.
 Route find_route(std::string_view method, std::string_view target);

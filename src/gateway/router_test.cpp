@@ -42,6 +42,18 @@ TEST(Router, knows_every_route_with_its_names) {
   }
 }
 
+TEST(Router, every_route_says_what_it_asks_of_the_caller_and_none_is_for_anybody) {
+  ASSERT_FALSE(routes().empty());
+  for (const auto& row : routes()) {
+    SCOPED_TRACE(row.path);
+    const auto access = access_of(row.operation);
+    ASSERT_TRUE(access.has_value());
+    EXPECT_FALSE(access->for_anybody());
+    EXPECT_FALSE(access->allows({}, "fraud"));
+    EXPECT_FALSE(access->about().empty());
+  }
+}
+
 TEST(Router, what_is_not_in_the_table_does_not_exist) {
   const std::string long_name(65, 'a');
   for (const std::string& target : {std::string("/"),

@@ -275,7 +275,9 @@ net::Task<void> Session::handle_openai() {
   const bool has_body = route_.operation == Operation::chat || route_.operation == Operation::completion ||
                         route_.operation == Operation::embedding;
   if (!has_body) {
-    exchange_.deployment = route_.model;
+    const auto* asked = snapshot_->find(route_.model);
+    // Not the alias it was asked for: grants are the deployment's.
+    exchange_.deployment = asked != nullptr ? std::string_view(asked->name) : route_.model;
     if (!inspect(snapshot_->front, guard::Needs::input)) {
       co_await refuse_by_verdict();
       co_return;
@@ -288,8 +290,7 @@ net::Task<void> Session::handle_openai() {
           names.push_back(name);
       body_storage_ = write_openai_models(names, snapshot_->built_unix_seconds);
     } else {
-      const auto* served = snapshot_->find(route_.model);
-      if (served == nullptr || !served->upstream) {
+      if (asked == nullptr || !asked->upstream) {
         co_await refuse(404, fmt::format("the model '{}' does not exist", route_.model), "model_not_found");
         co_return;
       }

@@ -13,33 +13,11 @@ class Authz final : public Guard {
   Needs needs() const override { return Needs::deployment; }
 
   Answer inspect(const Exchange& exchange, const GuardContext&) const override {
-    if (allowed(exchange)) return pass(authz_name);
+    const auto access = access_of(exchange.operation);
+    if (access && access->allows(exchange.principal, exchange.deployment)) return pass(authz_name);
     return block(authz_name, Errc::denied, "no_grant",
                  fmt::format("the token has no grant for {} on '{:.64}'", hauberk::name(exchange.operation),
                              exchange.deployment));
-  }
-
- private:
-  static bool allowed(const Exchange& exchange) {
-    const auto& who = exchange.principal;
-    switch (exchange.operation) {
-      case Operation::infer:
-      case Operation::chat:
-      case Operation::completion:
-      case Operation::embedding:
-        return who.allowed("infer", exchange.deployment);
-      case Operation::model_metadata:
-      case Operation::model_ready:
-        return who.allowed("infer", exchange.deployment) || who.allowed("read", exchange.deployment);
-      case Operation::list_models:  // lists only what the caller may use
-      case Operation::server_metadata:
-      case Operation::server_live:
-      case Operation::server_ready:
-        return true;
-      case Operation::none:
-        return false;
-    }
-    return false;
   }
 };
 

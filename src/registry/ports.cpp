@@ -72,7 +72,7 @@ Result<Evidence> seal_about(const Ports& ports, Environment environment, std::st
 
 Status require_grant(const Principal& principal, std::string_view action, std::string_view name) {
   if (principal.allowed(action, name)) return {};
-  return fail(Errc::denied,
+  return fail(Errc::no_grant,
               fmt::format("{} may not do this; it needs the grant {}:{}",
                           principal.subject.empty() ? "nobody known" : principal.subject, action, name),
               std::string(name));

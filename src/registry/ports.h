@@ -57,7 +57,7 @@ Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artif
 Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type,
                             const Subject& subject, json::Value body, const Principal& issuer);
 
-// denied, with the grant that is missing, unless the principal may.
+// no_grant, with the grant that is missing, unless the principal may.
 Status require_grant(const Principal& principal, std::string_view action, std::string_view name);
 
 // dev serves scanned, approved, staging, production; staging serves staging and production; production only production.

@@ -26,7 +26,7 @@ Status check_subject(std::string_view subject) {
 Status check_no_escalation(const std::vector<Scope>& scopes, const Principal& principal) {
   for (const auto& scope : scopes)
     if (!principal.allowed(scope.action, scope.pattern))
-      return fail(Errc::denied,
+      return fail(Errc::no_grant,
                   fmt::format("{} cannot grant {}: it goes beyond the own grants", principal.subject, scope.text()),
                   "scope");
   return {};
@@ -67,6 +67,19 @@ Result<std::vector<TokenRecord>> list_tokens(const Ports& ports, Environment env
   if (!any) return std::unexpected(require_grant(principal, "token", "*").error());
   auto records = TRY(ports.catalog.tokens(environment));
   std::erase_if(records, [&](const TokenRecord& record) { return !principal.allowed("token", record.subject); });
+  return records;
+}
+
+Result<std::vector<TokenRecord>> tokens_of(const Ports& ports, Environment environment, std::string_view who,
+                                           const Principal& principal) {
+  const bool reads_ledger = principal.allowed("ledger", name(environment));
+  if (!reads_ledger) CHECK(list_tokens(ports, environment, principal));  // refuses who may see no token at all
+  auto records = TRY(ports.catalog.tokens(environment));
+  std::erase_if(records, [&](const TokenRecord& record) { return record.subject != who && record.id != who; });
+  // Of an id that is not there nobody learns more than of one that is somebody else's.
+  const std::string_view subject = records.empty() ? who : std::string_view(records.front().subject);
+  if (!reads_ledger && !principal.allowed("token", subject))
+    return std::unexpected(require_grant(principal, "token", who).error());
   return records;
 }
 

@@ -13,7 +13,7 @@ import zipfile
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, nameless_files, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
-         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access roles", "ledger tail", "ledger verify", "ledger export",
+         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "secret check", "config check", "config schema", "config show", "version", "completion"]
 
@@ -338,9 +338,12 @@ class Tokens(Test):
         self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m", token=viewer), 1)
         self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m"))
         nobody = make_token(place, "norma", "dev", "infer:nothing")
-        self.assertEqual(self.expect(place.hauberk("model", "list", "--json", token=nobody)).json(), [])
-        self.expect(place.hauberk("model", "show", "m", token=nobody), 1)
-        self.expect(place.hauberk("scan", "--model", "m", token=nobody), 1)
+        self.expect(place.hauberk("model", "list", "--json", token=nobody), 1)
+        other = make_token(place, "olga", "dev", "read:other")
+        self.assertEqual(self.expect(place.hauberk("model", "list", "--json", token=other)).json(), [])
+        self.expect(place.hauberk("model", "show", "m", token=other), 1)
+        self.expect(place.hauberk("scan", "--model", "m", token=other), 1)
+        self.expect(place.hauberk("model", "evidence", "m", "no.file", token=make_token(place, "ivan", "dev", "import:*")), 2)
         self.expect(place.hauberk("model", "show", "m", token=viewer))
         self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "x", "--scope", "read:*", token=viewer), 1)
         self.expect(place.hauberk("ledger", "export", "-e", "dev", token=viewer), 1)
@@ -348,8 +351,64 @@ class Tokens(Test):
         lines = [json.loads(line) for line in self.expect(place.hauberk("ledger", "export", "-e", "dev")).out.splitlines()]
         refused = [event for event in (line.get("event", line) for line in lines) if event.get("kind") == "access.denied"]
         self.assertEqual([(event.get("principal", ""), event["operation"], event["reason"]) for event in refused],
-                         [("victor", "model import", "denied"), ("norma", "model show", "denied"), ("norma", "scan", "denied"), ("victor", "token create", "denied"), ("victor", "ledger export", "denied"), ("", "model import", "unauthenticated")])
+                         [("victor", "model import", "no_grant"), ("norma", "model list", "no_grant"), ("olga", "model show", "no_grant"), ("olga", "scan", "no_grant"),
+                          ("victor", "token create", "no_grant"), ("victor", "ledger export", "no_grant"), ("", "model import", "unauthenticated")])
         self.assertNotIn(viewer.split("_")[3], json.dumps(lines))
+
+    def test_every_verb_refuses_a_token_without_the_grant_it_asks_for(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m"))
+        ledger = ["-e", "dev", "--chain", "registry"]
+        arguments = {
+            "scan": ["--model", "m"], "sign": ["m@1"], "verify": ["m@1", "-e", "dev", "--signature", "m.onnx"], "serve": ["-e", "dev"],
+            "model import": ["m.onnx", "--name", "n"], "model rescan": ["m"], "model list": [], "model show": ["m"], "model approve": ["m"], "model promote": ["m", "--to", "dev"],
+            "model rollback": ["m", "-e", "dev"], "model revoke": ["m", "-m", "bad"], "model export": ["m", "out", "-e", "dev"], "model attest": ["m", "--as", "vsa", "-e", "dev"],
+            "model evidence": ["m", "m.onnx"], "key list": ["-e", "dev"], "key public": ["-e", "dev"], "key rotate": ["-e", "dev"], "key protect": [], "key unprotect": [],
+            "store verify": [], "store gc": [], "store rotate": ["-e", "dev"], "token create": ["-e", "dev", "-s", "x", "--scope", "infer:nothing"], "token list": ["-e", "dev"],
+            "token revoke": ["xxxxxxxxxxxx", "-e", "dev"], "access explain": ["m", "read", "m", "-e", "dev"], "ledger tail": ledger, "ledger verify": ["-e", "dev"], "ledger export": ledger,
+            "ledger checkpoint": ledger, "ledger prove": ["1", *ledger], "ledger witness": ["http://127.0.0.1:9", *ledger]}
+        table = {row["name"]: row for row in self.expect(place.hauberk("access", "table", "--json")).json() if row["kind"] == "verb"}
+        self.assertEqual(set(table) - set(VERBS) - {"model rescan"}, set())
+        weak = make_token(place, "norma", "dev", "infer:nothing")
+        for verb, row in table.items():
+            with self.subTest(verb):
+                self.assertTrue(row["about"])
+                if row["asks"] == "nothing":
+                    self.assertNotIn(verb, arguments)
+                    continue
+                refused = place.hauberk(*verb.split(), *arguments[verb], "--json", token=weak, timeout=20)
+                self.expect(refused, 1)
+                self.assertEqual(json.loads(refused.out)["error"]["code"], "no_grant", refused)
+                if verb != "serve":
+                    granted = make_token(place, "gert", "dev", "infer:nothing", *(action + ":*" for action in row["asks"].split(" or ")))
+                    self.assertNotIn('"code": "no_grant"', place.hauberk(*verb.split(), *arguments[verb], "--json", token=granted, timeout=20).out)
+
+    def test_the_table_in_the_documents_is_the_programs_own(self):
+        told = self.expect(self.make().hauberk("access", "table", "--markdown")).out
+        kept = pathlib.Path(__file__).parents[2] / "docs/reference/access.md"
+        self.assertEqual(kept.read_text(), told, "run: build/release/hauberk access table --markdown > docs/reference/access.md")
+
+    def test_explain_hides_nothing_behind_an_answer_that_looks_like_none(self):
+        place = self.make(copy_of=prepared())
+        make_token(place, "web-1", "dev", "read:*")
+        keeper = make_token(place, "keeper", "dev", "token:web-*")
+        auditor = make_token(place, "audrey", "dev", "read:*", "ledger:*")
+        explain = ["access", "explain", "web-1", "read", "m", "-e", "dev"]
+        self.expect(place.hauberk(*explain, token=keeper))
+        self.expect(place.hauberk(*explain, token=auditor))
+        self.assertIn("may not do this", self.expect(place.hauberk("access", "explain", "audrey", "read", "m", "-e", "dev", token=keeper), 1).err)
+        self.expect(place.hauberk("access", "explain", "os:root", "read", "m", "-e", "dev"))
+        self.expect(place.hauberk("access", "explain", "os:nobody", "read", "m", "-e", "dev"), 1)
+        self.expect(place.hauberk("access", "explain", "os:no-such-user", "read", "m", "-e", "dev"), 2)
+
+    def test_two_tokens_of_one_subject_do_not_import_and_approve(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m", token=make_token(place, "ida", "dev", "import:*")))
+        refused = self.expect(place.hauberk("model", "approve", "m", token=make_token(place, "ida", "dev", "approve:*")), 1)
+        self.assertIn("whoever imported a version does not approve it", refused.out + refused.err)
+        self.expect(place.hauberk("model", "approve", "m", token=make_token(place, "vera", "dev", "approve:*")))
 
     def test_bad_scopes_and_lifetimes_are_wrong_use(self):
         place = self.make(copy_of=prepared())

@@ -126,7 +126,7 @@ TEST_F(ForeignTest, nobody_says_what_he_may_not_say) {
                                person("reader", {"read:*"}))
                 .error()
                 .code,
-            Errc::denied);
+            Errc::no_grant);
   policies_.dev.attestors.clear();
   EXPECT_EQ(accept(version, signed_by(builder_, about(digest))).error().code, Errc::denied);
 }
@@ -134,8 +134,8 @@ TEST_F(ForeignTest, nobody_says_what_he_may_not_say) {
 TEST_F(AttestTest, needs_the_grant_to_read) {
   const auto version = approved("fraud", "weights");
   const auto nobody = person("nobody", {"infer:fraud"});
-  EXPECT_EQ(state_provenance(ports_, ref(version), nobody).error().code, Errc::denied);
-  EXPECT_EQ(summarize_verification(ports_, policies_, {.version = ref(version)}, nobody).error().code, Errc::denied);
+  EXPECT_EQ(state_provenance(ports_, ref(version), nobody).error().code, Errc::no_grant);
+  EXPECT_EQ(summarize_verification(ports_, policies_, {.version = ref(version)}, nobody).error().code, Errc::no_grant);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST_F(Import, keeps_the_data_keys_wrapped_for_dev_alone_and_bound_to_their_blob
 
 TEST_F(Import, needs_the_grant_and_a_good_name) {
   write("model", "weights");
-  EXPECT_EQ(try_import("magika", "model", person("eve", {"read:*", "import:other"})).error().code, Errc::denied);
+  EXPECT_EQ(try_import("magika", "model", person("eve", {"read:*", "import:other"})).error().code, Errc::no_grant);
   EXPECT_EQ(try_import("../x", "model", ian_).error().code, Errc::invalid);
   EXPECT_TRUE(try_import("magika", "model", person("ivy", {"import:mag*"})));
   EXPECT_EQ(blobs_.blobs.size(), 1u);

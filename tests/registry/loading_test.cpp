@@ -169,7 +169,7 @@ TEST_F(ExportTest, refuses_quarantined_and_revoked_versions_and_callers_without_
   EXPECT_EQ(export_version(ports_, Environment::dev, ref(version), files_, path("out"), person("eve", {"infer:*"}))
                 .error()
                 .code,
-            Errc::denied);
+            Errc::no_grant);
   ASSERT_TRUE(revoke(ports_, ref(version), "backdoor", paula_));
   EXPECT_EQ(out(version, "out").error().code, Errc::precondition);
   EXPECT_FALSE(files_.info(path("out")));

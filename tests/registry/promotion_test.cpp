@@ -187,17 +187,17 @@ TEST_F(PromotionTest, leaves_no_state_out) {
 TEST_F(PromotionTest, each_step_needs_its_grant) {
   const auto version = import("magika", "weights");
   const auto powerless = person("eve", {"read:*", "infer:*", "approve:other", "promote:other", "import:other"});
-  EXPECT_EQ(record_scan(ports_, policies_, ref(version), report("CLEAN"), powerless).error().code, Errc::denied);
+  EXPECT_EQ(record_scan(ports_, policies_, ref(version), report("CLEAN"), powerless).error().code, Errc::no_grant);
   scan(version, "CLEAN");
-  EXPECT_EQ(approve(ports_, policies_, ref(version), "", powerless).error().code, Errc::denied);
+  EXPECT_EQ(approve(ports_, policies_, ref(version), "", powerless).error().code, Errc::no_grant);
   ASSERT_TRUE(approve(ports_, policies_, ref(version), "", ann_));
   EXPECT_EQ(promote(ports_, policies_, {ref(version), Environment::staging, "", {}}, powerless).error().code,
-            Errc::denied);
+            Errc::no_grant);
   EXPECT_EQ(
       promote(ports_, policies_, {ref(version), Environment::staging, "taken", {}}, person("m", {"promote:magika"}))
           .error()
           .code,
-      Errc::denied);
+      Errc::no_grant);
   EXPECT_EQ(state(version), VersionState::approved);
   EXPECT_TRUE(promote(ports_, policies_, {ref(version), Environment::staging, "", json::Value::object()},
                       person("m", {"promote:magika"})));
@@ -278,7 +278,7 @@ TEST_F(PromotionTest, deploys_in_dev_what_is_scanned_and_makes_no_entry_for_no_c
                    "configuration", paula_),
             1u);
   EXPECT_EQ(deploy(ports_, Environment::dev, "magika", spec, "x", person("m", {"promote:other"})).error().code,
-            Errc::denied);
+            Errc::no_grant);
 }
 
 TEST_F(PromotionTest, retires_only_what_no_deployment_serves) {

@@ -78,7 +78,7 @@ TEST_F(Rollback, needs_its_grant_and_a_deployment) {
       rollback(ports_, {Environment::production, "magika", {}, ""}, person("eve", {"promote:*", "rollback:other"}))
           .error()
           .code,
-      Errc::denied);
+      Errc::no_grant);
   EXPECT_EQ(rollback(ports_, {Environment::production, "none", {}, ""}, paula_).error().code, Errc::not_found);
   EXPECT_EQ(current(), 2u);
 }
@@ -126,7 +126,7 @@ TEST_F(Revoke, reaches_the_same_content_under_every_name_now_and_later) {
 TEST_F(Revoke, needs_the_grant_for_every_name_and_a_reason) {
   const auto version = import("magika", "weights");
   import("copy", "weights");
-  EXPECT_EQ(revoke(ports_, ref(version), "backdoor", person("eve", {"revoke:magika"})).error().code, Errc::denied);
+  EXPECT_EQ(revoke(ports_, ref(version), "backdoor", person("eve", {"revoke:magika"})).error().code, Errc::no_grant);
   EXPECT_EQ(revoke(ports_, ref(version), "", paula_).error().code, Errc::invalid);
   EXPECT_EQ(catalog_->version(ref(version))->state, VersionState::quarantined);
 }

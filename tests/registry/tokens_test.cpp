@@ -41,18 +41,18 @@ TEST_F(Tokens, cannot_grant_more_than_their_maker_has) {
   for (const std::string_view beyond :
        {"infer:*", "infer:fraud*", "infer:*fraud-", "infer:spam", "promote:fraud-x", "admin:fraud-x", "token:*"}) {
     if (beyond == "token:*") continue;  // that one they have
-    EXPECT_EQ(create("ci", {beyond}, team).error().code, Errc::denied) << beyond;
+    EXPECT_EQ(create("ci", {beyond}, team).error().code, Errc::no_grant) << beyond;
   }
   EXPECT_TRUE(create("ci", {"token:*"}, team));
-  EXPECT_EQ(create("ci", {"infer:fraud-*", "admin"}, team).error().code, Errc::denied);
+  EXPECT_EQ(create("ci", {"infer:fraud-*", "admin"}, team).error().code, Errc::no_grant);
   EXPECT_TRUE(create("root2", {"admin"}, admin_));
 }
 
 TEST_F(Tokens, are_made_for_subjects_within_the_grant_only) {
   const auto team = person("lead", {"token:ci-*", "infer"});
   EXPECT_TRUE(create("ci-build", {"infer"}, team));
-  EXPECT_EQ(create("alice", {"infer"}, team).error().code, Errc::denied);
-  EXPECT_EQ(create("ci-build", {"infer"}, person("eve", {"infer"})).error().code, Errc::denied);
+  EXPECT_EQ(create("alice", {"infer"}, team).error().code, Errc::no_grant);
+  EXPECT_EQ(create("ci-build", {"infer"}, person("eve", {"infer"})).error().code, Errc::no_grant);
 }
 
 TEST_F(Tokens, refuse_odd_subjects_no_scopes_and_no_lifetime) {
@@ -70,7 +70,7 @@ TEST_F(Tokens, are_listed_and_revoked_within_the_grant) {
   const auto seen = list_tokens(ports_, Environment::dev, team);
   ASSERT_EQ(seen->size(), 1u);
   EXPECT_EQ(seen->front().subject, "ci-build");
-  EXPECT_EQ(list_tokens(ports_, Environment::dev, person("eve", {"infer"})).error().code, Errc::denied);
+  EXPECT_EQ(list_tokens(ports_, Environment::dev, person("eve", {"infer"})).error().code, Errc::no_grant);
   EXPECT_TRUE(list_tokens(ports_, Environment::production, admin_)->empty());
 
   EXPECT_EQ(revoke_token(ports_, Environment::dev, two->record.id, team).error().code, Errc::not_found);

@@ -164,6 +164,7 @@ std::string fish_script(const std::vector<VerbSpec>& specs) {
 
 Command completion_command() {
   return {.name = "completion",
+          .access = Access::anybody("it prints what the program knows"),
           .summary = "print the completion script of a shell",
           .details = "Example: source <(hauberk completion bash)",
           .declare = [](Args& args) -> Run {

@@ -53,10 +53,12 @@ Result<int> run_show(Context& context) {
 std::vector<Command> config_commands() {
   return {
       {.name = "config check",
+       .access = Access::anybody("it reads the configuration"),
        .summary = "check the configuration and the policies",
        .details = "",
        .declare = [](Args&) -> Run { return run_check; }},
       {.name = "config schema",
+       .access = Access::anybody("it prints what the program knows"),
        .summary = "print the JSON Schema of the configuration: every key there is",
        .details = "",
        .declare = [](Args& args) -> Run {
@@ -65,6 +67,7 @@ std::vector<Command> config_commands() {
          return [markdown](Context& context) { return run_schema(*markdown, context); };
        }},
       {.name = "config show",
+       .access = Access::anybody("it reads the configuration"),
        .summary = "print the configuration in effect, defaults included; secrets only as references",
        .details = "",
        .declare = [](Args&) -> Run { return run_show; }},

@@ -47,6 +47,7 @@ Result<int> run_init(Context& context) {
 
 Command init_command() {
   return {.name = "init",
+          .access = Access::anybody("it makes the data folder and its first administrators"),
           .summary = "make a data folder: keys, catalogue, policies, an administrator's token per environment",
           .details = "",
           .declare = [](Args&) -> Run { return run_init; }};

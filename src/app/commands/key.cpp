@@ -144,6 +144,7 @@ Result<int> run_sealing(const KeyArguments& arguments, adapters::KeySealing seal
 std::vector<Command> key_commands() {
   return {
       {.name = "key list",
+       .access = Access::grant("read", "any model"),
        .summary = "list the keys of each environment: purposes, ids, places and states, never the keys",
        .details = "States: active; withheld (the configuration wants another one: rotate it); trusted (still "
                   "verifies); retired (still unwraps).",
@@ -153,6 +154,7 @@ std::vector<Command> key_commands() {
          return [a](Context& context) { return run_list(*a, context); };
        }},
       {.name = "key public",
+       .access = Access::grant("read", "any model"),
        .summary = "print a public key in PEM, for others to verify with",
        .details = "Example: hauberk key public -e production --purpose model -o models.pub",
        .declare = [](Args& args) -> Run {
@@ -164,6 +166,7 @@ std::vector<Command> key_commands() {
          return [a](Context& context) { return run_public(*a, context); };
        }},
       {.name = "key rotate",
+       .access = Access::grant("admin", "key"),
        .summary = "make a new signing key; what the one before signed still verifies",
        .details = "It is made where the configuration says (keys.ENVIRONMENT.PURPOSE); of a keeper, the key that it "
                   "has there today is taken over. The key that wraps data keys is rotated by `store rotate`.\n"
@@ -175,6 +178,7 @@ std::vector<Command> key_commands() {
          return [a](Context& context) { return run_rotate(*a, context); };
        }},
       {.name = "key protect",
+       .access = Access::grant("admin", "key"),
        .summary = "seal all key files with the passphrase of the configuration (keys.passphrase)",
        .details = "To change the passphrase, name the new one in the configuration and the former one here.\n"
                   "Example: hauberk key protect --before env:OLD_PASSPHRASE",
@@ -184,6 +188,7 @@ std::vector<Command> key_commands() {
          return [a](Context& context) { return run_sealing(*a, adapters::KeySealing::sealed, context); };
        }},
       {.name = "key unprotect",
+       .access = Access::grant("admin", "key"),
        .summary = "open all key files again, which the passphrase seals",
        .details = "",
        .declare = [](Args&) -> Run {

@@ -175,6 +175,7 @@ Result<int> run_export(const ReadArguments& arguments, Context& context) {
 std::vector<Command> ledger_commands() {
   return {
       {.name = "ledger tail",
+       .access = Access::grant("ledger", "the environment"),
        .summary = "print the last records",
        .details = "Example: hauberk ledger tail --chain gateway --follow",
        .declare = [](Args& args) -> Run {
@@ -186,6 +187,7 @@ std::vector<Command> ledger_commands() {
          return [a](Context& context) { return run_tail(*a, context); };
        }},
       {.name = "ledger verify",
+       .access = Access::grant("ledger", "the environment"),
        .summary = "check every chain: has anything been changed, dropped or reordered?",
        .details = "Exit code 1 if something was, 3 if a chain could not be checked.",
        .declare = [](Args& args) -> Run {
@@ -196,6 +198,7 @@ std::vector<Command> ledger_commands() {
          return [a](Context& context) { return run_verify(*a, context); };
        }},
       {.name = "ledger export",
+       .access = Access::grant("ledger", "the environment"),
        .summary = "write records and checkpoints as JSON lines",
        .details = "",
        .declare = [](Args& args) -> Run {

@@ -529,9 +529,9 @@ Result<int> run_evidence(const EvidenceArguments& arguments, Context& context) {
 
 // A verb whose arguments are one struct.
 template <class Arguments, class Declare>
-Command command(std::string_view name, std::string_view summary, std::string_view details, Declare declare,
-                Result<int> (*run)(const Arguments&, Context&)) {
-  return {.name = name, .summary = summary, .details = details, .declare = [=](Args& args) -> Run {
+Command command(std::string_view name, Access access, std::string_view summary, std::string_view details,
+                Declare declare, Result<int> (*run)(const Arguments&, Context&)) {
+  return {.name = name, .access = access, .summary = summary, .details = details, .declare = [=](Args& args) -> Run {
             auto arguments = std::make_shared<Arguments>();
             declare(args, *arguments);
             return [=](Context& context) { return run(*arguments, context); };
@@ -543,7 +543,8 @@ Command command(std::string_view name, std::string_view summary, std::string_vie
 std::vector<Command> model_commands() {
   return {
       command<ImportArguments>(
-          "model import", "import a model, scan it in isolation and record the evidence",
+          "model import", Access::grant("import", "the model"),
+          "import a model, scan it in isolation and record the evidence",
           "Example: hauberk model import model.onnx --name fraud",
           [](Args& args, ImportArguments& a) {
             args.positional("PATH", a.path, "a model file, or a folder of files", Hint::file);
@@ -551,7 +552,7 @@ std::vector<Command> model_commands() {
           },
           run_import),
       command<RescanArguments>(
-          "model rescan", "scan the stored bytes again and record the evidence",
+          "model rescan", Access::grant("import", "the model"), "scan the stored bytes again and record the evidence",
           "New rules make older scans stale: nothing is promoted on them. Example: hauberk model rescan --stale",
           [](Args& args, RescanArguments& a) {
             args.optional_positional("VERSION", a.refs, "NAME or NAME@NUMBER", Hint::model);
@@ -559,17 +560,19 @@ std::vector<Command> model_commands() {
           },
           run_rescan),
       command<std::string>(
-          "model list", "list versions, their states and where they are served", "",
+          "model list", Access::grant("read", "the model; others are not listed"),
+          "list versions, their states and where they are served", "",
           [](Args& args, std::string& wanted) {
             args.optional_positional("NAME", wanted, "only this model", Hint::model);
           },
           run_list),
       command<std::string>(
-          "model show", "show a version: files, state, verified evidence", "",
+          "model show", Access::grant("read", "the model"), "show a version: files, state, verified evidence", "",
           [](Args& args, std::string& ref) { args.positional("VERSION", ref, "NAME or NAME@NUMBER", Hint::model); },
           run_show),
       command<ApproveArguments>(
-          "model approve", "approve a scanned version; the importer's own approval does not count",
+          "model approve", Access::grant("approve", "the model"),
+          "approve a scanned version; the importer's own approval does not count",
           "Acts as the subject of HAUBERK_TOKEN. Example: HAUBERK_TOKEN=$BOB hauberk model approve fraud@1",
           [](Args& args, ApproveArguments& a) {
             args.positional("VERSION", a.ref, "NAME or NAME@NUMBER", Hint::model);
@@ -577,7 +580,9 @@ std::vector<Command> model_commands() {
           },
           run_approve),
       command<PromoteArguments>(
-          "model promote", "let a version into an environment, if its policy holds",
+          "model promote",
+          Access::either("promote", "read", "the model and the deployment; read is enough for --dry-run"),
+          "let a version into an environment, if its policy holds",
           "Example: hauberk model promote fraud --to production",
           [](Args& args, PromoteArguments& a) {
             args.positional("VERSION", a.ref, "NAME or NAME@NUMBER", Hint::model);
@@ -587,7 +592,8 @@ std::vector<Command> model_commands() {
           },
           run_promote),
       command<RollbackArguments>(
-          "model rollback", "serve the previous state of a deployment again",
+          "model rollback", Access::grant("rollback", "the deployment"),
+          "serve the previous state of a deployment again",
           "Example: hauberk model rollback fraud --environment production",
           [](Args& args, RollbackArguments& a) {
             args.positional("DEPLOYMENT", a.deployment, "name of the deployment", Hint::model);
@@ -597,14 +603,15 @@ std::vector<Command> model_commands() {
           },
           run_rollback),
       command<RevokeArguments>(
-          "model revoke", "end a version for good, in every environment", "",
+          "model revoke", Access::grant("revoke", "the model"), "end a version for good, in every environment", "",
           [](Args& args, RevokeArguments& a) {
             args.positional("VERSION", a.ref, "NAME or NAME@NUMBER", Hint::model);
             args.option("-m,--reason", a.reason, "TEXT", "why; becomes part of the evidence").required();
           },
           run_revoke),
       command<ExportArguments>(
-          "model export", "write a version's files, manifest and evidence to a folder", "",
+          "model export", Access::grant("read", "the model"),
+          "write a version's files, manifest and evidence to a folder", "",
           [](Args& args, ExportArguments& a) {
             args.positional("VERSION", a.ref, "NAME or NAME@NUMBER", Hint::model);
             args.positional("DIR", a.folder, "a folder that does not exist yet", Hint::directory);
@@ -612,7 +619,8 @@ std::vector<Command> model_commands() {
           },
           run_export),
       command<AttestArguments>(
-          "model attest", "say of a version what others can check: a verification summary, or where it comes from",
+          "model attest", Access::grant("read", "the model"),
+          "say of a version what others can check: a verification summary, or where it comes from",
           "One in-toto statement in a DSSE envelope, as SLSA defines it. Exit code 1 if the summary says FAILED.\n"
           "Example: hauberk model attest fraud@3 --as vsa -e production -o fraud-3.intoto.jsonl",
           [](Args& args, AttestArguments& a) {
@@ -624,7 +632,7 @@ std::vector<Command> model_commands() {
           },
           run_attest),
       command<EvidenceArguments>(
-          "model evidence", "take in what somebody else attests of a version",
+          "model evidence", Access::grant("import", "the model"), "take in what somebody else attests of a version",
           "One in-toto statement in a DSSE envelope or a Sigstore bundle. The policy of dev names who may attest what "
           "(attestors).\nExample: hauberk model evidence fraud@3 provenance.intoto.jsonl",
           [](Args& args, EvidenceArguments& a) {

@@ -303,6 +303,7 @@ Result<int> run_serve_witness(const ServeWitnessArguments& arguments, Context& c
 std::vector<Command> proof_commands() {
   return {
       {.name = "ledger checkpoint",
+       .access = Access::grant("ledger", "the environment"),
        .summary = "print the newest signed checkpoint, for you to keep elsewhere",
        .details = "Whoever holds one finds any later change of the records that it covers: hauberk ledger verify "
                   "--checkpoint FILE\nExample: hauberk ledger checkpoint --chain gateway -o monday.checkpoint",
@@ -313,6 +314,7 @@ std::vector<Command> proof_commands() {
          return [a](Context& context) { return run_checkpoint(*a, context); };
        }},
       {.name = "ledger prove",
+       .access = Access::grant("ledger", "the environment"),
        .summary = "prove that a record is in the ledger, or that the ledger grew out of an older checkpoint",
        .details = "A proof of a record is checked without this machine: hauberk ledger check\n"
                   "Example: hauberk ledger prove 17 -o record-17.tlog-proof   hauberk ledger prove --since "
@@ -326,6 +328,7 @@ std::vector<Command> proof_commands() {
          return [a](Context& context) { return run_prove(*a, context); };
        }},
       {.name = "ledger check",
+       .access = Access::anybody("it reads a proof that somebody was given"),
        .summary = "check somebody's proof that a record is in a ledger; needs nothing but the proof and a key",
        .details = "Exit code 1 if it does not prove that.",
        .declare = [](Args& args) -> Run {
@@ -340,6 +343,7 @@ std::vector<Command> proof_commands() {
          return [a](Context& context) { return run_check(*a, context); };
        }},
       {.name = "ledger witness",
+       .access = Access::grant("ledger", "the environment"),
        .summary = "have witnesses cosign the newest checkpoint",
        .details = "A witness cosigns only what grew out of what it has seen: exit code 1 if it saw another history.\n"
                   "Example: hauberk ledger witness https://witness.example/ --key witness.example+…",
@@ -351,6 +355,7 @@ std::vector<Command> proof_commands() {
          return [a](Context& context) { return run_witness(*a, context); };
        }},
       {.name = "witness",
+       .access = Access::anybody("it keeps a folder of its own"),
        .summary = "be a witness for ledgers of others (C2SP tlog-witness), until Ctrl-C",
        .details = "Put it where nobody who runs the ledger can write. A key: openssl genpkey -algorithm ed25519 -out "
                   "witness.pem && chmod 600 witness.pem\n"

@@ -240,6 +240,7 @@ Result<int> run_explain(const std::string& id, Context& context) {
 
 std::vector<Command> scan_commands() {
   Command explain{.name = "scan explain",
+                  .access = Access::anybody("it prints what the program knows"),
                   .summary = "say what a rule means and what to do about it",
                   .details = "Example: hauberk scan explain pickle.dangerous-call",
                   .declare = [](Args& args) -> Run {
@@ -249,6 +250,7 @@ std::vector<Command> scan_commands() {
                   }};
   Command scan{
       .name = "scan",
+      .access = Access::grant("read", "the model, with --model; files need none"),
       .summary = "say what would happen if a model file were loaded, without loading it",
       .details =
           "Folders are scanned whole; links to other folders are not followed. Each file is read in a child process "

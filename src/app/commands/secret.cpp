@@ -47,6 +47,7 @@ Result<int> run_secret_check(const std::vector<std::string>& given, Context& con
 
 Command secret_command() {
   return {.name = "secret check",
+          .access = Access::anybody("it reads the configuration and asks keepers as whoever runs it"),
           .summary = "tell which references to secrets resolve, never their values",
           .details =
               "Without REFERENCE: all that the configuration holds. Exits with 1 where one leads nowhere, with 3 where "

@@ -238,6 +238,7 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
 
 Command serve_command() {
   return {.name = "serve",
+          .access = Access::grant("promote", "the deployments and models that the configuration names"),
           .summary = "serve the deployments of an environment through the gateway",
           .details =
               "SIGHUP reads the configuration again (a bad file changes nothing); SIGTERM and Ctrl-C drain and stop.",

@@ -253,7 +253,10 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   if (of_registry || !arguments.environment.empty()) workspace = TRY(Workspace::open(context));
   std::optional<Version> version;
   if (of_registry) {
-    version = TRY(workspace->catalog().version(TRY(VersionRef::parse(arguments.model))));
+    const auto named = TRY(VersionRef::parse(arguments.model));
+    const auto who = TRY(workspace->principal(TRY(signing_environment(arguments))));
+    CHECK(registry::require_grant(who, arguments.key.empty() ? "sign" : "read", named.name));
+    version = TRY(workspace->catalog().version(named));
     CHECK(check_signable(*version, arguments));
   }
   const auto signing = TRY(open_signing(context, arguments, workspace.get(), version ? version->name : "*"));
@@ -441,7 +444,10 @@ Result<int> verify_version(const VerifyModelArguments& arguments, Context& conte
                            const std::vector<sign::NamedBundle>& bundles, const sign::Trust& trust) {
   if (bundles.size() != 1) return fail(Errc::invalid, "name one signature of the version with --signature");
   const auto workspace = TRY(Workspace::open(context));
-  const auto version = TRY(workspace->catalog().version(TRY(VersionRef::parse(arguments.model))));
+  const auto named = TRY(VersionRef::parse(arguments.model));
+  const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
+  CHECK(registry::require_grant(TRY(workspace->principal(environment)), "read", named.name));
+  const auto version = TRY(workspace->catalog().version(named));
   const auto& bundle = bundles.front().bundle;
   sign::Verified verified;
   verified.signers.push_back(TRY(sign::check_envelope(bundle, trust, context.clock.now())));
@@ -487,6 +493,9 @@ Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& con
 std::vector<Command> sign_commands() {
   Command sign{
       .name = "sign",
+      .access = Access::either("sign", "read",
+                               "the model: sign for an environment's key, read for a key of one's own; files and keys "
+                               "of one's own need none"),
       .summary = "sign a model: one file or a folder, as OpenSSF Model Signing (OMS) v1.0 has it",
       .details =
           "Writes the signature as a Sigstore bundle, into the folder (model.sig) or beside the file (FILE.sig).\n"
@@ -522,6 +531,7 @@ std::vector<Command> sign_commands() {
       }};
   Command verify{
       .name = "verify",
+      .access = Access::grant("read", "the model; files and keys of others need none"),
       .summary = "check that a model is what somebody you trust has signed",
       .details =
           "Reads OMS v1.0 signatures by key, certificate or Sigstore identity, and Sigstore bundles over one file;\n"

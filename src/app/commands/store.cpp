@@ -111,10 +111,10 @@ Result<int> run_store_rotate(const StoreArguments& arguments, Context& context) 
   return 0;
 }
 
-Command store_command(std::string_view name, std::string_view summary, std::string_view details,
+Command store_command(std::string_view name, Access access, std::string_view summary, std::string_view details,
                       std::function<void(Args&, StoreArguments&)> declare,
                       Result<int> (*run)(const StoreArguments&, Context&)) {
-  return {.name = name, .summary = summary, .details = details, .declare = [=](Args& args) -> Run {
+  return {.name = name, .access = access, .summary = summary, .details = details, .declare = [=](Args& args) -> Run {
             auto arguments = std::make_shared<StoreArguments>();
             declare(args, *arguments);
             return [=](Context& context) { return run(*arguments, context); };
@@ -126,10 +126,10 @@ Command store_command(std::string_view name, std::string_view summary, std::stri
 std::vector<Command> store_commands() {
   return {
       store_command(
-          "store verify", "decrypt every blob and compare it with the catalogue",
+          "store verify", Access::grant("admin", "store"), "decrypt every blob and compare it with the catalogue",
           "Exit code 1 if one is damaged or missing.", [](Args&, StoreArguments&) {}, run_store_verify),
       store_command(
-          "store gc", "find blobs that belong to no version, and remove them",
+          "store gc", Access::grant("admin", "store"), "find blobs that belong to no version, and remove them",
           "Without --remove it only says which. Imports at work are safe: what is younger than --age stays.",
           [](Args& args, StoreArguments& a) {
             args.flag("--remove", a.remove, "remove them");
@@ -137,7 +137,8 @@ std::vector<Command> store_commands() {
           },
           run_store_gc),
       store_command(
-          "store rotate", "make a new key that wraps data keys, and wrap all of them with it",
+          "store rotate", Access::grant("admin", "store"),
+          "make a new key that wraps data keys, and wrap all of them with it",
           "The blobs themselves stay as they are. A gateway that runs must be restarted to know the new key.\n"
           "Example: hauberk store rotate -e production",
           [](Args& args, StoreArguments& a) {

@@ -124,6 +124,7 @@ const std::vector<std::string> token_environments = {"dev", "staging", "producti
 std::vector<Command> token_commands() {
   return {
       {.name = "token create",
+       .access = Access::grant("token", "the subject; and every grant that is given"),
        .summary = "make an API token and show it once",
        .details =
            "Scopes are ACTION:PATTERN; actions: infer, read, import, sign, approve, promote, rollback, revoke, token, "
@@ -141,6 +142,7 @@ std::vector<Command> token_commands() {
          return [a](Context& context) { return run_create(*a, context); };
        }},
       {.name = "token list",
+       .access = Access::grant("token", "the subject; others are not listed"),
        .summary = "list tokens, never their secrets",
        .details = "",
        .declare = [](Args& args) -> Run {
@@ -149,6 +151,7 @@ std::vector<Command> token_commands() {
          return [wanted](Context& context) { return run_token_list(*wanted, context); };
        }},
       {.name = "token revoke",
+       .access = Access::grant("token", "the subject"),
        .summary = "end a token now",
        .details = "",
        .declare = [](Args& args) -> Run {

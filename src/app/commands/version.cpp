@@ -46,6 +46,7 @@ Result<int> run_version(Context& context) {
 
 Command version_command() {
   return {.name = "version",
+          .access = Access::anybody("it prints what the program knows"),
           .summary = "print the version, that of the scan rules, and what isolates scans on this machine",
           .details = "",
           .declare = [](Args&) -> Run { return run_version; }};
