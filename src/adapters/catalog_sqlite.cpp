@@ -11,6 +11,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "adapters/catalog_sqlite_schema.h"
 #include "base/file.h"
 
 namespace hauberk::adapters {
@@ -19,92 +20,7 @@ namespace {
 constexpr int application_id = 0x48425243;  // "HBRC": tells our files from those of other programs
 constexpr int busy_timeout_ms = 10'000;     // another process may hold the writer's lock for one commit or migration
 
-// Numbered from 1 and only ever appended to: what a release has shipped is never edited.
-constexpr const char* migrations[] = {
-    R"sql(
-CREATE TABLE artifacts (
-  digest   BLOB PRIMARY KEY CHECK (length(digest) = 32),
-  manifest TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE versions (
-  name        TEXT NOT NULL,
-  number      INTEGER NOT NULL CHECK (number > 0),
-  state       TEXT NOT NULL,
-  artifact    BLOB NOT NULL REFERENCES artifacts (digest),
-  imported_by TEXT NOT NULL,
-  imported    INTEGER NOT NULL,
-  origin      TEXT NOT NULL,
-  PRIMARY KEY (name, number),
-  UNIQUE (name, artifact),
-  UNIQUE (name, number, artifact)
-) STRICT;
-CREATE INDEX versions_by_artifact ON versions (artifact);
-
-CREATE TABLE evidence (
-  sequence INTEGER PRIMARY KEY,
-  id       BLOB NOT NULL CHECK (length(id) = 32),
-  artifact BLOB NOT NULL CHECK (length(artifact) = 32),
-  envelope TEXT NOT NULL,
-  UNIQUE (artifact, id)
-) STRICT;
-
-CREATE TABLE wrapped_keys (
-  blob        BLOB NOT NULL CHECK (length(blob) = 32),
-  environment TEXT NOT NULL,
-  key_id      TEXT NOT NULL,
-  wrapped     BLOB NOT NULL,
-  PRIMARY KEY (blob, environment)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE deployment_entries (
-  environment TEXT NOT NULL,
-  name        TEXT NOT NULL,
-  id          INTEGER NOT NULL CHECK (id > 0),
-  model       TEXT,
-  version     INTEGER,
-  artifact    BLOB,
-  config      TEXT NOT NULL,
-  time        INTEGER NOT NULL,
-  subject     TEXT NOT NULL,
-  reason      TEXT NOT NULL,
-  PRIMARY KEY (environment, name, id),
-  CHECK ((model IS NULL) = (version IS NULL) AND (model IS NULL) = (artifact IS NULL)),
-  FOREIGN KEY (model, version, artifact) REFERENCES versions (name, number, artifact)
-) STRICT;
-
-CREATE TABLE deployments (
-  environment TEXT NOT NULL,
-  name        TEXT NOT NULL,
-  current     INTEGER NOT NULL,
-  PRIMARY KEY (environment, name),
-  FOREIGN KEY (environment, name, current) REFERENCES deployment_entries (environment, name, id)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE tokens (
-  environment TEXT NOT NULL,
-  id          TEXT NOT NULL,
-  subject     TEXT NOT NULL,
-  scopes      TEXT NOT NULL,
-  mac         BLOB NOT NULL CHECK (length(mac) = 32),
-  created     INTEGER NOT NULL,
-  expires     INTEGER,
-  revoked     INTEGER,
-  PRIMARY KEY (environment, id)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE changes (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), counter INTEGER NOT NULL) STRICT;
-INSERT INTO changes VALUES (1, 0);
-
--- History is written once. These stop a mistake of ours; who tampers with the file meets the signatures.
-CREATE TRIGGER artifacts_stay BEFORE UPDATE ON artifacts BEGIN SELECT RAISE(ABORT, 'artifacts do not change'); END;
-CREATE TRIGGER evidence_stays BEFORE UPDATE ON evidence BEGIN SELECT RAISE(ABORT, 'evidence does not change'); END;
-CREATE TRIGGER evidence_remains BEFORE DELETE ON evidence BEGIN SELECT RAISE(ABORT, 'evidence is not deleted'); END;
-CREATE TRIGGER entries_stay BEFORE UPDATE ON deployment_entries BEGIN SELECT RAISE(ABORT, 'history does not change'); END;
-CREATE TRIGGER entries_remain BEFORE DELETE ON deployment_entries BEGIN SELECT RAISE(ABORT, 'history is not deleted'); END;
-)sql",
-};
-constexpr int newest_schema = static_cast<int>(std::size(migrations));
+const int newest_schema = static_cast<int>(catalog_migrations().size());
 
 // The connection, its prepared statements and the one translation of SQLite's codes into ours.
 class Database {
@@ -327,7 +243,8 @@ Status migrate(Database& db) {
         fmt::format("the catalogue was written by a newer hauberk (schema {}, this one knows {}); use that version",
                     found, newest_schema),
         db.path());
-  for (auto next = found; next < newest_schema; ++next) CHECK(db.run(migrations[next]));
+  for (auto next = found; next < newest_schema; ++next)
+    CHECK(db.run(catalog_migrations()[static_cast<std::size_t>(next)]));
   CHECK(db.run(
       fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", application_id, newest_schema).c_str()));
   return transaction.commit();
@@ -527,9 +444,7 @@ class CatalogSqlite final : public Catalog {
   }
 
   Status add_token(const TokenRecord& token) override {
-    auto scopes = json::Value::array();
-    for (const auto& scope : token.scopes) scopes.push(scope.text());
-    const auto scopes_text = json::write(scopes);
+    const auto scopes_text = write_scopes(token.scopes);
     const std::lock_guard lock(mutex_);
     Transaction transaction(db_);
     CHECK(transaction.begin_writing());
@@ -537,8 +452,9 @@ class CatalogSqlite final : public Catalog {
       Query same(db_, "SELECT 1 FROM tokens WHERE environment = ? AND id = ?", token.environment, token.id);
       if (TRY(same.step())) return fail(Errc::exists, "a token with this id exists already", token.id);
     }
-    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id, token.subject,
-                scopes_text, ByteView(token.mac), token.created, token.expires, token.revoked)
+    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id,
+                token.subject, scopes_text, ByteView(token.mac), token.created, token.expires, token.revoked,
+                std::int64_t{token.service}, std::int64_t{token.inherit})
               .run());
     return transaction.commit_change();
   }
@@ -559,19 +475,82 @@ class CatalogSqlite final : public Catalog {
   Result<std::vector<TokenRecord>> tokens(Environment environment) override {
     const std::lock_guard lock(mutex_);
     Query query(db_,
-                "SELECT id, subject, scopes, mac, created, expires, revoked FROM tokens WHERE environment = ? ORDER BY "
-                "created, id",
+                "SELECT id, subject, scopes, mac, created, expires, revoked, service, inherit FROM tokens WHERE "
+                "environment = ? ORDER BY created, id",
                 environment);
     std::vector<TokenRecord> found;
     while (TRY(query.step())) {
       TokenRecord token{query.text(0), environment, query.text(1), {}, query.blob(3), query.instant(4), {}, {}};
-      const auto scopes = TRY(json::parse(query.text(2)));
-      for (const auto& scope : scopes.is_array() ? *scopes.as_array() : json::Array{})
-        token.scopes.push_back(TRY(Scope::parse(scope.as_string() != nullptr ? *scope.as_string() : "")));
+      token.scopes = TRY(read_scopes(query.text(2)));
       if (!query.is_null(5)) token.expires = query.instant(5);
       if (!query.is_null(6)) token.revoked = query.instant(6);
+      token.service = query.integer(7) != 0;
+      token.inherit = query.integer(8) != 0;
       found.push_back(std::move(token));
     }
+    return found;
+  }
+
+  Status put_role(const CustomRole& role) override {
+    const auto grants = write_scopes(role.grants);
+    return change([&]() -> Status {
+      return Query(db_, "INSERT OR REPLACE INTO roles VALUES (?, ?, ?, ?)", role.environment, role.name, grants,
+                   role.summary)
+          .run();
+    });
+  }
+
+  Status remove_role(Environment environment, std::string_view name) override {
+    return change([&]() -> Status {
+      Query bound(db_, "SELECT subject FROM bindings WHERE environment = ? AND role = ? LIMIT 1", environment, name);
+      if (TRY(bound.step()))
+        return fail(Errc::precondition, fmt::format("{} still has it; unbind it first", bound.text(0)),
+                    std::string(name));
+      CHECK(Query(db_, "DELETE FROM roles WHERE environment = ? AND name = ?", environment, name).run());
+      if (sqlite3_changes(db_.handle()) == 0)
+        return fail(Errc::not_found, "there is no such role in this environment", std::string(name));
+      return {};
+    });
+  }
+
+  Result<std::vector<CustomRole>> roles(Environment environment) override {
+    const std::lock_guard lock(mutex_);
+    Query query(db_, "SELECT name, grants, summary FROM roles WHERE environment = ? ORDER BY name", environment);
+    std::vector<CustomRole> found;
+    while (TRY(query.step()))
+      found.push_back({environment, query.text(0), TRY(read_scopes(query.text(1))), query.text(2)});
+    return found;
+  }
+
+  Status bind(const Binding& binding) override {
+    return change([&]() -> Status {
+      CHECK(Query(db_, "INSERT OR IGNORE INTO bindings VALUES (?, ?, ?, ?)", binding.environment, binding.subject,
+                  binding.role, binding.pattern)
+                .run());
+      if (sqlite3_changes(db_.handle()) == 0)
+        return fail(Errc::exists, "the subject has this role already", binding.subject);
+      return {};
+    });
+  }
+
+  Status unbind(const Binding& binding) override {
+    return change([&]() -> Status {
+      CHECK(Query(db_, "DELETE FROM bindings WHERE environment = ? AND subject = ? AND role = ? AND pattern = ?",
+                  binding.environment, binding.subject, binding.role, binding.pattern)
+                .run());
+      if (sqlite3_changes(db_.handle()) == 0)
+        return fail(Errc::not_found, "the subject does not have this role", binding.subject);
+      return {};
+    });
+  }
+
+  Result<std::vector<Binding>> bindings(Environment environment) override {
+    const std::lock_guard lock(mutex_);
+    Query query(db_,
+                "SELECT subject, role, pattern FROM bindings WHERE environment = ? ORDER BY subject, role, pattern",
+                environment);
+    std::vector<Binding> found;
+    while (TRY(query.step())) found.push_back({environment, query.text(0), query.text(1), query.text(2)});
     return found;
   }
 
@@ -583,6 +562,29 @@ class CatalogSqlite final : public Catalog {
   }
 
  private:
+  // One change of the catalogue, whole or not at all.
+  template <class Body>
+  Status change(const Body& body) {
+    const std::lock_guard lock(mutex_);
+    Transaction transaction(db_);
+    CHECK(transaction.begin_writing());
+    CHECK(body());
+    return transaction.commit_change();
+  }
+
+  static std::string write_scopes(const std::vector<Scope>& scopes) {
+    auto list = json::Value::array();
+    for (const auto& scope : scopes) list.push(scope.text());
+    return json::write(list);
+  }
+  static Result<std::vector<Scope>> read_scopes(const std::string& text) {
+    const auto list = TRY(json::parse(text));
+    std::vector<Scope> scopes;
+    for (const auto& scope : list.is_array() ? *list.as_array() : json::Array{})
+      scopes.push_back(TRY(Scope::parse(scope.as_string() != nullptr ? *scope.as_string() : "")));
+    return scopes;
+  }
+
   Result<Version> read_version(Query& row) {
     const auto state = parse_version_state(row.text(2));
     auto manifest = Manifest::parse(row.text(7));

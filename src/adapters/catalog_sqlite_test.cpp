@@ -436,6 +436,47 @@ TEST_F(CatalogFile, of_another_program_or_no_database_at_all_is_refused) {
   EXPECT_EQ(refusal(CatalogMode::create).code, Errc::corrupt);
 }
 
+TEST_F(CatalogFile, of_the_first_schema_is_brought_up_and_keeps_its_tokens) {
+  fill(1);
+  const TokenRecord token{"abcdefghjkmn", Environment::dev, "ci", {{"infer", "*"}}, Bytes(32, 7), Instant(), {}, {}};
+  ASSERT_TRUE(open()->add_token(token));
+  sql("DROP TABLE roles; DROP TABLE bindings; ALTER TABLE tokens DROP COLUMN service;"
+      "ALTER TABLE tokens DROP COLUMN inherit; PRAGMA user_version = 1");
+  const auto catalog = open();
+  const auto tokens = catalog->tokens(Environment::dev);
+  ASSERT_TRUE(tokens);
+  ASSERT_EQ(tokens->size(), 1u);
+  EXPECT_EQ(tokens->front().subject, "ci");
+  EXPECT_FALSE(tokens->front().service || tokens->front().inherit);
+  EXPECT_TRUE(catalog->bind({Environment::dev, "ci", "viewer"}));
+}
+
+TEST_F(CatalogFile, keeps_roles_and_who_has_them_apart_by_environment) {
+  fill(1);
+  const auto catalog = open();
+  const CustomRole role{Environment::dev, "tester", {{"read", "*"}, {"import", "m-*"}}, "tries"};
+  ASSERT_TRUE(catalog->put_role(role));
+  EXPECT_EQ(*catalog->roles(Environment::dev), std::vector{role});
+  EXPECT_TRUE(catalog->roles(Environment::staging)->empty());
+  auto changed = role;
+  changed.grants.pop_back();
+  ASSERT_TRUE(catalog->put_role(changed));
+  EXPECT_EQ(*catalog->roles(Environment::dev), std::vector{changed});
+
+  const Binding binding{Environment::dev, "tess", "tester", "m-*"};
+  ASSERT_TRUE(catalog->bind(binding));
+  EXPECT_EQ(catalog->bind(binding).error().code, Errc::exists);
+  EXPECT_EQ(*catalog->bindings(Environment::dev), std::vector{binding});
+  EXPECT_TRUE(catalog->bindings(Environment::production)->empty());
+  EXPECT_EQ(catalog->remove_role(Environment::dev, "tester").error().code, Errc::precondition);
+  EXPECT_EQ(catalog->unbind({Environment::staging, "tess", "tester", "m-*"}).error().code, Errc::not_found);
+  const auto before = *catalog->change_counter();
+  ASSERT_TRUE(catalog->unbind(binding));
+  EXPECT_GT(*catalog->change_counter(), before);
+  ASSERT_TRUE(catalog->remove_role(Environment::dev, "tester"));
+  EXPECT_EQ(catalog->remove_role(Environment::dev, "tester").error().code, Errc::not_found);
+}
+
 TEST_F(CatalogFile, with_a_newer_schema_is_refused_and_says_so) {
   fill(1);
   sql("PRAGMA user_version = 999");

@@ -7,6 +7,7 @@
 #include "app/wiring.h"
 #include "registry/loading.h"
 #include "registry/promotion.h"
+#include "registry/tokens.h"
 
 namespace hauberk::app {
 namespace {
@@ -171,8 +172,8 @@ Result<BuiltSnapshot> SnapshotBuilder::build(const config::Settings& settings, E
   auto snapshot = std::make_shared<gateway::Snapshot>();
   snapshot->environment = environment;
   snapshot->built_unix_seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-  snapshot->tokens = std::make_shared<const TokenTable>(environment, TRY(workspace_.catalog().tokens(environment)),
-                                                        workspace_.keys(environment));
+  snapshot->tokens = std::make_shared<const TokenTable>(
+      environment, TRY(registry::effective_tokens(workspace_.catalog(), environment)), workspace_.keys(environment));
   snapshot->tls = TRY(make_tls(settings.tls));
   auto front = guard::build_chain(json::Value::array().push("authn").push("authz"), "", {.limiter = limiter_});
   if (!front) return std::unexpected(to_error(front.error()));

@@ -12,6 +12,7 @@
 #include "config/yaml.h"
 #include "core/token_table.h"
 #include "crypto/token.h"
+#include "registry/tokens.h"
 #include "scan/scanner.h"
 
 namespace hauberk::app {
@@ -178,7 +179,7 @@ Result<Principal> Workspace::authenticate(Environment environment) {
   if (!token)
     return Principal{
         .subject = local_user(), .credential = CredentialKind::local_user, .scopes = {TRY(Scope::parse("admin:*"))}};
-  const TokenTable table(environment, TRY(catalog_->tokens(environment)), keys(environment));
+  const TokenTable table(environment, TRY(registry::effective_tokens(*catalog_, environment)), keys(environment));
   auto principal = table.verify(crypto::presented(*token), context_.clock.now());
   if (!principal)
     return fail(Errc::unauthenticated,

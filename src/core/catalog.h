@@ -43,6 +43,18 @@ struct TokenRecord {
   Instant created{};
   std::optional<Instant> expires;
   std::optional<Instant> revoked;
+  bool service = false;  // of a service account
+  bool inherit = false;  // beside its scopes it has what the roles of its subject grant, as they are when it is used
+};
+
+// The subject has the role, over the names of the pattern, in that environment.
+struct Binding {
+  Environment environment = Environment::dev;
+  std::string subject;
+  std::string role;
+  std::string pattern = "*";
+  std::string text() const { return pattern == "*" ? role : role + ":" + pattern; }
+  bool operator==(const Binding&) const = default;
 };
 
 // One change of a version's state with the evidence that speaks for it, the keys that it needs and, where it concerns
@@ -90,7 +102,15 @@ class Catalog {
 
   virtual Status add_token(const TokenRecord& token) = 0;
   virtual Status revoke_token(Environment environment, std::string_view id, Instant when) = 0;
-  virtual Result<std::vector<TokenRecord>> tokens(Environment environment) = 0;
+  virtual Result<std::vector<TokenRecord>> tokens(Environment environment) = 0;  // as they were made
+
+  virtual Status put_role(const CustomRole& role) = 0;  // replaces one of that name
+  // precondition: somebody has it; not_found.
+  virtual Status remove_role(Environment environment, std::string_view name) = 0;
+  virtual Result<std::vector<CustomRole>> roles(Environment environment) = 0;
+  virtual Status bind(const Binding& binding) = 0;    // exists
+  virtual Status unbind(const Binding& binding) = 0;  // not_found
+  virtual Result<std::vector<Binding>> bindings(Environment environment) = 0;
 
   // Changes whenever anything above changed, by whichever process: cheap to poll.
   virtual Result<std::uint64_t> change_counter() = 0;

@@ -104,20 +104,26 @@ const std::vector<Role>& roles() {
   return table;
 }
 
-Result<std::vector<Scope>> grants_of_role(std::string_view text) {
+Result<std::vector<Scope>> grants_of_role(std::string_view text, const std::vector<CustomRole>& custom) {
   const auto colon = text.find(':');
   const auto wanted = text.substr(0, colon);
-  const auto role = std::ranges::find(roles(), wanted, &Role::name);
-  if (role == roles().end()) {
+  std::vector<Scope> grants;
+  if (const auto role = std::ranges::find(roles(), wanted, &Role::name); role != roles().end()) {
+    for (const auto action : role->actions) grants.push_back({std::string(action)});
+  } else if (const auto own = std::ranges::find(custom, wanted, &CustomRole::name); own != custom.end()) {
+    grants = own->grants;
+  } else {
     std::string known;
     for (const auto& one : roles()) known.append(known.empty() ? "" : ", ").append(one.name);
+    for (const auto& one : custom) known.append(", ").append(one.name);
     return fail(Errc::invalid, "unknown role; expected one of " + known, "role");
   }
-  std::vector<Scope> grants;
-  for (const auto action : role->actions) {
-    const bool narrowed = colon != std::string_view::npos && action != "ledger";
-    grants.push_back(
-        TRY(Scope::parse(narrowed ? std::string(action).append(text.substr(colon)) : std::string(action))));
+  if (colon == std::string_view::npos) return grants;
+  for (auto& grant : grants) {
+    if (grant.action == "ledger") continue;
+    if (grant.pattern != "*")
+      return fail(Errc::invalid, "the grants of this role have patterns of their own: it cannot be narrowed", "role");
+    grant = TRY(Scope::parse(std::string(grant.action).append(text.substr(colon))));
   }
   return grants;
 }

@@ -38,9 +38,20 @@ struct Role {
   std::vector<std::string_view> actions;
 };
 const std::vector<Role>& roles();
+
+// A role of one's own, in one environment. Its name is none of the table's.
+struct CustomRole {
+  Environment environment = Environment::dev;
+  std::string name;
+  std::vector<Scope> grants;
+  std::string summary;
+  bool operator==(const CustomRole&) const = default;
+};
+
 // The grants of "validator", or of "validator:fraud-*" for the names of that pattern alone. The ledger is an
-// environment's and not narrowed by names of models.
-Result<std::vector<Scope>> grants_of_role(std::string_view text);
+// environment's and not narrowed by names of models; a role of one's own whose grants have patterns is not narrowed at
+// all (invalid).
+Result<std::vector<Scope>> grants_of_role(std::string_view text, const std::vector<CustomRole>& custom = {});
 
 enum class CredentialKind { none, api_token, local_user };
 
@@ -50,6 +61,7 @@ struct Principal {
   std::string token_id;  // public part of an API token; empty otherwise
   CredentialKind credential = CredentialKind::none;
   std::vector<Scope> scopes;
+  bool service = false;  // a service account: a program, whose approval says nothing
 
   bool allowed(std::string_view action, std::string_view name) const;
   const Scope* grant_for(std::string_view action, std::string_view name) const;  // the first that allows it, or null

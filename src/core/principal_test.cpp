@@ -98,5 +98,14 @@ TEST(Roles, keep_duties_apart) {
   }
 }
 
+TEST(Roles, of_ones_own_are_narrowed_only_where_they_have_no_patterns) {
+  const std::vector<CustomRole> own = {{Environment::dev, "tester", {{"read"}, {"ledger"}}, ""},
+                                       {Environment::dev, "narrow", {{"import", "m"}}, ""}};
+  EXPECT_EQ(*grants_of_role("tester:fraud-*", own), (std::vector<Scope>{{"read", "fraud-*"}, {"ledger", "*"}}));
+  EXPECT_EQ(*grants_of_role("narrow", own), (std::vector<Scope>{{"import", "m"}}));
+  EXPECT_EQ(grants_of_role("narrow:*", own).error().code, Errc::invalid);
+  EXPECT_EQ(grants_of_role("tester").error().code, Errc::invalid);
+}
+
 }  // namespace
 }  // namespace hauberk

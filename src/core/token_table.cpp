@@ -27,7 +27,11 @@ Result<Principal> TokenTable::verify(std::string_view token, Instant now) const 
   const auto& record = found->second;
   if (record.revoked) return fail(Errc::unauthenticated, "the API token was revoked");
   if (record.expires && now >= *record.expires) return fail(Errc::unauthenticated, "the API token has expired");
-  return Principal{record.subject, "default", record.id, CredentialKind::api_token, record.scopes};
+  return Principal{.subject = record.subject,
+                   .token_id = record.id,
+                   .credential = CredentialKind::api_token,
+                   .scopes = record.scopes,
+                   .service = record.service};
 }
 
 }  // namespace hauberk

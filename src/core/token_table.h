@@ -18,7 +18,8 @@ namespace hauberk {
 
 class TokenTable {
  public:
-  // Records of other environments are left out. `keys` are those of `environment`.
+  // Records of other environments are left out; their scopes are all they have (registry::effective_tokens). `keys` are
+  // those of `environment`.
   TokenTable(Environment environment, const std::vector<TokenRecord>& records,
              std::shared_ptr<crypto::KeyProvider> keys);
 

@@ -121,6 +121,9 @@ Result<StepResult> approve(const Ports& ports, const Policies& policies, const V
                            std::string_view comment, const Principal& principal) {
   CHECK(require_grant(principal, "approve", ref.name));
   if (principal.subject.empty()) return fail(Errc::denied, "an approval needs a name", ref.text());
+  if (principal.service)
+    return fail(Errc::denied, fmt::format("{} is a service account: approvals are given by persons", principal.subject),
+                ref.text());
   if (comment.size() > most_comment_bytes)
     return fail(Errc::invalid, "the comment is longer than 1024 bytes", ref.text());
   auto examined = TRY(examine(ports, ref));

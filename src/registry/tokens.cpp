@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "crypto/token.h"
 
@@ -32,16 +33,58 @@ Status check_no_escalation(const std::vector<Scope>& scopes, const Principal& pr
   return {};
 }
 
+Status check_binding(const Binding& binding) {
+  CHECK(check_subject(binding.subject));
+  CHECK(Scope::parse("read:" + binding.pattern));
+  return {};
+}
+
+bool may_see_tokens(const Principal& principal) {
+  return std::ranges::any_of(principal.scopes,
+                             [](const Scope& scope) { return scope.action == "token" || scope.action == "admin"; });
+}
+
+// What the roles of the subject grant now.
+std::vector<Scope> inherited(std::string_view subject, const std::vector<Binding>& bindings,
+                             const std::vector<CustomRole>& roles) {
+  std::vector<Scope> grants;
+  for (const auto& binding : bindings)
+    if (binding.subject == subject)
+      if (auto some = grants_of_role(binding.text(), roles)) std::ranges::move(*some, std::back_inserter(grants));
+  return grants;
+}
+
 }  // namespace
+
+Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment) {
+  auto records = TRY(catalog.tokens(environment));
+  if (std::ranges::none_of(records, &TokenRecord::inherit)) return records;
+  const auto bindings = TRY(catalog.bindings(environment));
+  const auto roles = TRY(catalog.roles(environment));
+  for (auto& record : records)
+    if (record.inherit)
+      std::ranges::move(inherited(record.subject, bindings, roles), std::back_inserter(record.scopes));
+  return records;
+}
 
 Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request,
                                   const Principal& principal) {
   CHECK(check_subject(request.subject));
   CHECK(require_grant(principal, "token", request.subject));
-  if (request.scopes.empty() || request.scopes.size() > most_scopes)
+  if ((request.scopes.empty() && !request.inherit) || request.scopes.size() > most_scopes)
     return fail(Errc::invalid, fmt::format("a token has 1 to {} scopes; without any it could do nothing", most_scopes),
                 "scope");
   CHECK(check_no_escalation(request.scopes, principal));
+  if (request.inherit)
+    CHECK(check_no_escalation(inherited(request.subject, TRY(ports.catalog.bindings(request.environment)),
+                                        TRY(ports.catalog.roles(request.environment))),
+                              principal));
+  for (const auto& other : TRY(ports.catalog.tokens(request.environment)))
+    if (other.subject == request.subject && other.service != request.service && !other.revoked)
+      return fail(Errc::invalid,
+                  fmt::format("{} has tokens as a {}: a subject is one or the other", request.subject,
+                              other.service ? "service account" : "person"),
+                  "subject");
   if (request.lifetime && request.lifetime->count() <= 0)
     return fail(Errc::invalid, "the lifetime must be above zero", "expires");
 
@@ -56,16 +99,16 @@ Result<CreatedToken> create_token(const Ports& ports, Random& random, const Toke
                      now,
                      {},
                      {}};
+  record.service = request.service;
+  record.inherit = request.inherit;
   if (request.lifetime) record.expires = now + *request.lifetime;
   CHECK(ports.catalog.add_token(record));
   return CreatedToken{std::move(record), std::move(token.text)};
 }
 
 Result<std::vector<TokenRecord>> list_tokens(const Ports& ports, Environment environment, const Principal& principal) {
-  const bool any = std::ranges::any_of(
-      principal.scopes, [](const Scope& scope) { return scope.action == "token" || scope.action == "admin"; });
-  if (!any) return std::unexpected(require_grant(principal, "token", "*").error());
-  auto records = TRY(ports.catalog.tokens(environment));
+  if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*").error());
+  auto records = TRY(effective_tokens(ports.catalog, environment));
   std::erase_if(records, [&](const TokenRecord& record) { return !principal.allowed("token", record.subject); });
   return records;
 }
@@ -74,7 +117,7 @@ Result<std::vector<TokenRecord>> tokens_of(const Ports& ports, Environment envir
                                            const Principal& principal) {
   const bool reads_ledger = principal.allowed("ledger", name(environment));
   if (!reads_ledger) CHECK(list_tokens(ports, environment, principal));  // refuses who may see no token at all
-  auto records = TRY(ports.catalog.tokens(environment));
+  auto records = TRY(effective_tokens(ports.catalog, environment));
   std::erase_if(records, [&](const TokenRecord& record) { return record.subject != who && record.id != who; });
   // Of an id that is not there nobody learns more than of one that is somebody else's.
   const std::string_view subject = records.empty() ? who : std::string_view(records.front().subject);
@@ -96,6 +139,44 @@ Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, st
   CHECK(ports.catalog.revoke_token(environment, id, ports.clock.now()));
   if (!record.revoked) record.revoked = ports.clock.now();
   return record;
+}
+
+Status define_role(const Ports& ports, const CustomRole& role, const Principal& principal) {
+  CHECK(require_grant(principal, "admin", "role"));
+  CHECK(check_name(role.name));
+  if (std::ranges::find(hauberk::roles(), role.name, &Role::name) != hauberk::roles().end())
+    return fail(Errc::invalid, "this role is built in; give yours another name", role.name);
+  if (role.grants.empty() || role.grants.size() > most_scopes)
+    return fail(Errc::invalid, fmt::format("a role has 1 to {} grants", most_scopes), role.name);
+  if (role.summary.size() > 200) return fail(Errc::invalid, "the summary is longer than 200 bytes", role.name);
+  CHECK(check_no_escalation(role.grants, principal));
+  return ports.catalog.put_role(role);
+}
+
+Status forget_role(const Ports& ports, Environment environment, std::string_view name, const Principal& principal) {
+  CHECK(require_grant(principal, "admin", "role"));
+  return ports.catalog.remove_role(environment, name);
+}
+
+Status bind_role(const Ports& ports, const Binding& binding, const Principal& principal) {
+  CHECK(check_binding(binding));
+  CHECK(require_grant(principal, "token", binding.subject));
+  CHECK(check_no_escalation(TRY(grants_of_role(binding.text(), TRY(ports.catalog.roles(binding.environment)))),
+                            principal));
+  return ports.catalog.bind(binding);
+}
+
+Status unbind_role(const Ports& ports, const Binding& binding, const Principal& principal) {
+  CHECK(check_binding(binding));
+  CHECK(require_grant(principal, "token", binding.subject));
+  return ports.catalog.unbind(binding);
+}
+
+Result<std::vector<Binding>> list_bindings(const Ports& ports, Environment environment, const Principal& principal) {
+  if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*").error());
+  auto bindings = TRY(ports.catalog.bindings(environment));
+  std::erase_if(bindings, [&](const Binding& binding) { return !principal.allowed("token", binding.subject); });
+  return bindings;
 }
 
 }  // namespace hauberk::registry

@@ -16,13 +16,19 @@ namespace hauberk::registry {
 struct TokenRequest {
   Environment environment = Environment::dev;
   std::string subject;
-  std::vector<Scope> scopes;
+  std::vector<Scope> scopes;         // may be empty if it inherits
   std::optional<Duration> lifetime;  // empty: never expires
+  bool service = false;              // for a program; all tokens of a subject agree about it
+  bool inherit = false;              // has what the roles of its subject grant, whenever they change
 };
 struct CreatedToken {
   TokenRecord record;
   Secret text;  // to be shown once
 };
+// The tokens of an environment with all they grant now: what is inherited stands among their scopes. A role that is not
+// there any more grants nothing.
+Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment);
+
 Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request,
                                   const Principal& principal);
 Result<std::vector<TokenRecord>> list_tokens(const Ports& ports, Environment environment, const Principal& principal);
@@ -32,5 +38,15 @@ Result<std::vector<TokenRecord>> tokens_of(const Ports& ports, Environment envir
                                            const Principal& principal);
 Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, std::string_view id,
                                  const Principal& principal);
+
+// A role of one's own, made or changed, by who has the grant "admin" over "role" and all that the role grants. Whoever
+// has the role has its new grants at once.
+Status define_role(const Ports& ports, const CustomRole& role, const Principal& principal);
+Status forget_role(const Ports& ports, Environment environment, std::string_view name, const Principal& principal);
+// A subject gets a role, by who has the grant "token" over the subject and all that the role grants; loses it, by who
+// has the grant "token" over the subject.
+Status bind_role(const Ports& ports, const Binding& binding, const Principal& principal);
+Status unbind_role(const Ports& ports, const Binding& binding, const Principal& principal);
+Result<std::vector<Binding>> list_bindings(const Ports& ports, Environment environment, const Principal& principal);
 
 }  // namespace hauberk::registry

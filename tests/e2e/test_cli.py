@@ -13,7 +13,7 @@ import zipfile
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, nameless_files, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
-         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "ledger tail", "ledger verify", "ledger export",
+         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "access define", "access forget", "access bind", "access unbind", "access bindings", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "secret check", "config check", "config schema", "config show", "version", "completion"]
 
@@ -366,7 +366,8 @@ class Tokens(Test):
             "model rollback": ["m", "-e", "dev"], "model revoke": ["m", "-m", "bad"], "model export": ["m", "out", "-e", "dev"], "model attest": ["m", "--as", "vsa", "-e", "dev"],
             "model evidence": ["m", "m.onnx"], "key list": ["-e", "dev"], "key public": ["-e", "dev"], "key rotate": ["-e", "dev"], "key protect": [], "key unprotect": [],
             "store verify": [], "store gc": [], "store rotate": ["-e", "dev"], "token create": ["-e", "dev", "-s", "x", "--scope", "infer:nothing"], "token list": ["-e", "dev"],
-            "token revoke": ["xxxxxxxxxxxx", "-e", "dev"], "access explain": ["m", "read", "m", "-e", "dev"], "ledger tail": ledger, "ledger verify": ["-e", "dev"], "ledger export": ledger,
+            "token revoke": ["xxxxxxxxxxxx", "-e", "dev"], "access explain": ["m", "read", "m", "-e", "dev"], "access define": ["r", "-e", "dev", "--scope", "infer:nothing"], "access forget": ["r", "-e", "dev"],
+            "access bind": ["x", "viewer:nothing", "-e", "dev"], "access unbind": ["x", "viewer:nothing", "-e", "dev"], "access bindings": ["-e", "dev"], "ledger tail": ledger, "ledger verify": ["-e", "dev"], "ledger export": ledger,
             "ledger checkpoint": ledger, "ledger prove": ["1", *ledger], "ledger witness": ["http://127.0.0.1:9", *ledger]}
         table = {row["name"]: row for row in self.expect(place.hauberk("access", "table", "--json")).json() if row["kind"] == "verb"}
         self.assertEqual(set(table) - set(VERBS) - {"model rescan"}, set())
@@ -374,14 +375,14 @@ class Tokens(Test):
         for verb, row in table.items():
             with self.subTest(verb):
                 self.assertTrue(row["about"])
-                if row["asks"] == "nothing":
+                if row["asks"] in ("nothing", "any token"):
                     self.assertNotIn(verb, arguments)
                     continue
                 refused = place.hauberk(*verb.split(), *arguments[verb], "--json", token=weak, timeout=20)
                 self.expect(refused, 1)
                 self.assertEqual(json.loads(refused.out)["error"]["code"], "no_grant", refused)
                 if verb != "serve":
-                    granted = make_token(place, "gert", "dev", "infer:nothing", *(action + ":*" for action in row["asks"].split(" or ")))
+                    granted = make_token(place, "gert", "dev", "infer:nothing", "read:nothing", *(action + ":*" for action in row["asks"].split(" or ")))
                     self.assertNotIn('"code": "no_grant"', place.hauberk(*verb.split(), *arguments[verb], "--json", token=granted, timeout=20).out)
 
     def test_the_table_in_the_documents_is_the_programs_own(self):
@@ -409,6 +410,55 @@ class Tokens(Test):
         refused = self.expect(place.hauberk("model", "approve", "m", token=make_token(place, "ida", "dev", "approve:*")), 1)
         self.assertIn("whoever imported a version does not approve it", refused.out + refused.err)
         self.expect(place.hauberk("model", "approve", "m", token=make_token(place, "vera", "dev", "approve:*")))
+
+    def test_roles_of_ones_own_are_bound_and_followed_by_tokens_that_inherit(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        self.expect(place.hauberk("access", "define", "tester", "-e", "dev", "--scope", "read", "--scope", "import:m", "--summary", "brings m in"))
+        self.assertIn("brings m in", self.expect(place.hauberk("access", "roles", "-e", "dev")).out)
+        token = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "tess", "--inherit", "--json")).json()["token"]
+        run = lambda *arguments, status=0: self.expect(place.hauberk(*arguments, token=token), status)  # noqa: E731
+        run("model", "list", status=1)
+        self.expect(place.hauberk("access", "bind", "tess", "tester", "-e", "dev"))
+        self.expect(place.hauberk("access", "bind", "tess", "tester", "-e", "dev"), 2)
+        run("model", "import", "m.onnx", "--name", "m")
+        run("model", "import", "m.onnx", "--name", "n", status=1)
+        self.assertIn("by the role tester", self.expect(place.hauberk("access", "explain", "tess", "import", "m", "-e", "dev")).out)
+        self.expect(place.hauberk("access", "define", "tester", "-e", "dev", "--scope", "read"))
+        run("model", "import", "m.onnx", "--name", "m", status=1)
+        run("model", "list")
+        self.expect(place.hauberk("access", "forget", "tester", "-e", "dev"), 1)
+        self.expect(place.hauberk("access", "unbind", "tess", "tester", "-e", "dev"))
+        run("model", "list", status=1)
+        self.expect(place.hauberk("access", "forget", "tester", "-e", "dev"))
+        self.expect(place.hauberk("access", "bind", "tess", "tester", "-e", "dev"), 2)
+        lines = [json.loads(line) for line in self.expect(place.hauberk("ledger", "export", "-e", "dev")).out.splitlines()]
+        self.assertEqual([(event["kind"], event["target"]) for event in lines if event.get("kind", "").startswith("access.") and event["kind"] != "access.denied"],
+                         [("access.define", "tester"), ("access.bind", "tess"), ("access.define", "tester"), ("access.unbind", "tess"), ("access.forget", "tester")])
+
+    def test_nobody_gives_more_by_roles_than_they_have(self):
+        place = self.make(copy_of=prepared())
+        keeper = make_token(place, "keeper", "dev", "token:*", "read:*", "infer:web-*")
+        bind = lambda *arguments, status: self.expect(place.hauberk("access", "bind", *arguments, "-e", "dev", token=keeper), status)  # noqa: E731
+        bind("x", "admin", status=1)
+        bind("x", "data-scientist", status=1)
+        bind("x", "viewer", status=0)
+        self.expect(place.hauberk("access", "define", "mine", "-e", "dev", "--scope", "read", token=keeper), 1)
+        half = make_token(place, "half", "dev", "admin:role", "token:*")
+        self.expect(place.hauberk("access", "define", "mine", "-e", "dev", "--scope", "promote", token=half), 1)
+        self.expect(place.hauberk("access", "bind", "big", "admin", "-e", "dev"))
+        self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "big", "--inherit", token=keeper), 1)
+        self.expect(place.hauberk("access", "define", "viewer", "-e", "dev", "--scope", "read"), 2)
+
+    def test_a_service_account_approves_nothing(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m"))
+        robot = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "robot", "--role", "validator", "--service", "--json")).json()
+        self.assertTrue(robot["service"])
+        self.assertIn("approvals are given by persons", self.expect(place.hauberk("model", "approve", "m", token=robot["token"]), 1).err)
+        self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "robot", "--role", "validator"), 2)
+        self.assertIn("robot (service)", self.expect(place.hauberk("token", "list", "-e", "dev")).out)
 
     def test_bad_scopes_and_lifetimes_are_wrong_use(self):
         place = self.make(copy_of=prepared())

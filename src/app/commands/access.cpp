@@ -21,18 +21,130 @@ std::string grants_text(const std::vector<Scope>& scopes) {
   return text;
 }
 
-Result<int> run_roles(Context& context) {
+// A change of who may do what, in the record of its environment.
+Status record_access(Workspace& workspace, Environment environment, std::string kind, std::string target,
+                     std::string reason, const Principal& principal) {
+  Event event;
+  event.kind = std::move(kind);
+  event.target = std::move(target);
+  event.reason = std::move(reason);
+  event.outcome = "ok";
+  return workspace.record(environment, std::move(event), principal);
+}
+
+Result<int> run_roles(const std::string& wanted, Context& context) {
   std::vector<std::vector<std::string>> rows;
   json::Value list = json::Value::array();
-  for (const auto& role : roles()) {
-    const auto grants = grants_text(TRY(grants_of_role(role.name)));
-    rows.push_back({std::string(role.name), grants, std::string(role.summary)});
-    list.push(json::Value().set("role", role.name).set("grants", grants).set("summary", role.summary));
+  const auto add = [&](std::string_view name, const std::vector<Scope>& scopes, std::string_view summary) {
+    const auto grants = grants_text(scopes);
+    rows.push_back({std::string(name), grants, std::string(summary)});
+    list.push(json::Value().set("role", name).set("grants", grants).set("summary", summary));
+  };
+  for (const auto& role : roles()) add(role.name, TRY(grants_of_role(role.name)), role.summary);
+  if (!wanted.empty()) {
+    const auto environment = TRY(parse_environment(wanted));
+    auto workspace = TRY(Workspace::open(context));
+    CHECK(workspace->principal(environment));
+    for (const auto& role : TRY(workspace->catalog().roles(environment))) add(role.name, role.grants, role.summary);
   }
   if (context.json)
     context.out.json(list);
   else
     context.out.table({"ROLE", "GRANTS", "IS FOR WHO"}, rows);
+  return 0;
+}
+
+struct RoleArguments {
+  std::string environment;
+  std::string role;
+  std::vector<std::string> scopes;
+  std::string summary;
+};
+
+Result<int> run_define(const RoleArguments& arguments, Context& context) {
+  CustomRole role{TRY(parse_environment(arguments.environment)), arguments.role, {}, arguments.summary};
+  for (const auto& scope : arguments.scopes) role.grants.push_back(TRY(Scope::parse(scope)));
+  auto workspace = TRY(Workspace::open(context));
+  const auto principal = TRY(workspace->principal(role.environment));
+  CHECK(registry::define_role(workspace->ports(), role, principal));
+  const auto grants = grants_text(role.grants);
+  CHECK(record_access(*workspace, role.environment, "access.define", role.name, grants, principal));
+  if (context.json)
+    context.out.json(json::Value().set("role", role.name).set("grants", grants).set("summary", role.summary));
+  else
+    context.out.good(fmt::format("the role {} grants {} in {}", role.name, grants, name(role.environment)));
+  return 0;
+}
+
+Result<int> run_forget(const RoleArguments& arguments, Context& context) {
+  const auto environment = TRY(parse_environment(arguments.environment));
+  auto workspace = TRY(Workspace::open(context));
+  const auto principal = TRY(workspace->principal(environment));
+  CHECK(registry::forget_role(workspace->ports(), environment, arguments.role, principal));
+  CHECK(record_access(*workspace, environment, "access.forget", arguments.role, {}, principal));
+  if (context.json)
+    context.out.json(json::Value().set("role", arguments.role));
+  else
+    context.out.good(fmt::format("the role {} is no more in {}", arguments.role, name(environment)));
+  return 0;
+}
+
+struct BindArguments {
+  std::string environment;
+  std::string subject;
+  std::string role;
+};
+
+Result<Binding> binding_of(const BindArguments& arguments) {
+  const auto colon = arguments.role.find(':');
+  return Binding{TRY(parse_environment(arguments.environment)), arguments.subject, arguments.role.substr(0, colon),
+                 colon == std::string::npos ? "*" : arguments.role.substr(colon + 1)};
+}
+
+Result<int> change_binding(const BindArguments& arguments, Context& context, bool gain) {
+  const auto binding = TRY(binding_of(arguments));
+  auto workspace = TRY(Workspace::open(context));
+  const auto principal = TRY(workspace->principal(binding.environment));
+  CHECK(gain ? registry::bind_role(workspace->ports(), binding, principal)
+             : registry::unbind_role(workspace->ports(), binding, principal));
+  CHECK(record_access(*workspace, binding.environment, gain ? "access.bind" : "access.unbind", binding.subject,
+                      binding.text(), principal));
+  if (context.json) {
+    context.out.json(json::Value().set("subject", binding.subject).set("role", binding.text()));
+    return 0;
+  }
+  context.out.good(fmt::format("{} {} the role {} in {}", binding.subject, gain ? "has" : "no longer has",
+                               binding.text(), name(binding.environment)));
+  context.out.hint("It counts for tokens made with --inherit; a running gateway follows within a second.");
+  return 0;
+}
+
+Result<int> run_bind(const BindArguments& arguments, Context& context) {
+  return change_binding(arguments, context, true);
+}
+Result<int> run_unbind(const BindArguments& arguments, Context& context) {
+  return change_binding(arguments, context, false);
+}
+
+Result<int> run_bindings(const BindArguments& arguments, Context& context) {
+  const auto environment = TRY(parse_environment(arguments.environment));
+  auto workspace = TRY(Workspace::open(context));
+  const auto principal = TRY(workspace->principal(environment));
+  const auto custom = TRY(workspace->catalog().roles(environment));
+  std::vector<std::vector<std::string>> rows;
+  json::Value list = json::Value::array();
+  for (const auto& binding : TRY(registry::list_bindings(workspace->ports(), environment, principal))) {
+    const auto scopes = grants_of_role(binding.text(), custom);
+    auto grants = scopes ? grants_text(*scopes) : std::string("nothing: there is no such role");
+    list.push(json::Value().set("subject", binding.subject).set("role", binding.text()).set("grants", grants));
+    rows.push_back({binding.subject, binding.text(), std::move(grants)});
+  }
+  if (context.json)
+    context.out.json(list);
+  else if (rows.empty())
+    context.out.line("nobody has a role; give one: hauberk access bind SUBJECT ROLE -e ENVIRONMENT");
+  else
+    context.out.table({"SUBJECT", "ROLE", "GRANTS"}, rows);
   return 0;
 }
 
@@ -65,15 +177,24 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
   auto workspace = TRY(Workspace::open(context));
   const auto asking = TRY(workspace->principal(environment));
   const auto now = context.clock.now();
+  const auto bindings = TRY(workspace->catalog().bindings(environment));
+  const auto custom = TRY(workspace->catalog().roles(environment));
   bool allowed = false;
   json::Value reasons = json::Value::array();
   std::vector<std::string> lines;
   for (const auto& record : TRY(registry::tokens_of(workspace->ports(), environment, arguments.who, asking))) {
     const Principal holder{.subject = record.subject, .token_id = record.id, .scopes = record.scopes};
+    const auto by = [&](const Scope& scope) -> std::string {
+      for (const auto& binding : record.inherit ? bindings : std::vector<Binding>{})
+        if (const auto grants = grants_of_role(binding.text(), custom);
+            binding.subject == record.subject && grants && std::ranges::find(*grants, scope) != grants->end())
+          return fmt::format(" by the role {}", binding.text());
+      return {};
+    };
     const auto* grant = holder.grant_for(arguments.action, arguments.what);
     std::string why = record.revoked                             ? "is revoked"
                       : record.expires && *record.expires <= now ? "is expired"
-                      : grant != nullptr                         ? fmt::format("has the grant {}", grant->text())
+                      : grant != nullptr ? fmt::format("has the grant {}{}", grant->text(), by(*grant))
                                          : fmt::format("has only {}", grants_text(record.scopes));
     const bool good = grant != nullptr && !record.revoked && !(record.expires && *record.expires <= now);
     allowed = allowed || good;
@@ -141,6 +262,25 @@ Result<int> run_access_table(const bool& markdown, Context& context) {
   return 0;
 }
 
+const std::vector<std::string> environments = {"dev", "staging", "production"};
+
+Command binding_command(std::string_view name, Access access, std::string_view summary,
+                        Result<int> (*run)(const BindArguments&, Context&)) {
+  return {.name = name,
+          .access = access,
+          .summary = summary,
+          .details =
+              "Tokens made with --inherit have what the roles of their subject grant.\n"
+              "Example: hauberk access bind vera validator:fraud-* -e dev",
+          .declare = [run](Args& args) -> Run {
+            auto a = std::make_shared<BindArguments>();
+            args.positional("SUBJECT", a->subject, "whom");
+            args.positional("ROLE", a->role, "a role, or ROLE:PATTERN for some names");
+            args.choice("-e,--environment", a->environment, environments, "where").required();
+            return [a, run](Context& context) { return run(*a, context); };
+          }};
+}
+
 }  // namespace
 
 std::vector<Command> access_commands() {
@@ -156,7 +296,7 @@ std::vector<Command> access_commands() {
          args.positional("WHO", a->who, "subject or id of a token");
          args.positional("ACTION", a->action, "infer, read, import, sign, approve, promote, rollback, revoke, …");
          args.positional("WHAT", a->what, "name of a model, a deployment or, for ledger, an environment");
-         args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "where").required();
+         args.choice("-e,--environment", a->environment, environments, "where").required();
          return [a](Context& context) { return run_access_explain(*a, context); };
        }},
       {.name = "access table",
@@ -169,10 +309,49 @@ std::vector<Command> access_commands() {
          return [markdown](Context& context) { return run_access_table(*markdown, context); };
        }},
       {.name = "access roles",
-       .access = Access::anybody("it prints what the program knows"),
+       .access = Access::known("what roles grant is no secret; the built-in ones need no token"),
        .summary = "list the roles and what they grant",
        .details = "",
-       .declare = [](Args&) -> Run { return run_roles; }}};
+       .declare = [](Args& args) -> Run {
+         auto environment = std::make_shared<std::string>();
+         args.choice("-e,--environment", *environment, environments, "also the roles of one's own there");
+         return [environment](Context& context) { return run_roles(*environment, context); };
+       }},
+      {.name = "access define",
+       .access = Access::grant("admin", "role; and every grant that it gives"),
+       .summary = "make or change a role of one's own",
+       .details = "Whoever has the role has its new grants at once.\n"
+                  "Example: hauberk access define release-manager -e production --scope read --scope 'promote:fraud-*'",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<RoleArguments>();
+         args.positional("ROLE", a->role, "its name");
+         args.choice("-e,--environment", a->environment, environments, "where").required();
+         args.option("--scope", a->scopes, "SCOPE", "ACTION or ACTION:PATTERN; may be given several times").required();
+         args.option("--summary", a->summary, "TEXT", "who it is for");
+         return [a](Context& context) { return run_define(*a, context); };
+       }},
+      {.name = "access forget",
+       .access = Access::grant("admin", "role"),
+       .summary = "remove a role of one's own that nobody has",
+       .details = "",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<RoleArguments>();
+         args.positional("ROLE", a->role, "its name");
+         args.choice("-e,--environment", a->environment, environments, "where").required();
+         return [a](Context& context) { return run_forget(*a, context); };
+       }},
+      binding_command("access bind", Access::grant("token", "the subject; and every grant that the role gives"),
+                      "give a subject a role", run_bind),
+      binding_command("access unbind", Access::grant("token", "the subject"), "take a role from a subject", run_unbind),
+      {.name = "access bindings",
+       .access = Access::grant("token", "the subject; others are not listed"),
+       .summary = "list who has which role",
+       .details = "",
+       .declare = [](Args& args) -> Run {
+         auto a = std::make_shared<BindArguments>();
+         args.choice("-e,--environment", a->environment, environments, "where").required();
+         return [a](Context& context) { return run_bindings(*a, context); };
+       }}};
 }
 
 }  // namespace hauberk::app

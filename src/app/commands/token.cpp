@@ -26,6 +26,8 @@ json::Value record_json(const TokenRecord& record) {
       .set("environment", name(record.environment))
       .set("subject", record.subject)
       .set("scopes", std::move(scopes))
+      .set("inherit", record.inherit)
+      .set("service", record.service)
       .set("created", rfc3339(record.created));
   if (record.expires) value.set("expires", rfc3339(*record.expires));
   if (record.revoked) value.set("revoked", rfc3339(*record.revoked));
@@ -47,15 +49,24 @@ struct CreateArguments {
   std::vector<std::string> scopes;
   std::vector<std::string> roles;
   std::string expires = "90d";
+  bool inherit = false;
+  bool service = false;
 };
 
 Result<int> run_create(const CreateArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   registry::TokenRequest request{.environment = TRY(parse_environment(arguments.environment)),
-                                 .subject = arguments.subject};
+                                 .subject = arguments.subject,
+                                 .scopes = {},
+                                 .lifetime = {},
+                                 .service = arguments.service,
+                                 .inherit = arguments.inherit};
   for (const auto& scope : arguments.scopes) request.scopes.push_back(TRY(Scope::parse(scope)));
-  for (const auto& role : arguments.roles)
-    std::ranges::move(TRY(grants_of_role(role)), std::back_inserter(request.scopes));
+  if (!arguments.roles.empty()) {
+    const auto custom = TRY(workspace->catalog().roles(request.environment));
+    for (const auto& role : arguments.roles)
+      std::ranges::move(TRY(grants_of_role(role, custom)), std::back_inserter(request.scopes));
+  }
   if (arguments.expires != "never") request.lifetime = TRY(parse_duration(arguments.expires));
   const auto principal = TRY(workspace->principal(request.environment));
   const auto created = TRY(registry::create_token(workspace->ports(), context.random, request, principal));
@@ -82,7 +93,8 @@ Result<int> run_token_list(const std::string& wanted, Context& context) {
       std::string state = record.revoked                                             ? "revoked"
                           : record.expires && *record.expires <= context.clock.now() ? "expired"
                                                                                      : "good";
-      rows.push_back({record.id, std::string(name(environment)), record.subject, scopes_text(record.scopes),
+      rows.push_back({record.id, std::string(name(environment)), record.subject + (record.service ? " (service)" : ""),
+                      scopes_text(record.scopes) + (record.inherit ? " (inherits)" : ""),
                       rfc3339(record.created).substr(0, 10),
                       record.expires ? rfc3339(*record.expires).substr(0, 10) : "never", state});
       list.push(record_json(record).set("state", state));
@@ -138,6 +150,9 @@ std::vector<Command> token_commands() {
          args.option("-s,--subject", a->subject, "NAME", "whom it stands for").required();
          args.option("--scope", a->scopes, "SCOPE", "what it may do; may be given several times");
          args.option("--role", a->roles, "ROLE", "the grants of a role, or ROLE:PATTERN for some names");
+         args.flag("--inherit", a->inherit,
+                   "it has what the roles of its subject grant (`access bind`), as they change");
+         args.flag("--service", a->service, "of a service account: a program, which approves nothing");
          args.option("--expires", a->expires, "DURATION", "lifetime such as 12h or 30d, or never");
          return [a](Context& context) { return run_create(*a, context); };
        }},
