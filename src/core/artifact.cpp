@@ -38,29 +38,6 @@ Result<ManifestFile> parse_file(const json::Value& value) {
 
 }  // namespace
 
-std::string_view name(ArtifactKind kind) {
-  switch (kind) {
-    case ArtifactKind::model:
-      return "model";
-    case ArtifactKind::dataset:
-      return "dataset";
-    case ArtifactKind::prompt:
-      return "prompt";
-    case ArtifactKind::run_log:
-      return "run_log";
-    case ArtifactKind::policy:
-      return "policy";
-  }
-  return "model";
-}
-
-Result<ArtifactKind> parse_artifact_kind(std::string_view text) {
-  for (const auto kind :
-       {ArtifactKind::model, ArtifactKind::dataset, ArtifactKind::prompt, ArtifactKind::run_log, ArtifactKind::policy})
-    if (name(kind) == text) return kind;
-  return fail(Errc::invalid, "unknown kind of artifact; expected model, dataset, prompt, run_log or policy");
-}
-
 std::string Manifest::canonical() const {
   auto list = json::Value::array();
   for (const auto& file : files) {

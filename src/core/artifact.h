@@ -6,13 +6,10 @@
 #include <vector>
 
 #include "base/json.h"
+#include "core/artifact_kind.h"
 #include "crypto/digest.h"
 
 namespace hauberk {
-
-enum class ArtifactKind { model, dataset, prompt, run_log, policy };
-std::string_view name(ArtifactKind kind);
-Result<ArtifactKind> parse_artifact_kind(std::string_view text);
 
 struct ManifestFile {
   std::string path;  // relative, '/'-separated, no "." or ".." parts, UTF-8

@@ -32,7 +32,7 @@ bool matches(std::string_view pattern, std::string_view text) {
 
 bool is_pattern_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("-_.*@/:").contains(c);
+         std::string_view("-_.*@:").contains(c);
 }
 
 }  // namespace
@@ -78,15 +78,27 @@ Result<Scope> Scope::parse(std::string_view text) {
         "scope");
   if (colon == std::string_view::npos) return scope;
   scope.pattern = text.substr(colon + 1);
+  if (const auto slash = scope.pattern.find('/'); slash != std::string::npos) {
+    scope.kind = scope.pattern.substr(0, slash);
+    scope.pattern.erase(0, slash + 1);
+    if (scope.kind != "*") CHECK(parse_artifact_kind(scope.kind));
+  }
   if (scope.pattern.empty() || scope.pattern.size() > max_pattern_bytes ||
       !std::ranges::all_of(scope.pattern, is_pattern_character))
-    return fail(Errc::invalid,
-                "the pattern of a scope has 1 to 128 letters, digits, '-', '_', '.', '@', '/', ':' or '*'", "scope");
+    return fail(Errc::invalid, "the pattern of a scope has 1 to 128 letters, digits, '-', '_', '.', '@', ':' or '*'",
+                "scope");
   return scope;
 }
 
-bool Scope::allows(std::string_view wanted_action, std::string_view name) const {
-  return (action == wanted_action || action == "admin") && matches(pattern, name);
+std::string Scope::text() const { return kind.empty() ? action + ":" + pattern : action + ":" + kind + "/" + pattern; }
+
+bool Scope::covers(ArtifactKind wanted) const {
+  if (kind.empty()) return action == "admin" || !has_own_grants(wanted);
+  return kind == "*" || kind == hauberk::name(wanted);
+}
+
+bool Scope::allows(std::string_view wanted_action, std::string_view name, ArtifactKind wanted_kind) const {
+  return (action == wanted_action || action == "admin") && covers(wanted_kind) && matches(pattern, name);
 }
 
 const std::vector<Role>& roles() {
@@ -128,13 +140,17 @@ Result<std::vector<Scope>> grants_of_role(std::string_view text, const std::vect
   return grants;
 }
 
-const Scope* Principal::grant_for(std::string_view action, std::string_view name) const {
-  const auto found = std::ranges::find_if(scopes, [&](const Scope& scope) { return scope.allows(action, name); });
+const Scope* Principal::grant_for(std::string_view action, std::string_view name, ArtifactKind kind) const {
+  const auto found = std::ranges::find_if(scopes, [&](const Scope& scope) { return scope.allows(action, name, kind); });
   return found != scopes.end() ? &*found : nullptr;
 }
 
-bool Principal::allowed(std::string_view action, std::string_view name) const {
-  return grant_for(action, name) != nullptr;
+bool Principal::allowed(std::string_view action, std::string_view name, ArtifactKind kind) const {
+  return grant_for(action, name, kind) != nullptr;
+}
+
+bool Principal::allowed_of_any_kind(std::string_view action, std::string_view name) const {
+  return std::ranges::any_of(all_artifact_kinds, [&](ArtifactKind kind) { return allowed(action, name, kind); });
 }
 
 }  // namespace hauberk

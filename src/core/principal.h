@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "core/artifact_kind.h"
 
 namespace hauberk {
 
@@ -18,16 +19,18 @@ std::string_view short_name(Environment environment);  // "dev", "stg", "prd": p
 Result<Environment> parse_environment(std::string_view text);
 inline constexpr Environment all_environments[] = {Environment::dev, Environment::staging, Environment::production};
 
-// A grant "action:pattern": actions are infer, read, import, sign, approve, promote, rollback, revoke, token, ledger,
-// admin (all of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*", "admin:*". Without ":" the
-// pattern is
-// "*".
+// A grant "action:pattern" or "action:kind/pattern": actions are infer, read, import, sign, approve, promote, rollback,
+// revoke, token, ledger, admin (all of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*",
+// "admin:*"; without ":" it is "*". Without a kind it covers every kind but those with grants of their own (training
+// logs, intermediate outputs), "read:run_log/*" covers that kind, "read:*/*" all; "admin" without a kind covers all.
 struct Scope {
   std::string action;
   std::string pattern = "*";
+  std::string kind = {};  // empty, "*" or the name of an ArtifactKind
   static Result<Scope> parse(std::string_view text);
-  std::string text() const { return action + ":" + pattern; }
-  bool allows(std::string_view wanted_action, std::string_view name) const;
+  std::string text() const;
+  bool covers(ArtifactKind wanted) const;
+  bool allows(std::string_view wanted_action, std::string_view name, ArtifactKind kind = ArtifactKind::model) const;
   bool operator==(const Scope&) const = default;
 };
 
@@ -63,8 +66,10 @@ struct Principal {
   std::vector<Scope> scopes;
   bool service = false;  // a service account: a program, whose approval says nothing
 
-  bool allowed(std::string_view action, std::string_view name) const;
-  const Scope* grant_for(std::string_view action, std::string_view name) const;  // the first that allows it, or null
+  bool allowed(std::string_view action, std::string_view name, ArtifactKind kind = ArtifactKind::model) const;
+  // The first that allows it, or null.
+  const Scope* grant_for(std::string_view action, std::string_view name, ArtifactKind kind = ArtifactKind::model) const;
+  bool allowed_of_any_kind(std::string_view action, std::string_view name) const;
   bool operator==(const Principal&) const = default;
 };
 

@@ -53,6 +53,35 @@ TEST(Scope, refuses_unknown_actions_and_odd_patterns) {
   EXPECT_FALSE(Scope::parse("infer:" + std::string(129, 'a')));
 }
 
+TEST(Scope, of_no_kind_does_not_cover_training_logs_and_intermediate_outputs) {
+  const struct {
+    std::string_view scope;
+    ArtifactKind kind;
+    bool allowed;
+  } cases[] = {
+      {"read:*", ArtifactKind::model, true},
+      {"read:*", ArtifactKind::dataset, true},
+      {"read:*", ArtifactKind::run_log, false},
+      {"read:*", ArtifactKind::intermediate, false},
+      {"read:run_log/*", ArtifactKind::run_log, true},
+      {"read:run_log/*", ArtifactKind::model, false},
+      {"read:run_log/other", ArtifactKind::run_log, false},
+      {"read:*/*", ArtifactKind::intermediate, true},
+      {"read:model/*", ArtifactKind::model, true},
+      {"read:model/*", ArtifactKind::dataset, false},
+      {"admin", ArtifactKind::run_log, true},
+      {"admin:model/*", ArtifactKind::run_log, false},
+  };
+  for (const auto& c : cases) {
+    const auto scope = Scope::parse(c.scope);
+    ASSERT_TRUE(scope) << c.scope;
+    EXPECT_EQ(scope->allows("read", "fraud", c.kind), c.allowed) << c.scope << " " << name(c.kind);
+    EXPECT_EQ(*Scope::parse(scope->text()), *scope);
+  }
+  for (const std::string bad : {"read:logs/*", "read:/*", "read:run_log/", "read:run_log/a/b", "read:run_log"})
+    EXPECT_EQ(Scope::parse(bad).has_value(), bad == "read:run_log") << bad;  // a model may be called run_log
+}
+
 TEST(Scope, text_round_trips) {
   for (const std::string_view text : {"infer:fraud-*", "admin:*", "token:ci@build"})
     EXPECT_EQ(Scope::parse(text)->text(), text);

@@ -38,7 +38,7 @@ Digest model_root(const Manifest& manifest) {
 
 Result<Evidence> summarize_verification(const Ports& ports, const Policies& policies, const PromoteRequest& request,
                                         const Principal& principal) {
-  CHECK(require_grant(principal, "read", request.version.name));
+  CHECK(require_version(ports, request.version, "read", principal));
   const auto examined = TRY(examine(ports, request.version));
   const auto& policy = policies.of(request.target);
   const auto decision = decide(policy, examined, Ages::count, ports.clock.now(), policies.scan_rules);
@@ -67,7 +67,7 @@ Result<Evidence> summarize_verification(const Ports& ports, const Policies& poli
 }
 
 Result<Evidence> state_provenance(const Ports& ports, const VersionRef& ref, const Principal& principal) {
-  CHECK(require_grant(principal, "read", ref.name));
+  CHECK(require_version(ports, ref, "read", principal));
   const auto examined = TRY(examine(ports, ref));
   const auto& version = examined.version;
   json::Value byproducts = json::Value::array();
@@ -147,10 +147,9 @@ bool is_about(const Statement& statement, const Manifest& manifest) {
 
 Result<Evidence> accept_attestation(const Ports& ports, const Policies& policies, const VersionRef& ref,
                                     std::string_view text, const Principal& principal) {
-  CHECK(require_grant(principal, "import", ref.name));
+  const auto version = TRY(require_version(ports, ref, "import", principal));
   const auto envelope = TRY(envelope_in(text));
   auto [statement, key_id] = TRY(attested_by(envelope, policies.dev.attestors));
-  const auto version = TRY(ports.catalog.version(ref));
   if (version.state == VersionState::revoked)
     return fail(Errc::precondition, "it is revoked; nothing can be added", version.ref());
   if (!is_about(statement, version.manifest))

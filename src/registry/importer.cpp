@@ -155,7 +155,13 @@ std::string cleaned(std::string_view text) {
 Result<Imported> import_artifact(const Ports& ports, Source& source, const ImportRequest& request,
                                  const Principal& principal) {
   CHECK(check_name(request.name));
-  CHECK(require_grant(principal, "import", request.name));
+  CHECK(require_grant(principal, "import", request.name, request.kind));
+  const auto earlier = TRY(ports.catalog.versions(request.name));
+  if (!earlier.empty() && earlier.back().manifest.kind != request.kind)
+    return fail(
+        Errc::invalid,
+        fmt::format("what is called so is of the kind {}; give this another name", name(earlier.back().manifest.kind)),
+        request.name);
   TRY(ports.keys.need(Environment::dev));  // before gigabytes are read
   Importer importer(ports, source, request);
   CHECK(importer.run());

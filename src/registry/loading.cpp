@@ -161,7 +161,7 @@ Result<std::unique_ptr<BlobReader>> open_for_scan(const Ports& ports, const Mani
 
 Result<Exported> export_version(const Ports& ports, Environment environment, const VersionRef& ref, Files& files,
                                 const std::string& folder, const Principal& principal) {
-  CHECK(require_grant(principal, "read", ref.name));
+  CHECK(require_version(ports, ref, "read", principal));
   auto examined = TRY(examine(ports, ref));
   const auto& version = examined.version;
   if (version.state == VersionState::quarantined || version.state == VersionState::revoked)

@@ -70,12 +70,21 @@ Result<Evidence> seal_about(const Ports& ports, Environment environment, std::st
   return seal(Statement{{subject}, std::string(predicate_type), std::move(body)}, *keys);
 }
 
-Status require_grant(const Principal& principal, std::string_view action, std::string_view name) {
-  if (principal.allowed(action, name)) return {};
+Status require_grant(const Principal& principal, std::string_view action, std::string_view name, ArtifactKind kind) {
+  if (principal.allowed(action, name, kind)) return {};
+  const auto over = has_own_grants(kind) ? fmt::format("{}/{}", hauberk::name(kind), name) : std::string(name);
   return fail(Errc::no_grant,
               fmt::format("{} may not do this; it needs the grant {}:{}",
-                          principal.subject.empty() ? "nobody known" : principal.subject, action, name),
+                          principal.subject.empty() ? "nobody known" : principal.subject, action, over),
               std::string(name));
+}
+
+Result<Version> require_version(const Ports& ports, const VersionRef& ref, std::string_view action,
+                                const Principal& principal) {
+  if (!principal.allowed_of_any_kind(action, ref.name)) CHECK(require_grant(principal, action, ref.name));
+  auto version = TRY(ports.catalog.version(ref));
+  CHECK(require_grant(principal, action, version.name, version.manifest.kind));
+  return version;
 }
 
 bool serves(Environment environment, VersionState state) {

@@ -58,7 +58,11 @@ Result<Evidence> seal_about(const Ports& ports, Environment environment, std::st
                             const Subject& subject, json::Value body, const Principal& issuer);
 
 // no_grant, with the grant that is missing, unless the principal may.
-Status require_grant(const Principal& principal, std::string_view action, std::string_view name);
+Status require_grant(const Principal& principal, std::string_view action, std::string_view name,
+                     ArtifactKind kind = ArtifactKind::model);
+// The version, for who has the grant over its name and kind. Who has it over no kind of that name learns nothing.
+Result<Version> require_version(const Ports& ports, const VersionRef& ref, std::string_view action,
+                                const Principal& principal);
 
 // dev serves scanned, approved, staging, production; staging serves staging and production; production only production.
 bool serves(Environment environment, VersionState state);

@@ -45,6 +45,13 @@ Decision decide_after_approval(const Policies& policies, const Examined& examine
   }
 }
 
+Status check_servable(const Version& version) {
+  if (version.manifest.kind == ArtifactKind::model) return {};
+  return fail(Errc::precondition,
+              fmt::format("it is of the kind {}: only models are promoted and served", name(version.manifest.kind)),
+              version.ref());
+}
+
 struct Gate {
   VersionState from, to;
   Environment keys_from;
@@ -73,8 +80,9 @@ Result<Weighed> weigh(const Ports& ports, const Policies& policies, const Promot
   const auto gate = TRY(gate_to(request.target));
   const auto deployment = request.deployment.empty() ? request.version.name : request.deployment;
   CHECK(check_name(deployment));
-  CHECK(require_grant(principal, action, request.version.name));
+  const auto version = TRY(require_version(ports, request.version, action, principal));
   CHECK(require_grant(principal, action, deployment));
+  CHECK(check_servable(version));
   auto examined = TRY(examine(ports, request.version));
   if (auto step = find_transition(examined.version.state, gate.to); !step)
     return std::unexpected(std::move(step).error().in(examined.version.ref()));
@@ -92,7 +100,7 @@ std::optional<std::uint64_t> newest_entry_with(const Deployment& deployment, con
 
 Result<StepResult> record_scan(const Ports& ports, const Policies& policies, const VersionRef& ref, json::Value report,
                                const Principal& principal) {
-  CHECK(require_grant(principal, "import", ref.name));
+  CHECK(require_version(ports, ref, "import", principal));
   if (!report.is_object() || std::ranges::find(verdicts, report.text_or("verdict", "")) == std::end(verdicts))
     return fail(Errc::invalid, "a scan report needs a verdict: CLEAN, REVIEW, MALICIOUS, MALFORMED or INCONCLUSIVE",
                 ref.text());
@@ -119,7 +127,7 @@ Result<StepResult> record_scan(const Ports& ports, const Policies& policies, con
 
 Result<StepResult> approve(const Ports& ports, const Policies& policies, const VersionRef& ref,
                            std::string_view comment, const Principal& principal) {
-  CHECK(require_grant(principal, "approve", ref.name));
+  CHECK(require_version(ports, ref, "approve", principal));
   if (principal.subject.empty()) return fail(Errc::denied, "an approval needs a name", ref.text());
   if (principal.service)
     return fail(Errc::denied, fmt::format("{} is a service account: approvals are given by persons", principal.subject),
@@ -210,10 +218,10 @@ Result<std::uint64_t> deploy(const Ports& ports, Environment environment, std::s
   CHECK(check_name(deployment));
   CHECK(require_grant(principal, "promote", deployment));
   if (!spec.model.empty()) {
-    CHECK(require_grant(principal, "promote", spec.model));
-    if (spec.version == 0) spec.version = TRY(ports.catalog.version({spec.model, 0})).number;
-    if (spec.artifact == Digest{})
-      spec.artifact = TRY(ports.catalog.version({spec.model, spec.version})).manifest.digest();
+    const auto version = TRY(require_version(ports, {spec.model, spec.version}, "promote", principal));
+    CHECK(check_servable(version));
+    spec.version = version.number;
+    if (spec.artifact == Digest{}) spec.artifact = version.manifest.digest();
     CHECK(check_entry(ports, environment, spec));
   }
   auto present = ports.catalog.deployment(environment, deployment);
@@ -225,8 +233,7 @@ Result<std::uint64_t> deploy(const Ports& ports, Environment environment, std::s
 }
 
 Result<Version> retire(const Ports& ports, const VersionRef& ref, std::string_view reason, const Principal& principal) {
-  CHECK(require_grant(principal, "promote", ref.name));
-  auto version = TRY(ports.catalog.version(ref));
+  auto version = TRY(require_version(ports, ref, "promote", principal));
   if (auto step = find_transition(version.state, VersionState::retired); !step)
     return std::unexpected(std::move(step).error().in(version.ref()));
   const auto artifact = version.manifest.digest();

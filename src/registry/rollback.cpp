@@ -96,9 +96,8 @@ Result<RolledBack> rollback(const Ports& ports, const RollbackRequest& request, 
 }
 
 Result<Revoked> revoke(const Ports& ports, const VersionRef& ref, std::string_view reason, const Principal& principal) {
-  const auto named = TRY(ports.catalog.version(ref));
+  const auto named = TRY(require_version(ports, ref, "revoke", principal));
   const auto artifact = named.manifest.digest();
-  CHECK(require_grant(principal, "revoke", named.name));
   if (reason.empty())
     return fail(Errc::invalid, "say why it is revoked: the reason is shown wherever it is refused", named.ref());
 
@@ -106,7 +105,7 @@ Result<Revoked> revoke(const Ports& ports, const VersionRef& ref, std::string_vi
   std::vector<Version> versions;
   for (auto& version : TRY(ports.catalog.versions(""))) {
     if (version.manifest.digest() != artifact || version.state == VersionState::revoked) continue;
-    CHECK(require_grant(principal, "revoke", version.name));
+    CHECK(require_grant(principal, "revoke", version.name, version.manifest.kind));
     environment = std::max(environment, environment_of(version.state));
     versions.push_back(std::move(version));
   }

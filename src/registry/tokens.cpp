@@ -26,7 +26,9 @@ Status check_subject(std::string_view subject) {
 // literal never matches '*', so only the creator's own '*' can stand for one.
 Status check_no_escalation(const std::vector<Scope>& scopes, const Principal& principal) {
   for (const auto& scope : scopes)
-    if (!principal.allowed(scope.action, scope.pattern))
+    if (!std::ranges::all_of(all_artifact_kinds, [&](ArtifactKind kind) {
+          return !scope.covers(kind) || principal.allowed(scope.action, scope.pattern, kind);
+        }))
       return fail(Errc::no_grant,
                   fmt::format("{} cannot grant {}: it goes beyond the own grants", principal.subject, scope.text()),
                   "scope");

@@ -450,6 +450,31 @@ class Tokens(Test):
         self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "big", "--inherit", token=keeper), 1)
         self.expect(place.hauberk("access", "define", "viewer", "-e", "dev", "--scope", "read"), 2)
 
+    def test_training_logs_have_grants_of_their_own(self):
+        place = self.make(copy_of=prepared())
+        (place.folder / "run.log").write_text("epoch 1 loss 0.5\n")
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        general = make_token(place, "gene", "dev", "read:*", "import:*", "approve:*")
+        logger = make_token(place, "lola", "dev", "import:run_log/run-*", "read:run_log/*")
+        self.expect(place.hauberk("model", "import", "run.log", "--name", "run-1", "--kind", "run_log", token=general), 1)
+        self.assertEqual(self.expect(place.hauberk("model", "import", "run.log", "--name", "run-1", "--kind", "run_log", "--json", token=logger)).json()["kind"], "run_log")
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "run-2", token=logger), 1)
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "run-1"), 2)
+        for verb in (["model", "show", "run-1"], ["scan", "--model", "run-1"], ["model", "export", "run-1", "out"], ["model", "approve", "run-1"], ["model", "rescan", "run-1"]):
+            self.assertIn("run_log/run-1", self.expect(place.hauberk(*verb, token=general), 1).err)
+        self.assertEqual([row["name"] for row in self.expect(place.hauberk("model", "list", "--json", token=general)).json()], ["magika"])
+        self.assertEqual([row["name"] for row in self.expect(place.hauberk("model", "list", "--json", token=logger)).json()], ["run-1"])
+        self.expect(place.hauberk("model", "export", "run-1", "out", token=logger))
+        self.assertEqual(next((place.folder / "out").rglob("run.log")).read_text(), "epoch 1 loss 0.5\n")
+        self.assertIn("only models", self.expect(place.hauberk("model", "promote", "run-1", "--to", "dev"), 1).err)
+        self.expect(place.hauberk("access", "explain", "gene", "read", "run_log/run-1", "-e", "dev"), 1)
+        self.expect(place.hauberk("access", "explain", "lola", "read", "run_log/run-1", "-e", "dev"))
+        keeper = make_token(place, "keeper", "dev", "token:*", "read:*")
+        create = ["token", "create", "-e", "dev", "-s", "x", "--scope"]
+        self.expect(place.hauberk(*create, "read:run_log/*", token=keeper), 1)
+        self.expect(place.hauberk(*create, "read:*/*", token=keeper), 1)
+        self.expect(place.hauberk(*create, "read:dataset/*", token=keeper))
+
     def test_a_service_account_approves_nothing(self):
         place = self.make(copy_of=prepared())
         shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")

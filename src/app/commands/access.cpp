@@ -174,6 +174,11 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
   // An action that does not exist is a mistake, not a denial.
   if (TRY(Scope::parse(arguments.action)).action != arguments.action)
     return fail(Errc::invalid, "expected an action without a pattern, such as approve", "ACTION");
+  // "run_log/fraud": the kind, where it is not a model.
+  const auto slash = arguments.what.find('/');
+  const auto what = arguments.what.substr(slash == std::string::npos ? 0 : slash + 1);
+  const auto kind =
+      slash == std::string::npos ? ArtifactKind::model : TRY(parse_artifact_kind(arguments.what.substr(0, slash)));
   auto workspace = TRY(Workspace::open(context));
   const auto asking = TRY(workspace->principal(environment));
   const auto now = context.clock.now();
@@ -191,7 +196,7 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
           return fmt::format(" by the role {}", binding.text());
       return {};
     };
-    const auto* grant = holder.grant_for(arguments.action, arguments.what);
+    const auto* grant = holder.grant_for(arguments.action, what, kind);
     std::string why = record.revoked                             ? "is revoked"
                       : record.expires && *record.expires <= now ? "is expired"
                       : grant != nullptr ? fmt::format("has the grant {}{}", grant->text(), by(*grant))
@@ -295,7 +300,7 @@ std::vector<Command> access_commands() {
          auto a = std::make_shared<ExplainArguments>();
          args.positional("WHO", a->who, "subject or id of a token");
          args.positional("ACTION", a->action, "infer, read, import, sign, approve, promote, rollback, revoke, …");
-         args.positional("WHAT", a->what, "name of a model, a deployment or, for ledger, an environment");
+         args.positional("WHAT", a->what, "name of a model or KIND/NAME, a deployment or, for ledger, an environment");
          args.choice("-e,--environment", a->environment, environments, "where").required();
          return [a](Context& context) { return run_access_explain(*a, context); };
        }},

@@ -29,6 +29,7 @@ json::Value version_json(const Version& version) {
   return json::Value()
       .set("name", version.name)
       .set("version", version.number)
+      .set("kind", name(version.manifest.kind))
       .set("state", name(version.state))
       .set("digest", version.manifest.digest().text())
       .set("size", version.manifest.total_size())
@@ -134,6 +135,7 @@ json::Value scan_json(const ScanOutcome& outcome) {
 struct ImportArguments {
   std::string path;
   std::string name;
+  std::string kind = "model";
 };
 
 Result<int> run_import(const ImportArguments& arguments, Context& context) {
@@ -143,7 +145,7 @@ Result<int> run_import(const ImportArguments& arguments, Context& context) {
   std::uint64_t total = 0;
   for (const auto& item : source->items()) total += item.size;
   auto progress = context.out.progress("importing", total);
-  registry::ImportRequest request{.name = arguments.name};
+  registry::ImportRequest request{.name = arguments.name, .kind = TRY(parse_artifact_kind(arguments.kind))};
   request.progress = [&](std::uint64_t done, std::uint64_t) { progress.set(done); };
   const auto imported = TRY(registry::import_artifact(workspace->ports(), *source, request, principal));
   progress.finish();
@@ -173,7 +175,7 @@ struct RescanArguments {
 Result<std::vector<Version>> stale_versions(Workspace& workspace, const Principal& principal) {
   std::vector<Version> stale;
   for (auto& version : TRY(workspace.catalog().versions(""))) {
-    if (!principal.allowed("import", version.name)) continue;
+    if (!principal.allowed("import", version.name, version.manifest.kind)) continue;
     if (version.state == VersionState::revoked) continue;
     const auto examined = TRY(registry::examine(workspace.ports(), {version.name, version.number}));
     if (registry::is_stale(examined, scan::rules_version)) stale.push_back(std::move(version));
@@ -190,7 +192,8 @@ Result<int> run_rescan(const RescanArguments& arguments, Context& context) {
   std::vector<Version> versions;
   if (arguments.stale) versions = TRY(stale_versions(*workspace, principal));
   for (const auto& ref : arguments.refs)
-    versions.push_back(TRY(workspace->catalog().version(TRY(VersionRef::parse(ref)))));
+    versions.push_back(
+        TRY(registry::require_version(workspace->ports(), TRY(VersionRef::parse(ref)), "import", principal)));
   int code = fine;
   json::Value all = json::Value::array();
   for (const auto& version : versions) {
@@ -213,7 +216,9 @@ Result<int> run_list(const std::string& wanted, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
   auto versions = TRY(workspace->catalog().versions(wanted));
-  std::erase_if(versions, [&](const Version& version) { return !principal.allowed("read", version.name); });
+  std::erase_if(versions, [&](const Version& version) {
+    return !principal.allowed("read", version.name, version.manifest.kind);
+  });
   std::vector<std::vector<std::string>> rows;
   json::Value list = json::Value::array();
   for (const auto& version : versions) {
@@ -239,9 +244,8 @@ Result<int> run_list(const std::string& wanted, Context& context) {
 
 Result<int> run_show(const std::string& ref, Context& context) {
   auto workspace = TRY(Workspace::open(context));
-  const auto named = TRY(VersionRef::parse(ref));
-  CHECK(registry::require_grant(TRY(workspace->principal(Environment::dev)), "read", named.name));
-  const auto version = TRY(workspace->catalog().version(named));
+  const auto version = TRY(registry::require_version(workspace->ports(), TRY(VersionRef::parse(ref)), "read",
+                                                     TRY(workspace->principal(Environment::dev))));
   const auto verified =
       TRY(registry::verified_evidence(workspace->catalog(), version.manifest.digest(), workspace->ports().keys));
   json::Value evidence = json::Value::array();
@@ -331,7 +335,7 @@ Result<int> run_promote(const PromoteArguments& arguments, Context& context) {
   request.config = deployment_section(workspace->settings(), request.deployment);
   const auto ports = workspace->ports();
   if (target == Environment::dev) {
-    const auto version = TRY(ports.catalog.version(request.version));
+    const auto version = TRY(registry::require_version(ports, request.version, "promote", principal));
     DeploymentSpec spec{.model = version.name,
                         .version = version.number,
                         .artifact = version.manifest.digest(),
@@ -549,6 +553,8 @@ std::vector<Command> model_commands() {
           [](Args& args, ImportArguments& a) {
             args.positional("PATH", a.path, "a model file, or a folder of files", Hint::file);
             args.option("-n,--name", a.name, "NAME", "name in the registry").required();
+            args.choice("--kind", a.kind, {"model", "dataset", "prompt", "run_log", "policy", "intermediate"},
+                        "what it is; training logs and intermediate outputs need grants of their own");
           },
           run_import),
       command<RescanArguments>(

@@ -111,9 +111,8 @@ Result<scan::Report> scan_standard_input(IsolatedScanner& scanner, Context& cont
 Status scan_model(IsolatedScanner& scanner, const std::string& ref, Context& context,
                   std::vector<scan::Report>& reports) {
   auto workspace = TRY(Workspace::open(context));
-  const auto named = TRY(VersionRef::parse(ref));
-  CHECK(registry::require_grant(TRY(workspace->principal(Environment::dev)), "read", named.name));
-  const auto version = TRY(workspace->catalog().version(named));
+  const auto version = TRY(registry::require_version(workspace->ports(), TRY(VersionRef::parse(ref)), "read",
+                                                     TRY(workspace->principal(Environment::dev))));
   for (const auto& file : version.manifest.files) {
     auto reader = TRY(registry::open_for_scan(workspace->ports(), file));
     auto report = TRY(scanner.scan_reader(file.path, reader->size(), [&](std::uint64_t offset, MutableBytes out) {

@@ -214,7 +214,7 @@ struct Signing {
   std::optional<crypto::VerifyingKey> verifying;
 };
 Result<std::unique_ptr<Signing>> open_signing(Context& context, const SignModelArguments& arguments,
-                                              Workspace* workspace, std::string_view model) {
+                                              Workspace* workspace, const Version* version) {
   auto signing = std::make_unique<Signing>();
   if (!arguments.key.empty()) {
     signing->key.emplace(TRY(read_signing_key(context, arguments)));
@@ -224,7 +224,7 @@ Result<std::unique_ptr<Signing>> open_signing(Context& context, const SignModelA
       return fail(Errc::invalid, "say with which key: --key FILE, or --environment for the key of one");
     const auto environment = TRY(signing_environment(arguments));
     const auto principal = TRY(workspace->principal(environment));
-    CHECK(registry::require_grant(principal, "sign", model));
+    if (version == nullptr) CHECK(registry::require_grant(principal, "sign", "*"));  // of a version that was asked
     const auto keys = workspace->keys(environment);
     signing->signer = {[keys](ByteView message) { return keys->sign(crypto::KeyPurpose::model, message); },
                        TRY(keys->public_key_pem(crypto::KeyPurpose::model))};
@@ -255,11 +255,10 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   if (of_registry) {
     const auto named = TRY(VersionRef::parse(arguments.model));
     const auto who = TRY(workspace->principal(TRY(signing_environment(arguments))));
-    CHECK(registry::require_grant(who, arguments.key.empty() ? "sign" : "read", named.name));
-    version = TRY(workspace->catalog().version(named));
+    version = TRY(registry::require_version(workspace->ports(), named, arguments.key.empty() ? "sign" : "read", who));
     CHECK(check_signable(*version, arguments));
   }
-  const auto signing = TRY(open_signing(context, arguments, workspace.get(), version ? version->name : "*"));
+  const auto signing = TRY(open_signing(context, arguments, workspace.get(), version ? &*version : nullptr));
   const auto& key = *signing->verifying;
   const auto chain = TRY(signing_chain(context, arguments, key));
   const auto beside =
@@ -446,8 +445,8 @@ Result<int> verify_version(const VerifyModelArguments& arguments, Context& conte
   const auto workspace = TRY(Workspace::open(context));
   const auto named = TRY(VersionRef::parse(arguments.model));
   const auto environment = TRY(parse_environment(arguments.environment.empty() ? "dev" : arguments.environment));
-  CHECK(registry::require_grant(TRY(workspace->principal(environment)), "read", named.name));
-  const auto version = TRY(workspace->catalog().version(named));
+  const auto version =
+      TRY(registry::require_version(workspace->ports(), named, "read", TRY(workspace->principal(environment))));
   const auto& bundle = bundles.front().bundle;
   sign::Verified verified;
   verified.signers.push_back(TRY(sign::check_envelope(bundle, trust, context.clock.now())));

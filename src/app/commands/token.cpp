@@ -139,7 +139,8 @@ std::vector<Command> token_commands() {
        .access = Access::grant("token", "the subject; and every grant that is given"),
        .summary = "make an API token and show it once",
        .details =
-           "Scopes are ACTION:PATTERN; actions: infer, read, import, sign, approve, promote, rollback, revoke, token, "
+           "Scopes are ACTION:PATTERN or ACTION:KIND/PATTERN; actions: infer, read, import, sign, approve, promote, "
+           "rollback, revoke, token, "
            "ledger, admin.\n"
            "Roles: viewer, data-scientist, validator, deployer, operator, auditor, admin; `hauberk access roles` says "
            "what they grant.\n"
