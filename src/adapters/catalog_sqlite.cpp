@@ -554,6 +554,29 @@ class CatalogSqlite final : public Catalog {
     return found;
   }
 
+  Status add_revocation(const Revocation& one, std::string_view subject) override {
+    return change([&]() -> Status {
+      CHECK(Query(db_,
+                  "INSERT OR IGNORE INTO revocations (environment, thing, value, reason, since, subject) VALUES "
+                  "(?, ?, ?, ?, ?, ?)",
+                  one.environment, name(one.thing), one.value, one.reason, one.since, subject)
+                .run());
+      if (sqlite3_changes(db_.handle()) == 0) return fail(Errc::exists, "it is revoked already", one.value);
+      return {};
+    });
+  }
+
+  Result<std::vector<Revocation>> revocations(Environment environment) override {
+    const std::lock_guard lock(mutex_);
+    Query query(db_, "SELECT thing, value, reason, since FROM revocations WHERE environment = ? ORDER BY sequence",
+                environment);
+    std::vector<Revocation> found;
+    while (TRY(query.step()))
+      found.push_back(
+          {environment, TRY(parse_revocable(query.text(0))), query.text(1), query.text(2), query.instant(3)});
+    return found;
+  }
+
   Result<std::uint64_t> change_counter() override {
     const std::lock_guard lock(mutex_);
     Query query(db_, "SELECT counter FROM changes");

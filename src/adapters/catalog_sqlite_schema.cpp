@@ -106,6 +106,20 @@ CREATE TABLE bindings (
   PRIMARY KEY (environment, subject, role, pattern)
 ) STRICT, WITHOUT ROWID;
 )sql",
+    R"sql(
+CREATE TABLE revocations (
+  sequence    INTEGER PRIMARY KEY,
+  environment TEXT NOT NULL,
+  thing       TEXT NOT NULL,
+  value       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  since       INTEGER NOT NULL,
+  subject     TEXT NOT NULL,
+  UNIQUE (environment, thing, value)
+) STRICT;
+CREATE TRIGGER revocations_stay BEFORE UPDATE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations do not change'); END;
+CREATE TRIGGER revocations_remain BEFORE DELETE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations are not deleted'); END;
+)sql",
 };
 
 }  // namespace

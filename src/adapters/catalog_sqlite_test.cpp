@@ -440,7 +440,7 @@ TEST_F(CatalogFile, of_the_first_schema_is_brought_up_and_keeps_its_tokens) {
   fill(1);
   const TokenRecord token{"abcdefghjkmn", Environment::dev, "ci", {{"infer", "*"}}, Bytes(32, 7), Instant(), {}, {}};
   ASSERT_TRUE(open()->add_token(token));
-  sql("DROP TABLE roles; DROP TABLE bindings; ALTER TABLE tokens DROP COLUMN service;"
+  sql("DROP TABLE roles; DROP TABLE bindings; DROP TABLE revocations; ALTER TABLE tokens DROP COLUMN service;"
       "ALTER TABLE tokens DROP COLUMN inherit; PRAGMA user_version = 1");
   const auto catalog = open();
   const auto tokens = catalog->tokens(Environment::dev);
@@ -475,6 +475,16 @@ TEST_F(CatalogFile, keeps_roles_and_who_has_them_apart_by_environment) {
   EXPECT_GT(*catalog->change_counter(), before);
   ASSERT_TRUE(catalog->remove_role(Environment::dev, "tester"));
   EXPECT_EQ(catalog->remove_role(Environment::dev, "tester").error().code, Errc::not_found);
+}
+
+TEST_F(CatalogFile, keeps_revocations_for_good) {
+  fill(1);
+  const auto catalog = open();
+  const Revocation one{Environment::dev, Revocable::key, "ed25519:0123456789abcdef", "lost", Instant()};
+  ASSERT_TRUE(catalog->add_revocation(one, "olga"));
+  EXPECT_EQ(catalog->add_revocation(one, "olga").error().code, Errc::exists);
+  EXPECT_EQ(*catalog->revocations(Environment::dev), std::vector{one});
+  EXPECT_TRUE(catalog->revocations(Environment::production)->empty());
 }
 
 TEST_F(CatalogFile, with_a_newer_schema_is_refused_and_says_so) {

@@ -64,6 +64,7 @@ std::vector<Command> token_commands();
 std::vector<Command> access_commands();
 std::vector<Command> ledger_commands();
 std::vector<Command> proof_commands();
+std::vector<Command> revocation_commands();
 Command secret_command();
 std::vector<Command> config_commands();
 Command version_command();

@@ -67,6 +67,7 @@ struct Tree {
           {"access", "who may do what"},
           {"token", "API tokens of the gateway and the registry"},
           {"ledger", "the tamper-evident record of what happened"},
+          {"revocation", "keys, signatures and contents that no longer count"},
           {"secret", "references to secrets"},
           {"config", "check and explain the configuration"}};
       app = root.add_subcommand(group, summaries.at(group));
@@ -136,6 +137,7 @@ std::vector<Command> all_commands() {
   add(access_commands());
   add(ledger_commands());
   add(proof_commands());
+  add(revocation_commands());
   all.push_back(secret_command());
   add(config_commands());
   all.push_back(completion_command());

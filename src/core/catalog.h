@@ -12,6 +12,7 @@
 #include "core/deployment.h"
 #include "core/evidence.h"
 #include "core/principal.h"
+#include "core/revocations.h"
 #include "core/version_state.h"
 
 namespace hauberk {
@@ -111,6 +112,10 @@ class Catalog {
   virtual Status bind(const Binding& binding) = 0;    // exists
   virtual Status unbind(const Binding& binding) = 0;  // not_found
   virtual Result<std::vector<Binding>> bindings(Environment environment) = 0;
+
+  // Revocations of signatures are never taken back; exists.
+  virtual Status add_revocation(const Revocation& revocation, std::string_view subject) = 0;
+  virtual Result<std::vector<Revocation>> revocations(Environment environment) = 0;  // oldest first
 
   // Changes whenever anything above changed, by whichever process: cheap to poll.
   virtual Result<std::uint64_t> change_counter() = 0;

@@ -19,7 +19,9 @@ inline constexpr std::string_view import = "https://hauberk.dev/import/v1";
 inline constexpr std::string_view approval = "https://hauberk.dev/approval/v1";
 inline constexpr std::string_view promotion = "https://hauberk.dev/promotion/v1";
 inline constexpr std::string_view rollback = "https://hauberk.dev/rollback/v1";
-inline constexpr std::string_view revocation = "https://hauberk.dev/revocation/v1";
+inline constexpr std::string_view revocation = "https://hauberk.dev/revocation/v1";  // of a version
+inline constexpr std::string_view revocations =
+    "https://hauberk.dev/revocations/v1";  // of signatures: core/revocations
 // Published by others.
 inline constexpr std::string_view provenance = "https://slsa.dev/provenance/v1";
 inline constexpr std::string_view verification_summary = "https://slsa.dev/verification_summary/v1";

@@ -337,6 +337,51 @@ TEST_F(SignTest, as_many_different_signers_as_are_wanted_must_have_signed_what_i
   EXPECT_FALSE(split->comparison.holds()) << "two of the three signed something else";
 }
 
+TEST_F(SignTest, what_is_revoked_does_not_count_however_well_it_is_signed) {
+  write("m/a", "A");
+  const auto list = listed();
+  const auto key = SigningKey::generate();
+  const auto bundle = *sign_list(list, signer_of(key));
+  const auto verdict = [&](Revocable thing, const std::string& value) {
+    VerifyRequest request{.model = path("m"), .bundles = {{path("m.sig"), bundle}}, .now = now};
+    request.trust.keys.push_back(*crypto::VerifyingKey::from_pem(key.verifying().pem()));
+    request.revoked = RevocationList{.until = now, .entries = {{Environment::dev, thing, value, "why", now}}};
+    const auto verified = verify_model(request);
+    return verified ? std::string("good") : verified.error().message;
+  };
+  EXPECT_NE(verdict(Revocable::key, key.verifying().id()).find("the key is revoked"), std::string::npos);
+  EXPECT_NE(verdict(Revocable::model, list.root().text()).find("the model is revoked"), std::string::npos);
+  const auto signature = crypto::sha256(bundle.signature()).text();
+  EXPECT_NE(verdict(Revocable::signature, signature).find("the signature is revoked"), std::string::npos);
+  EXPECT_EQ(verdict(Revocable::key, SigningKey::generate().verifying().id()), "good");
+  EXPECT_EQ(verdict(Revocable::model, signature), "good");
+}
+
+TEST_F(SignTest, what_a_revoked_key_signed_earlier_counts_where_somebody_trusted_saw_it) {
+  write("m/a", "A");
+  const auto bundle = *sign_list(listed(), signer_of(SigningKey::generate()));
+  const std::string key = "ed25519:0123456789abcdef";
+  const RevocationList revoked{.until = now, .entries = {{Environment::dev, Revocable::key, key, "lost", now}}};
+  Signer signer{.key_id = key};
+  EXPECT_FALSE(check_revoked(revoked, signer, bundle, {}));
+  signer.time = now;
+  EXPECT_FALSE(check_revoked(revoked, signer, bundle, {}));
+  signer.time = now - std::chrono::seconds(1);
+  EXPECT_TRUE(check_revoked(revoked, signer, bundle, {}));
+}
+
+TEST_F(SignTest, a_list_of_revocations_counts_while_it_is_good_and_by_its_owner) {
+  const auto key = SigningKey::generate();
+  const RevocationList list{Environment::production, 0, now, now + std::chrono::hours(1), {}};
+  crypto::Envelope envelope{.payload = json::write(list.statement("olga").to_json())};
+  const auto encoded = crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload);
+  envelope.signatures.push_back({key.verifying().id(), key.sign(encoded)});
+  const auto text = crypto::write_envelope(envelope);
+  EXPECT_TRUE(open_revocations(text, key.verifying(), now));
+  EXPECT_EQ(open_revocations(text, key.verifying(), now + std::chrono::hours(1)).error().code, Errc::unavailable);
+  EXPECT_EQ(open_revocations(text, SigningKey::generate().verifying(), now).error().code, Errc::denied);
+}
+
 // ---- Statements that hold a correct signature and wrong content.
 
 std::string statement(std::string_view change_from, std::string_view change_to) {

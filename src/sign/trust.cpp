@@ -215,4 +215,30 @@ Result<Signer> check_file(const Bundle& bundle, const Trust& trust, const Digest
   return Check(bundle, trust, content, now).run();
 }
 
+Result<RevocationList> open_revocations(std::string_view text, const crypto::VerifyingKey& key, Instant now) {
+  const auto envelope = TRY(crypto::parse_envelope(text));
+  const auto encoded = crypto::pre_authentication_encoding(crypto::in_toto_type, envelope.payload);
+  if (std::ranges::none_of(envelope.signatures,
+                           [&](const crypto::EnvelopeSignature& one) { return key.verify(encoded, one.signature); }))
+    return fail(Errc::denied, fmt::format("the list of revocations is not signed by {}", key.id()));
+  auto list = TRY(RevocationList::of(TRY(Statement::parse(envelope.payload))));
+  if (now >= list.until)
+    return fail(Errc::unavailable,
+                fmt::format("the list of revocations was good until {}: fetch the newest", rfc3339(list.until)));
+  return list;
+}
+
+Status check_revoked(const RevocationList& revoked, const Signer& signer, const Bundle& bundle, const Digest& content) {
+  const auto refuse = [](const Revocation& one) {
+    return fail(Errc::denied,
+                fmt::format("the {} is revoked since {}: {}", name(one.thing), rfc3339(one.since), one.reason));
+  };
+  if (const auto* one = revoked.find(Revocable::model, content.text())) return refuse(*one);
+  if (const auto* one = revoked.find(Revocable::signature, crypto::sha256(bundle.signature()).text()))
+    return refuse(*one);
+  if (const auto* one = revoked.find(Revocable::key, signer.key_id); one != nullptr)
+    if (!signer.time || *signer.time >= one->since) return refuse(*one);
+  return {};
+}
+
 }  // namespace hauberk::sign

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/revocations.h"
 #include "sign/bundle.h"
 #include "sign/model_signature.h"
 #include "sign/trusted_root.h"
@@ -26,6 +27,10 @@ struct Trust {
   std::optional<TrustedRoot> root;
 };
 
+// The newest list of the environment that the caller believes: it names what no longer counts.
+// denied: the list is signed by another key, or not signed well; unavailable: it is stale at `now`.
+Result<RevocationList> open_revocations(std::string_view envelope, const crypto::VerifyingKey& key, Instant now);
+
 struct Signer {
   std::string_view method;      // "key", "certificate", "sigstore"
   std::string name;             // id of the key, subject of the certificate, identity
@@ -38,6 +43,9 @@ struct Signer {
 // Over the bundle's envelope. `legacy` also takes what version 0.2.0 of OMS signed. Errors: denied (the signature does
 // not hold, or its signer is not trusted), corrupt, invalid (Trust names no way or two).
 Result<Signer> check_envelope(const Bundle& bundle, const Trust& trust, Instant now, Legacy legacy = Legacy::refuse);
+// denied: the key, the signature or the content is revoked. `content`: "sha256:…" of what was signed. A key's
+// signatures of before its revocation count where somebody trusted says when they were made.
+Status check_revoked(const RevocationList& revoked, const Signer& signer, const Bundle& bundle, const Digest& content);
 // Over a file with that SHA-256.
 Result<Signer> check_file(const Bundle& bundle, const Trust& trust, const Digest& file, Instant now);
 

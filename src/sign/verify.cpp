@@ -17,7 +17,9 @@ Result<Counted> check_bundle(const VerifyRequest& request, const Bundle& bundle)
   auto signer = TRY(check_envelope(bundle, request.trust, request.now, request.legacy));
   if (request.require_time && !signer.time)
     return fail(Errc::denied, "nobody trusted says when it was signed, and a trusted time is required");
-  return Counted{std::move(signer), TRY(parse_statement(bundle.envelope->payload, request.legacy))};
+  auto list = TRY(parse_statement(bundle.envelope->payload, request.legacy));
+  if (request.revoked) CHECK(check_revoked(*request.revoked, signer, bundle, list.root()));
+  return Counted{std::move(signer), std::move(list)};
 }
 
 void unite(std::vector<std::string>& names, const std::vector<std::string>& more) {

@@ -18,6 +18,7 @@ struct VerifyRequest {
   std::vector<NamedBundle> bundles;
   Trust trust;
   std::size_t threshold = 1;  // so many different keys or certificates
+  std::optional<RevocationList> revoked = {};
   bool require_time = false;  // a signer counts only if somebody trusted says when it signed
   std::vector<std::string> ignore_paths;
   CompareOptions compare;

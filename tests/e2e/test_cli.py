@@ -15,7 +15,7 @@ from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token,
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
          "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "access define", "access forget", "access bind", "access unbind", "access bindings", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
-         "secret check", "config check", "config schema", "config show", "version", "completion"]
+         "revocation add", "revocation list", "revocation issue", "secret check", "config check", "config schema", "config show", "version", "completion"]
 
 
 def on_a_terminal(command: list[str], env: dict | None = None) -> str:
@@ -367,7 +367,8 @@ class Tokens(Test):
             "model evidence": ["m", "m.onnx"], "key list": ["-e", "dev"], "key public": ["-e", "dev"], "key rotate": ["-e", "dev"], "key protect": [], "key unprotect": [],
             "store verify": [], "store gc": [], "store rotate": ["-e", "dev"], "token create": ["-e", "dev", "-s", "x", "--scope", "infer:nothing"], "token list": ["-e", "dev"],
             "token revoke": ["xxxxxxxxxxxx", "-e", "dev"], "access explain": ["m", "read", "m", "-e", "dev"], "access define": ["r", "-e", "dev", "--scope", "infer:nothing"], "access forget": ["r", "-e", "dev"],
-            "access bind": ["x", "viewer:nothing", "-e", "dev"], "access unbind": ["x", "viewer:nothing", "-e", "dev"], "access bindings": ["-e", "dev"], "ledger tail": ledger, "ledger verify": ["-e", "dev"], "ledger export": ledger,
+            "access bind": ["x", "viewer:nothing", "-e", "dev"], "access unbind": ["x", "viewer:nothing", "-e", "dev"], "access bindings": ["-e", "dev"],
+            "revocation add": ["-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "lost"], "revocation issue": ["-e", "dev"], "ledger tail": ledger, "ledger verify": ["-e", "dev"], "ledger export": ledger,
             "ledger checkpoint": ledger, "ledger prove": ["1", *ledger], "ledger witness": ["http://127.0.0.1:9", *ledger]}
         table = {row["name"]: row for row in self.expect(place.hauberk("access", "table", "--json")).json() if row["kind"] == "verb"}
         self.assertEqual(set(table) - set(VERBS) - {"model rescan"}, set())

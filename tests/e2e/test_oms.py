@@ -479,6 +479,49 @@ class Signing(unittest.TestCase):
 class Registry(harness.Test):
     """The keys that each environment has for models, and versions of the registry as what is signed."""
 
+    def test_what_is_revoked_is_refused_at_once_here_and_by_the_list_elsewhere(self):
+        place = self.make(copy_of=harness.prepared())
+        there = place.folder
+        (there / "m").mkdir()
+        (there / "m/w.bin").write_bytes(b"weights")
+        key = self.expect(place.hauberk("sign", "m", "-e", "dev", "--json")).json()
+        for purpose in ("model", "evidence"):
+            self.expect(place.hauberk("key", "public", "-e", "dev", "--purpose", purpose, "-o", f"{purpose}.pub"))
+        elsewhere = ["verify", "m", "--key", "model.pub", "--revocations", "list.json", "--revocations-key", "evidence.pub"]
+        issue = ["revocation", "issue", "-e", "dev", "-o", "list.json"]
+        self.expect(place.hauberk(*issue))
+        self.expect(place.hauberk("verify", "m", "-e", "dev"))
+        self.expect(place.hauberk(*elsewhere))
+        old = (there / "list.json").read_text()
+
+        self.expect(place.hauberk("revocation", "add", "-e", "dev", "--signature", "m/model.sig", "-m", "made in haste"))
+        self.expect(place.hauberk("revocation", "add", "-e", "dev", "--signature", "m/model.sig", "-m", "made in haste"), 2)
+        self.assertIn("made in haste", self.expect(place.hauberk("verify", "m", "-e", "dev"), 1).err)
+        self.expect(place.hauberk(*elsewhere))
+        self.expect(place.hauberk(*issue))
+        self.assertIn("made in haste", self.expect(place.hauberk(*elsewhere), 1).err)
+        self.expect(place.hauberk(*elsewhere[:-1], "model.pub"), 1)
+        (there / "list.json").write_text(old.replace("payload", "payloads"))
+        self.assertNotEqual(place.hauberk(*elsewhere).status, 0)
+        self.expect(place.hauberk(*elsewhere[:-2]), 2)
+
+        self.expect(place.hauberk("sign", "m", "-e", "dev"))
+        same = self.expect(place.hauberk("verify", "m", "-e", "dev", "--json")).json()
+        self.expect(place.hauberk("revocation", "add", "-e", "dev", "--digest", same["digest"], "-m", "backdoor"))
+        self.assertIn("backdoor", self.expect(place.hauberk("verify", "m", "-e", "dev"), 1).err)
+        (there / "m/w.bin").write_bytes(b"better weights")
+        self.expect(place.hauberk("sign", "m", "-e", "dev"))
+        self.expect(place.hauberk("verify", "m", "-e", "dev"))
+        self.expect(place.hauberk("revocation", "add", "-e", "dev", "--key", key["key"], "-m", "laptop lost"))
+        self.assertIn("laptop lost", self.expect(place.hauberk("verify", "m", "-e", "dev"), 1).err)
+        self.assertEqual([row["revokes"] for row in self.expect(place.hauberk("revocation", "list", "-e", "dev", "--json")).json()], ["signature", "model", "key"])
+
+        self.expect(place.hauberk(*issue, "--valid", "1s"))
+        time.sleep(1.1)
+        self.assertIn("fetch the newest", self.expect(place.hauberk(*elsewhere), 3).err)
+        kinds = [json.loads(line).get("kind") for line in self.expect(place.hauberk("ledger", "export", "-e", "dev")).out.splitlines()]
+        self.assertEqual([kind for kind in kinds if kind and kind.startswith("revocation")], ["revocation.issue", "revocation.add", "revocation.issue", "revocation.add", "revocation.add", "revocation.issue"])
+
     def test_an_environments_key_signs_folders_and_versions(self):
         place = self.make(copy_of=harness.prepared())
         (place.folder / "m").mkdir()

@@ -13,6 +13,7 @@
 #include "crypto/timestamp.h"
 #include "net/http_client.h"
 #include "registry/ports.h"
+#include "registry/revocations.h"
 #include "sign/sign.h"
 #include "sign/verify.h"
 
@@ -49,6 +50,8 @@ struct VerifyModelArguments {
   std::string trusted_root;
   std::vector<std::string> timestamp_authorities;
   bool require_timestamp = false;
+  std::string revocations;
+  std::string revocations_key;
   std::vector<std::string> ignore;
   std::vector<std::string> only;
   bool ignore_unsigned = false;
@@ -339,6 +342,25 @@ Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arg
   return trust;
 }
 
+// What no longer counts: what the environment has revoked by now, or a list that its owner has signed.
+Result<std::optional<RevocationList>> read_revocations(Context& context, const VerifyModelArguments& arguments) {
+  if (arguments.revocations.empty() != arguments.revocations_key.empty())
+    return fail(Errc::invalid, "--revocations and --revocations-key belong together: the list, and who signs it");
+  if (!arguments.revocations.empty()) {
+    const auto& place = arguments.revocations_key;
+    auto key = crypto::VerifyingKey::from_pem(as_text(TRY(read_file(context.files, place, largest_key_file))));
+    if (!key) return std::unexpected(std::move(key).error().in(place));
+    const auto text = TRY(read_file(context.files, arguments.revocations, largest_bundle));
+    auto list = sign::open_revocations(as_text(text), *key, context.clock.now());
+    if (!list) return std::unexpected(std::move(list).error().in(arguments.revocations));
+    return std::move(*list);
+  }
+  if (arguments.environment.empty()) return std::nullopt;
+  const auto workspace = TRY(Workspace::open(context));
+  return TRY(registry::revocation_list(workspace->ports(), TRY(parse_environment(arguments.environment)),
+                                       std::chrono::hours(24)));
+}
+
 json::Value signer_json(const sign::Signer& signer) {
   json::Value value;
   value.set("method", signer.method).set("name", signer.name);
@@ -370,7 +392,7 @@ void print_names(Context& context, std::string_view label, const std::vector<std
 
 // A bundle of a signature over one file's bytes, as `cosign sign-blob` makes them.
 Result<int> verify_file(const VerifyModelArguments& arguments, Context& context, const sign::Bundle& bundle,
-                        const sign::Trust& trust) {
+                        const sign::Trust& trust, const std::optional<RevocationList>& revoked) {
   const auto tree = TRY(FileTree::open(arguments.model, {.top_may_be_link = true}));
   if (!tree.is_single_file()) return fail(Errc::invalid, "the signature is of one file, not of a folder");
   const sign::FileRange all{0, 0, tree.files().front().size};
@@ -378,6 +400,7 @@ Result<int> verify_file(const VerifyModelArguments& arguments, Context& context,
   Digest digest;
   std::ranges::copy(digests.front(), digest.bytes.begin());
   const auto signer = TRY(sign::check_file(bundle, trust, digest, context.clock.now()));
+  if (revoked) CHECK(sign::check_revoked(*revoked, signer, bundle, digest));
   if (context.json) {
     context.out.json(
         json::Value().set("verified", true).set("digest", digest.text()).set("signer", signer_json(signer)));
@@ -440,7 +463,8 @@ Result<std::vector<sign::NamedBundle>> read_bundles(const VerifyModelArguments& 
 
 // A version of the registry against its signature: the manifest's digests are those that every load checks.
 Result<int> verify_version(const VerifyModelArguments& arguments, Context& context,
-                           const std::vector<sign::NamedBundle>& bundles, const sign::Trust& trust) {
+                           const std::vector<sign::NamedBundle>& bundles, const sign::Trust& trust,
+                           const std::optional<RevocationList>& revoked) {
   if (bundles.size() != 1) return fail(Errc::invalid, "name one signature of the version with --signature");
   const auto workspace = TRY(Workspace::open(context));
   const auto named = TRY(VersionRef::parse(arguments.model));
@@ -451,6 +475,8 @@ Result<int> verify_version(const VerifyModelArguments& arguments, Context& conte
   sign::Verified verified;
   verified.signers.push_back(TRY(sign::check_envelope(bundle, trust, context.clock.now())));
   verified.list = TRY(sign::parse_statement(bundle.envelope->payload));
+  if (version.state == VersionState::revoked) return fail(Errc::denied, "it is revoked", version.ref());
+  if (revoked) CHECK(sign::check_revoked(*revoked, verified.signers.front(), bundle, verified.list.root()));
   verified.comparison = sign::compare_lists(list_of(version), verified.list);
   verified.comparison.bytes = version.manifest.total_size();
   return report_verified(arguments, context, verified, Duration{});
@@ -459,14 +485,15 @@ Result<int> verify_version(const VerifyModelArguments& arguments, Context& conte
 Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& context) {
   auto trust = TRY(read_trust(context, arguments));
   auto bundles = TRY(read_bundles(arguments, context));
+  auto revoked = TRY(read_revocations(context, arguments));
   if (arguments.threshold < 0 ||
       (arguments.threshold > 1 && bundles.size() < static_cast<std::size_t>(arguments.threshold)))
     return fail(Errc::invalid,
                 "--threshold asks for more signers than there are signatures: name each with --signature");
   const auto start = context.clock.tick();
   if (bundles.size() == 1 && bundles.front().bundle.file)
-    return verify_file(arguments, context, bundles.front().bundle, trust);
-  if (is_version(context, arguments.model)) return verify_version(arguments, context, bundles, trust);
+    return verify_file(arguments, context, bundles.front().bundle, trust, revoked);
+  if (is_version(context, arguments.model)) return verify_version(arguments, context, bundles, trust, revoked);
   const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, arguments.cache));
   // Of several keys all must have signed, unless the caller says how many.
   const auto wanted = arguments.threshold > 0  ? static_cast<std::size_t>(arguments.threshold)
@@ -477,6 +504,7 @@ Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& con
        .bundles = std::move(bundles),
        .trust = std::move(trust),
        .threshold = wanted,
+       .revoked = std::move(revoked),
        .require_time = arguments.require_timestamp,
        .ignore_paths = arguments.ignore,
        .compare = {.hashing = how_to->options, .ignore_unsigned = arguments.ignore_unsigned, .only = arguments.only},
@@ -559,6 +587,9 @@ std::vector<Command> sign_commands() {
                     "believe the timestamps of this authority: its certificate in PEM and those up to its root, or the "
                     "root alone",
                     Hint::file);
+        args.option("--revocations", a->revocations, "FILE",
+                    "a signed list of what no longer counts (`revocation issue`); -e ENV has its own", Hint::file);
+        args.option("--revocations-key", a->revocations_key, "FILE", "public key of who signs that list", Hint::file);
         args.flag("--require-timestamp", a->require_timestamp, "somebody trusted must say when it was signed");
         args.option("--ignore", a->ignore, "PATH", "leave out this file or folder of the model", Hint::file);
         args.option("--only", a->only, "PATH", "verify only these files or folders of the model", Hint::file);

@@ -1,0 +1,65 @@
+#include "core/revocations.h"
+
+#include <gtest/gtest.h>
+
+namespace hauberk {
+namespace {
+
+const Instant noon = *parse_rfc3339("2026-11-27T12:00:00Z");
+
+RevocationList list_of(std::vector<Revocation> entries) {
+  return {Environment::production, entries.size(), noon, noon + std::chrono::hours(24), std::move(entries)};
+}
+Revocation key_revoked() {
+  return {Environment::production, Revocable::key, "ecdsa-p256:0123456789abcdef", "lost", noon};
+}
+
+TEST(Revocations, go_out_as_a_statement_and_come_back) {
+  const Revocation model{Environment::production, Revocable::model, "sha256:" + std::string(64, 'a'), "backdoor", noon};
+  const auto list = list_of({key_revoked(), model});
+  const auto back = RevocationList::of(*Statement::parse(json::write(list.statement("olga").to_json())));
+  ASSERT_TRUE(back) << back.error().text();
+  EXPECT_EQ(back->entries, list.entries);
+  EXPECT_EQ(back->until, list.until);
+  EXPECT_EQ(back->number, 2u);
+  EXPECT_NE(back->find(Revocable::model, model.value), nullptr);
+  EXPECT_EQ(back->find(Revocable::signature, model.value), nullptr);
+  EXPECT_TRUE(RevocationList::of(list_of({}).statement("olga")));
+}
+
+TEST(Revocations, of_a_list_that_was_made_up_are_none) {
+  const auto good = list_of({key_revoked()}).statement("olga");
+  const auto changed = [&](auto change) {
+    auto statement = good;
+    change(statement);
+    return RevocationList::of(statement).error().code;
+  };
+  EXPECT_EQ(changed([](Statement& s) { s.predicate_type = predicate::revocation; }), Errc::corrupt);
+  EXPECT_EQ(changed([](Statement& s) { s.predicate.set("entries", json::Value::array()); }), Errc::corrupt);
+  EXPECT_EQ(changed([](Statement& s) { s.predicate.set("number", 7); }), Errc::corrupt);
+  EXPECT_EQ(changed([](Statement& s) { s.predicate.set("until", "soon"); }), Errc::corrupt);
+  EXPECT_EQ(changed([](Statement& s) { s.predicate.erase("entries"); }), Errc::corrupt);
+  EXPECT_EQ(changed([](Statement& s) { s.subjects.front().digest = Digest{}; }), Errc::corrupt);
+}
+
+TEST(Revocations, name_what_they_revoke_in_one_spelling) {
+  auto one = key_revoked();
+  EXPECT_TRUE(check_revocation(one));
+  for (const std::string bad :
+       {"", "ecdsa-p256", "ecdsa-p256:0123", "ecdsa-p256:0123456789ABCDEF", ":0123456789abcdef"}) {
+    one.value = bad;
+    EXPECT_EQ(check_revocation(one).error().code, Errc::invalid) << bad;
+  }
+  one.thing = Revocable::model;
+  for (const std::string bad :
+       {std::string(64, 'a'), "sha256:" + std::string(63, 'a'), "sha512:" + std::string(64, 'a')}) {
+    one.value = bad;
+    EXPECT_EQ(check_revocation(one).error().code, Errc::invalid) << bad;
+  }
+  one = key_revoked();
+  one.reason.clear();
+  EXPECT_EQ(check_revocation(one).error().code, Errc::invalid);
+}
+
+}  // namespace
+}  // namespace hauberk
