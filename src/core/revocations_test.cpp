@@ -5,18 +5,19 @@
 namespace hauberk {
 namespace {
 
-const Instant noon = *parse_rfc3339("2026-11-27T12:00:00Z");
+const Instant issued_at = *parse_rfc3339("2026-11-27T12:00:00Z");
 
-RevocationList list_of(std::vector<Revocation> entries) {
-  return {Environment::production, entries.size(), noon, noon + std::chrono::hours(24), std::move(entries)};
+RevocationList a_list_of(std::vector<Revocation> entries) {
+  return {Environment::production, entries.size(), issued_at, issued_at + std::chrono::hours(24), std::move(entries)};
 }
 Revocation key_revoked() {
-  return {Environment::production, Revocable::key, "ecdsa-p256:0123456789abcdef", "lost", noon};
+  return {Environment::production, Revocable::key, "ecdsa-p256:0123456789abcdef", "lost", issued_at};
 }
 
 TEST(Revocations, go_out_as_a_statement_and_come_back) {
-  const Revocation model{Environment::production, Revocable::model, "sha256:" + std::string(64, 'a'), "backdoor", noon};
-  const auto list = list_of({key_revoked(), model});
+  const Revocation model{Environment::production, Revocable::model, "sha256:" + std::string(64, 'a'), "backdoor",
+                         issued_at};
+  const auto list = a_list_of({key_revoked(), model});
   const auto back = RevocationList::of(*Statement::parse(json::write(list.statement("olga").to_json())));
   ASSERT_TRUE(back) << back.error().text();
   EXPECT_EQ(back->entries, list.entries);
@@ -24,11 +25,11 @@ TEST(Revocations, go_out_as_a_statement_and_come_back) {
   EXPECT_EQ(back->number, 2u);
   EXPECT_NE(back->find(Revocable::model, model.value), nullptr);
   EXPECT_EQ(back->find(Revocable::signature, model.value), nullptr);
-  EXPECT_TRUE(RevocationList::of(list_of({}).statement("olga")));
+  EXPECT_TRUE(RevocationList::of(a_list_of({}).statement("olga")));
 }
 
 TEST(Revocations, of_a_list_that_was_made_up_are_none) {
-  const auto good = list_of({key_revoked()}).statement("olga");
+  const auto good = a_list_of({key_revoked()}).statement("olga");
   const auto changed = [&](auto change) {
     auto statement = good;
     change(statement);
@@ -45,13 +46,13 @@ TEST(Revocations, of_a_list_that_was_made_up_are_none) {
 TEST(Revocations, name_what_they_revoke_in_one_spelling) {
   auto one = key_revoked();
   EXPECT_TRUE(check_revocation(one));
-  for (const std::string bad :
+  for (const std::string& bad :
        {"", "ecdsa-p256", "ecdsa-p256:0123", "ecdsa-p256:0123456789ABCDEF", ":0123456789abcdef"}) {
     one.value = bad;
     EXPECT_EQ(check_revocation(one).error().code, Errc::invalid) << bad;
   }
   one.thing = Revocable::model;
-  for (const std::string bad :
+  for (const std::string& bad :
        {std::string(64, 'a'), "sha256:" + std::string(63, 'a'), "sha512:" + std::string(64, 'a')}) {
     one.value = bad;
     EXPECT_EQ(check_revocation(one).error().code, Errc::invalid) << bad;
