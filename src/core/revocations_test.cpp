@@ -15,16 +15,16 @@ Revocation key_revoked() {
 }
 
 TEST(Revocations, go_out_as_a_statement_and_come_back) {
-  const Revocation model{Environment::production, Revocable::model, "sha256:" + std::string(64, 'a'), "backdoor",
-                         issued_at};
-  const auto list = a_list_of({key_revoked(), model});
+  const Revocation content{Environment::production, Revocable::model, "sha256:" + std::string(64, 'a'), "backdoor",
+                           issued_at};
+  const auto list = a_list_of({key_revoked(), content});
   const auto back = RevocationList::of(*Statement::parse(json::write(list.statement("olga").to_json())));
   ASSERT_TRUE(back) << back.error().text();
   EXPECT_EQ(back->entries, list.entries);
   EXPECT_EQ(back->until, list.until);
   EXPECT_EQ(back->number, 2u);
-  EXPECT_NE(back->find(Revocable::model, model.value), nullptr);
-  EXPECT_EQ(back->find(Revocable::signature, model.value), nullptr);
+  EXPECT_NE(back->find(Revocable::model, content.value), nullptr);
+  EXPECT_EQ(back->find(Revocable::signature, content.value), nullptr);
   EXPECT_TRUE(RevocationList::of(a_list_of({}).statement("olga")));
 }
 

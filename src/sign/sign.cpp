@@ -255,6 +255,12 @@ Result<Bundle> sign_list(const ModelSignature& list, const ModelSigner& signer,
   return bundle;
 }
 
+std::set<std::string, std::less<>> signed_paths(const ModelSignature& list) {
+  std::set<std::string, std::less<>> paths;
+  for (const auto& resource : list.resources) paths.emplace(path_of(resource.name, list.serialization));
+  return paths;
+}
+
 Comparison compare_lists(const ModelSignature& present, const ModelSignature& signed_list) {
   Comparison comparison;
   std::unordered_map<std::string_view, const Bytes*> there;

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -56,6 +57,8 @@ struct Comparison {
   std::uint64_t bytes = 0;           // of these
   bool holds() const { return changed.empty() && missing.empty() && not_signed.empty(); }
 };
+// The files that the signature speaks of, whole or in shards.
+std::set<std::string, std::less<>> signed_paths(const ModelSignature& list);
 // The same of two lists, where no file is at hand: what is there against what was signed.
 Comparison compare_lists(const ModelSignature& present, const ModelSignature& signed_list);
 // Errors: also denied (a symbolic link that the signature does not allow) and not_found (`only` names nothing signed).

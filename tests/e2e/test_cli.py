@@ -14,7 +14,7 @@ from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token,
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
          "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "access define", "access forget", "access bind", "access unbind", "access bindings", "ledger tail", "ledger verify", "ledger export",
-         "sign", "verify", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
+         "sign", "verify", "exec", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "revocation add", "revocation list", "revocation issue", "secret check", "config check", "config schema", "config show", "version", "completion"]
 
 
@@ -361,7 +361,7 @@ class Tokens(Test):
         self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m"))
         ledger = ["-e", "dev", "--chain", "registry"]
         arguments = {
-            "scan": ["--model", "m"], "sign": ["m@1"], "verify": ["m@1", "-e", "dev", "--signature", "m.onnx"], "serve": ["-e", "dev"],
+            "scan": ["--model", "m"], "sign": ["m@1"], "verify": ["m@1", "-e", "dev", "--signature", "m.onnx"], "exec": ["m.onnx", "true", "-e", "dev", "--signature", "m.onnx"], "serve": ["-e", "dev"],
             "model import": ["m.onnx", "--name", "n"], "model rescan": ["m"], "model list": [], "model show": ["m"], "model approve": ["m"], "model promote": ["m", "--to", "dev"],
             "model rollback": ["m", "-e", "dev"], "model revoke": ["m", "-m", "bad"], "model export": ["m", "out", "-e", "dev"], "model attest": ["m", "--as", "vsa", "-e", "dev"],
             "model evidence": ["m", "m.onnx"], "key list": ["-e", "dev"], "key public": ["-e", "dev"], "key rotate": ["-e", "dev"], "key protect": [], "key unprotect": [],

@@ -476,6 +476,75 @@ class Signing(unittest.TestCase):
         self.assertEqual(tool.hauberk("verify", "model").returncode, 2)
 
 
+class Exec(unittest.TestCase):
+    """What a command loads is what was verified, whatever happens to the files meanwhile."""
+
+    def setUp(self):
+        self.tool = Tool(self)
+        self.tool.make_key("prime256v1")
+        self.model = self.tool.folder / "model"
+        shutil.rmtree(self.model)
+        (self.model / "sub").mkdir(parents=True)
+        (self.model / "w.bin").write_bytes(b"weights")
+        (self.model / "sub/c.json").write_text("{}")
+        self.assertEqual(self.tool.hauberk("sign", "model", "--key", "key.pem", "--ignore", "notes").returncode, 0)
+        self.exec = ["exec", "model", "--key", "key.pub", "--"]
+
+    def test_the_command_sees_the_signed_files_and_cannot_change_them(self):
+        (self.model / "notes").write_text("not signed")
+        done = self.tool.hauberk(*self.exec, "sh", "-c", "cd {}; find . -type f | sort; cat w.bin; echo; echo x > w.bin; touch new; rm w.bin; echo $HAUBERK_MODEL; exit 7")
+        self.assertEqual(done.returncode, 7, done)
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[:2], ["./sub/c.json", "./w.bin"])
+        self.assertEqual(lines[2], "weights")
+        self.assertRegex(lines[3], "^/proc/[0-9]+/fd/[0-9]+/model$")
+        self.assertEqual(done.stderr.count("Read-only file system"), 3)
+
+    def test_a_change_after_the_check_is_not_seen(self):
+        script = "echo evil > model/w.bin; cat {}/w.bin; sh -c 'cat $HAUBERK_MODEL/w.bin'"
+        done = self.tool.hauberk(*self.exec, "sh", "-c", script)
+        self.assertEqual((done.returncode, done.stdout), (0, "weightsweights"), done)
+        refused = self.tool.hauberk(*self.exec, "touch", "ran")
+        self.assertEqual(refused.returncode, 1, refused)
+        self.assertFalse((self.tool.folder / "ran").exists())
+
+    def test_what_is_not_as_signed_runs_nothing(self):
+        (self.model / "extra.py").write_text("import os")
+        self.assertEqual(self.tool.hauberk(*self.exec, "touch", "ran").returncode, 1)
+        (self.model / "extra.py").unlink()
+        (self.model / "sub/c.json").unlink()
+        self.assertEqual(self.tool.hauberk(*self.exec, "touch", "ran").returncode, 1)
+        (self.model / "sub/c.json").symlink_to("/etc/passwd")
+        self.assertNotEqual(self.tool.hauberk(*self.exec, "touch", "ran").returncode, 0)
+        self.assertFalse((self.tool.folder / "ran").exists())
+
+    def test_one_file_keeps_its_name_and_a_missing_command_is_told(self):
+        shutil.copy(self.model / "w.bin", self.tool.folder / "w.gguf")
+        self.assertEqual(self.tool.hauberk("sign", "w.gguf", "--key", "key.pem").returncode, 0)
+        done = self.tool.hauberk("exec", "w.gguf", "--key", "key.pub", "--", "sh", "-c", "echo {}; cat {}")
+        self.assertRegex(done.stdout, r"^/proc/\d+/fd/\d+/w\.gguf\nweights$")
+        self.assertIn("cannot be run", self.tool.hauberk("exec", "w.gguf", "--key", "key.pub", "--", "no-such-command").stderr)
+        self.assertEqual(self.tool.hauberk("exec", "w.gguf", "--key", "key.pub").returncode, 2)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to become somebody else")
+    def test_without_root_too_where_the_kernel_gives_user_namespaces(self):
+        probe = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        if subprocess.run([*probe, "unshare", "-Um", "true"], capture_output=True).returncode != 0:
+            self.skipTest("the kernel gives no user namespaces to others than root")
+        binary = self.tool.folder / "hauberk"
+        shutil.copy(harness.BINARY, binary)
+        for path in (self.tool.folder, *self.tool.folder.rglob("*")):
+            path.chmod(0o755)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HAUBERK_")}
+        libraries = f"{harness.BINARY.parent}:{harness.ROOT / '.deps/onnxruntime/lib'}"
+        done = subprocess.run([*probe, str(binary), *self.exec, "sh", "-c", "cat {}/w.bin; echo x > {}/w.bin; id -u"], capture_output=True, text=True, cwd=self.tool.folder,
+                              env=environment | {"LD_LIBRARY_PATH": libraries}, timeout=60)
+        if "error while loading shared libraries" in done.stderr:
+            self.skipTest("somebody else cannot read the libraries of this build")
+        self.assertEqual((done.returncode, done.stdout), (0, "weights65534\n"), done)
+        self.assertIn("Read-only file system", done.stderr)
+
+
 class Registry(harness.Test):
     """The keys that each environment has for models, and versions of the registry as what is signed."""
 

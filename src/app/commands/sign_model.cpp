@@ -5,8 +5,10 @@
 #include <optional>
 #include <span>
 
+#include "app/become.h"
 #include "app/command.h"
 #include "app/output.h"
+#include "app/private_copy.h"
 #include "app/workspace.h"
 #include "crypto/certificate.h"
 #include "crypto/signature.h"
@@ -482,37 +484,104 @@ Result<int> verify_version(const VerifyModelArguments& arguments, Context& conte
   return report_verified(arguments, context, verified, Duration{});
 }
 
+Status check_threshold(const VerifyModelArguments& arguments, std::size_t bundles) {
+  if (arguments.threshold >= 0 &&
+      (arguments.threshold <= 1 || bundles >= static_cast<std::size_t>(arguments.threshold)))
+    return {};
+  return fail(Errc::invalid, "--threshold asks for more signers than there are signatures: name each with --signature");
+}
+
+// What the arguments ask for, of the model at that path.
+sign::VerifyRequest request_of(const VerifyModelArguments& arguments, const Context& context, std::string model,
+                               std::vector<sign::NamedBundle> bundles, sign::Trust trust,
+                               std::optional<RevocationList> revoked, const sign::HashOptions& hashing) {
+  // Of several keys all must have signed, unless the caller says how many.
+  const auto wanted = arguments.threshold > 0  ? static_cast<std::size_t>(arguments.threshold)
+                      : arguments.keys.empty() ? std::size_t{1}
+                                               : trust.keys.size();
+  return {.model = std::move(model),
+          .bundles = std::move(bundles),
+          .trust = std::move(trust),
+          .threshold = wanted,
+          .revoked = std::move(revoked),
+          .require_time = arguments.require_timestamp,
+          .ignore_paths = arguments.ignore,
+          .compare = {.hashing = hashing, .ignore_unsigned = arguments.ignore_unsigned, .only = arguments.only},
+          .legacy = arguments.allow_legacy ? sign::Legacy::read : sign::Legacy::refuse,
+          .now = context.clock.now()};
+}
+
 Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& context) {
   auto trust = TRY(read_trust(context, arguments));
   auto bundles = TRY(read_bundles(arguments, context));
   auto revoked = TRY(read_revocations(context, arguments));
-  if (arguments.threshold < 0 ||
-      (arguments.threshold > 1 && bundles.size() < static_cast<std::size_t>(arguments.threshold)))
-    return fail(Errc::invalid,
-                "--threshold asks for more signers than there are signatures: name each with --signature");
+  CHECK(check_threshold(arguments, bundles.size()));
   const auto start = context.clock.tick();
   if (bundles.size() == 1 && bundles.front().bundle.file)
     return verify_file(arguments, context, bundles.front().bundle, trust, revoked);
   if (is_version(context, arguments.model)) return verify_version(arguments, context, bundles, trust, revoked);
   const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, arguments.cache));
-  // Of several keys all must have signed, unless the caller says how many.
-  const auto wanted = arguments.threshold > 0  ? static_cast<std::size_t>(arguments.threshold)
-                      : arguments.keys.empty() ? std::size_t{1}
-                                               : trust.keys.size();
-  const auto verified = TRY(sign::verify_model(
-      {.model = arguments.model,
-       .bundles = std::move(bundles),
-       .trust = std::move(trust),
-       .threshold = wanted,
-       .revoked = std::move(revoked),
-       .require_time = arguments.require_timestamp,
-       .ignore_paths = arguments.ignore,
-       .compare = {.hashing = how_to->options, .ignore_unsigned = arguments.ignore_unsigned, .only = arguments.only},
-       .legacy = arguments.allow_legacy ? sign::Legacy::read : sign::Legacy::refuse,
-       .now = context.clock.now()}));
+  const auto verified = TRY(sign::verify_model(request_of(arguments, context, arguments.model, std::move(bundles),
+                                                          std::move(trust), std::move(revoked), how_to->options)));
   how_to->progress.finish();
   if (how_to->cache) CHECK(how_to->cache->save(context.files, arguments.cache));
   return report_verified(arguments, context, verified, context.clock.tick() - start);
+}
+
+struct ExecArguments : VerifyModelArguments {
+  std::vector<std::string> command;
+};
+
+// Verifies a copy that nobody can change any more, and runs a command with that: what it loads is what was verified.
+Result<int> run_exec(const ExecArguments& arguments, Context& context) {
+  if (is_version(context, arguments.model))
+    return fail(Errc::invalid, "versions of the registry are verified whenever they are served or exported");
+  // First of all: namespaces are entered before any thread is there.
+  auto copy = TRY(PrivateCopy::of(
+      arguments.model, {.top_may_be_link = true, .leave_out = [](std::string_view path) { return path == ".git"; }}));
+  auto trust = TRY(read_trust(context, arguments));
+  auto bundles = TRY(read_bundles(arguments, context));
+  auto revoked = TRY(read_revocations(context, arguments));
+  CHECK(check_threshold(arguments, bundles.size()));
+  // A signature in the folder lies in the copy, too.
+  auto folder = arguments.model;
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+  for (auto& bundle : bundles)
+    if (bundle.path.starts_with(folder + "/")) bundle.path = copy.path() + bundle.path.substr(folder.size());
+  const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, ""));
+  const auto start = context.clock.tick();
+  const auto verified = TRY(sign::verify_model(request_of(arguments, context, copy.path(), std::move(bundles),
+                                                          std::move(trust), std::move(revoked), how_to->options)));
+  how_to->progress.finish();
+  if (!verified.comparison.holds() || (arguments.no_ignored && !verified.comparison.ignored.empty()))
+    return report_verified(arguments, context, verified, context.clock.tick() - start);
+  const auto listed = sign::signed_paths(verified.list);
+  CHECK(copy.keep_only([&](std::string_view path) { return listed.contains(path); }));
+  CHECK(copy.seal());
+  return std::unexpected(become(arguments.command, copy.path()));
+}
+
+void declare_trust(Args& args, VerifyModelArguments& a) {
+  args.option("--signature", a.signatures, "FILE", "the signature (default: model.sig in it, or FILE.sig)", Hint::file);
+  args.option("--key", a.keys, "FILE", "the signer's public key in PEM; of several all must have signed", Hint::file);
+  args.option("-e,--environment", a.environment, "ENV", "trust the key that this environment has for models",
+              Hint::environment);
+  args.option("--threshold", a.threshold, "N", "so many of them suffice; each --signature counts for one signer");
+  args.option("--certificate-authority", a.authorities, "FILE", "certificates in PEM that may vouch for the signer's",
+              Hint::file);
+  args.option("--identity", a.identity, "NAME", "the signer's e-mail address or URI, as Sigstore knows it");
+  args.option("--issuer", a.issuer, "URL", "who vouched for the identity");
+  args.option("--trusted-root", a.trusted_root, "FILE",
+              "trusted_root.json of the Sigstore services; gives meaning to timestamps, too", Hint::file);
+  args.option("--timestamp-authority", a.timestamp_authorities, "FILE",
+              "believe the timestamps of this authority: its certificate in PEM and those up to its root, or the "
+              "root alone",
+              Hint::file);
+  args.option("--revocations", a.revocations, "FILE",
+              "a signed list of what no longer counts (`revocation issue`); -e ENV has its own", Hint::file);
+  args.option("--revocations-key", a.revocations_key, "FILE", "public key of who signs that list", Hint::file);
+  args.flag("--require-timestamp", a.require_timestamp, "somebody trusted must say when it was signed");
+  args.option("--ignore", a.ignore, "PATH", "leave out this file or folder of the model", Hint::file);
 }
 
 }  // namespace
@@ -569,29 +638,7 @@ std::vector<Command> sign_commands() {
         auto a = std::make_shared<VerifyModelArguments>();
         args.positional("MODEL", a->model, "the file or folder to verify, or a version of the registry: NAME@NUMBER",
                         Hint::file);
-        args.option("--signature", a->signatures, "FILE", "the signature (default: model.sig in it, or FILE.sig)",
-                    Hint::file);
-        args.option("--key", a->keys, "FILE", "the signer's public key in PEM; of several all must have signed",
-                    Hint::file);
-        args.option("-e,--environment", a->environment, "ENV", "trust the key that this environment has for models",
-                    Hint::environment);
-        args.option("--threshold", a->threshold, "N",
-                    "so many of them suffice; each --signature counts for one signer");
-        args.option("--certificate-authority", a->authorities, "FILE",
-                    "certificates in PEM that may vouch for the signer's", Hint::file);
-        args.option("--identity", a->identity, "NAME", "the signer's e-mail address or URI, as Sigstore knows it");
-        args.option("--issuer", a->issuer, "URL", "who vouched for the identity");
-        args.option("--trusted-root", a->trusted_root, "FILE",
-                    "trusted_root.json of the Sigstore services; gives meaning to timestamps, too", Hint::file);
-        args.option("--timestamp-authority", a->timestamp_authorities, "FILE",
-                    "believe the timestamps of this authority: its certificate in PEM and those up to its root, or the "
-                    "root alone",
-                    Hint::file);
-        args.option("--revocations", a->revocations, "FILE",
-                    "a signed list of what no longer counts (`revocation issue`); -e ENV has its own", Hint::file);
-        args.option("--revocations-key", a->revocations_key, "FILE", "public key of who signs that list", Hint::file);
-        args.flag("--require-timestamp", a->require_timestamp, "somebody trusted must say when it was signed");
-        args.option("--ignore", a->ignore, "PATH", "leave out this file or folder of the model", Hint::file);
+        declare_trust(args, *a);
         args.option("--only", a->only, "PATH", "verify only these files or folders of the model", Hint::file);
         args.flag("--ignore-unsigned-files", a->ignore_unsigned, "files that the signature does not list are fine");
         args.flag("--no-ignored-present", a->no_ignored,
@@ -602,7 +649,26 @@ std::vector<Command> sign_commands() {
         args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
         return [a](Context& context) { return run_verify_model(*a, context); };
       }};
-  return {std::move(sign), std::move(verify)};
+  Command exec{
+      .name = "exec",
+      .access = Access::grant("read", "the key of an environment; keys of others need none"),
+      .summary = "verify a model and run a command with exactly what was verified",
+      .details =
+          "The model is copied into memory that nobody can change, verified there, and its path put where the command "
+          "has {};\nit is in HAUBERK_MODEL, too. Files that are not signed are not in the copy. The exit code is the "
+          "command's.\n"
+          "Example: hauberk exec model/ --key key.pub -- llama-server -m {}/model.gguf",
+      .declare = [](Args& args) -> Run {
+        auto a = std::make_shared<ExecArguments>();
+        args.positional("MODEL", a->model, "the file or folder to verify", Hint::file);
+        args.positional("COMMAND", a->command, "what to run with it, after --");
+        declare_trust(args, *a);
+        args.flag("--no-ignored-present", a->no_ignored,
+                  "files that the signature or --ignore leaves out must not be there");
+        args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
+        return [a](Context& context) { return run_exec(*a, context); };
+      }};
+  return {std::move(sign), std::move(verify), std::move(exec)};
 }
 
 }  // namespace hauberk::app

@@ -1,0 +1,30 @@
+#include "app/become.h"
+
+#include <fmt/format.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+namespace hauberk::app {
+
+Error become(const std::vector<std::string>& command, const std::string& model) {
+  std::vector<std::string> words;
+  for (auto word : command) {
+    for (auto at = word.find("{}"); at != std::string::npos; at = word.find("{}", at + model.size()))
+      word.replace(at, 2, model);
+    words.push_back(std::move(word));
+  }
+  std::vector<char*> pointers;
+  for (auto& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  ::setenv("HAUBERK_MODEL", model.c_str(), 1);
+  ::unsetenv("HAUBERK_TOKEN");
+  std::fflush(nullptr);
+  ::execvp(pointers.front(), pointers.data());
+  return {Errc::not_found, fmt::format("it cannot be run: {}", ::strerror(errno)), command.front()};
+}
+
+}  // namespace hauberk::app

@@ -1,0 +1,15 @@
+// become: this process turns into a command that works with a verified model.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace hauberk::app {
+
+// {} in the words stands for the model's path, which is in HAUBERK_MODEL, too; HAUBERK_TOKEN stays here. Returns only
+// if the command cannot be run: not_found.
+Error become(const std::vector<std::string>& command, const std::string& model);
+
+}  // namespace hauberk::app
