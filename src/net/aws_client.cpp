@@ -58,6 +58,37 @@ std::optional<AwsCredentials> of_profile(std::string_view text, std::string_view
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
+  return text;
+}
+
+std::string form_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    if (is_letter(c) || (c >= '0' && c <= '9') || std::string_view("-_.~").contains(c))
+      out += c;
+    else
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  return out;
+}
+
+// The text of the first element of that name in the XML of a query API: keys and times, in which nothing is escaped.
+std::string_view element(std::string_view xml, std::string_view name) {
+  const auto open = fmt::format("<{}>", name);
+  const auto begin = xml.find(open);
+  if (begin == std::string_view::npos) return {};
+  const auto rest = xml.substr(begin + open.size());
+  const auto end = rest.find('<');
+  const auto value = rest.substr(0, end);
+  return end == std::string_view::npos || value.contains('&') ? std::string_view() : value;
+}
+
+std::string error_code(std::string_view xml) {
+  const std::string code(element(xml, "Code"));
+  return !code.empty() && code.size() <= 64 && std::ranges::all_of(code, is_letter) ? code : "no known error";
+}
+
 std::unexpected<Error> none() {
   return fail(Errc::unauthenticated,
               "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials");
@@ -81,7 +112,7 @@ Result<std::string> AwsClient::region_for(std::string_view name) const {
   return region;
 }
 
-Result<AwsCredentials> AwsClient::credentials() {
+Result<AwsCredentials> AwsClient::credentials(std::string_view region) {
   if (auto key = environment_variable("AWS_ACCESS_KEY_ID")) {
     AwsCredentials out{*key, TRY(hauberk::resolve(SecretRef{"env", "AWS_SECRET_ACCESS_KEY"})), {}};
     if (auto session = hauberk::resolve(SecretRef{"env", "AWS_SESSION_TOKEN"})) out.session_token = std::move(*session);
@@ -95,7 +126,48 @@ Result<AwsCredentials> AwsClient::credentials() {
     const auto profile = environment_variable("AWS_PROFILE").value_or("default");
     if (auto found = of_profile(ServiceSecret::text(text), profile)) return std::move(*found);
   }
+  if (const auto token = environment_variable("AWS_WEB_IDENTITY_TOKEN_FILE")) return of_web_identity(*token, region);
   return of_machine();
+}
+
+// The token proves to STS who this workload is (OIDC); it changes, so it is read at each exchange.
+Result<AwsCredentials> AwsClient::of_web_identity(const std::string& token_file, std::string_view region) {
+  const std::lock_guard lock(mutex_);
+  const auto copy = [&] {
+    return AwsCredentials{assumed_.access_key, ServiceSecret::copy(assumed_.secret_key),
+                          ServiceSecret::copy(assumed_.session_token)};
+  };
+  if (!assumed_.access_key.empty() && clock_.now() < assumed_until_) return copy();
+  const auto role = environment_variable("AWS_ROLE_ARN");
+  if (!role)
+    return fail(Errc::unauthenticated, "AWS_WEB_IDENTITY_TOKEN_FILE is set, but not the role: set AWS_ROLE_ARN");
+  const Secret token(TRY(read_file(files_, token_file, 64 << 10)));
+  auto url = from_environment({"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"});
+  if (url.empty()) url = fmt::format("https://sts.{}.amazonaws.com{}", region, region.starts_with("cn-") ? ".cn" : "");
+  HttpCall ask{.method = "POST", .url = url.ends_with('/') ? url : url + "/"};
+  ask.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
+  const auto session = environment_variable("AWS_ROLE_SESSION_NAME").value_or("hauberk");
+  ask.secret_body = Secret(std::string_view(fmt::format(
+      "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={}&RoleSessionName={}&WebIdentityToken={}",
+      form_encoded(*role), form_encoded(session), form_encoded(trimmed(ServiceSecret::text(token))))));
+  ask.timeout = options_.timeout;
+  auto reply = TRY(http_->call(ask));
+  const Secret answer(std::move(reply.body));
+  const auto text = ServiceSecret::text(answer);
+  if (reply.status != 200)
+    return fail(
+        reply.status >= 500 ? Errc::unavailable : Errc::unauthenticated,
+        fmt::format("STS does not take the web identity for {} (status {}, {})", *role, reply.status, error_code(text)),
+        url);
+  const auto expiration = parse_rfc3339(element(text, "Expiration"));
+  assumed_ = {std::string(element(text, "AccessKeyId")), Secret(element(text, "SecretAccessKey")),
+              Secret(element(text, "SessionToken"))};
+  if (!expiration || assumed_.access_key.empty() || assumed_.secret_key.empty() || assumed_.session_token.empty()) {
+    assumed_ = {};
+    return fail(Errc::unavailable, "the answer of STS holds no credentials", url);
+  }
+  assumed_until_ = *expiration - std::chrono::minutes(5);
+  return copy();
 }
 
 // Credentials of the container or of the instance, which are those of its role.
@@ -154,7 +226,7 @@ Result<AwsAnswer> AwsClient::call(std::string_view name, std::string_view action
   const auto scheme = url.find("://");
   if (scheme == std::string::npos) return fail(Errc::invalid, "the endpoint is no URL", url);
   const std::string host = url.substr(scheme + 3);
-  const auto identity = TRY(credentials());
+  const auto identity = TRY(credentials(region));
   for (int attempt = 1;; ++attempt) {
     AwsRequest request{
         .headers = {{"Content-Type", "application/x-amz-json-1.1"}, {"Host", host}, {"X-Amz-Target", target}},

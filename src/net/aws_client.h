@@ -1,11 +1,13 @@
 // AwsClient: calls of one AWS service that speaks JSON 1.1 (Secrets Manager, KMS), signed by Signature Version 4.
 // Credentials are those of the usual chain, looked up when they are needed: AWS_ACCESS_KEY_ID and its companions, the
-// shared credentials file, the container's address (AWS_CONTAINER_CREDENTIALS_*), the instance's metadata. What may
+// shared credentials file, a web identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN: exchanged at STS, kept until
+// shortly before it expires), the container's address (AWS_CONTAINER_CREDENTIALS_*), the instance's metadata. What may
 // pass by itself is asked for three times. Errors: unauthenticated (no credentials), unavailable, deadline, exhausted,
 // invalid (no region). Thread safety: any.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -39,7 +41,8 @@ class AwsClient {
 
  private:
   Result<std::string> region_for(std::string_view name) const;
-  Result<AwsCredentials> credentials();
+  Result<AwsCredentials> credentials(std::string_view region);
+  Result<AwsCredentials> of_web_identity(const std::string& token_file, std::string_view region);
   Result<AwsCredentials> of_machine();
   Result<Secret> metadata(HttpCall& ask);
 
@@ -47,6 +50,9 @@ class AwsClient {
   Files& files_;
   const Clock& clock_;
   const std::unique_ptr<HttpClient> http_;
+  std::mutex mutex_;
+  AwsCredentials assumed_;  // by a web identity; without a key: none yet
+  Instant assumed_until_{};
 };
 
 }  // namespace hauberk::net

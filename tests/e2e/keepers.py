@@ -230,6 +230,16 @@ class Transit:
 ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 
+def assumed_secret(access_key: str, session_token: str | None) -> str | None:
+    """The secret key that STS gave out with that key and token."""
+    from moto.sts.models import sts_backends
+    for account in sts_backends.values():
+        for backend in account.values():
+            if (role := backend.get_assumed_role_from_access_key(access_key)) and role.session_token == session_token:
+                return role.secret_access_key
+    return None
+
+
 class CheckedSignatures:
     """WSGI: lets a request through if botocore, given the same request and the secret key, signs it alike."""
 
@@ -254,7 +264,10 @@ class CheckedSignatures:
         import botocore.awsrequest
         import botocore.credentials
         told = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([^,]+), Signature=([0-9a-f]{64})", environ["HTTP_AUTHORIZATION"])
-        if not told or told[1] != ACCESS_KEY:
+        secret = {ACCESS_KEY: SECRET_KEY}.get(told[1]) if told else None
+        if told and not secret:
+            secret = assumed_secret(told[1], environ.get("HTTP_X_AMZ_SECURITY_TOKEN"))
+        if not secret:
             return False
         names = told[5].split(";")
         header = lambda name: environ["CONTENT_TYPE"] if name == "content-type" else environ.get("HTTP_" + name.upper().replace("-", "_"))
@@ -262,7 +275,7 @@ class CheckedSignatures:
             return False
         request = botocore.awsrequest.AWSRequest(environ["REQUEST_METHOD"], f"http://{environ['HTTP_HOST']}{environ['PATH_INFO']}", {name: header(name) for name in names}, body)
         request.context["timestamp"] = header("x-amz-date")
-        signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(ACCESS_KEY, SECRET_KEY), told[4], told[3])
+        signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(told[1], secret), told[4], told[3])
         mine = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
         now = datetime.datetime.now(datetime.timezone.utc)
         sent = datetime.datetime.strptime(header("x-amz-date"), "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)

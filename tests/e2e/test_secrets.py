@@ -98,6 +98,22 @@ class Aws(Secrets):
         self.assertEqual(self.check(place, "aws-sm:plain", env=env | {"AWS_PROFILE": "ml"})["aws-sm:plain"], "resolves")
         self.assertEqual(self.check(place, "aws-sm:plain", env=env, status=1)["aws-sm:plain"], "denied")
 
+    def test_a_web_identity_is_exchanged_for_a_role(self):
+        place, refused = self.make(), self.manager.checked.refused
+        token = place.folder / "token"
+        token.write_text("eyJhbGciOi.e30.c2ln\n")
+        env = {name: value for name, value in self.env(HOME=str(place.folder)).items() if "KEY" not in name} | {
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/hauberk", "AWS_ENDPOINT_URL_STS": self.manager.url}
+        self.assertEqual(set(self.check(place, "aws-sm:plain", "aws-sm:prod/hf#token", env=env).values()), {"resolves"})
+        self.assertEqual(self.manager.checked.refused, refused)
+        without = {name: value for name, value in env.items() if name != "AWS_ROLE_ARN"}
+        self.assertEqual(self.check(place, "aws-sm:plain", env=without, status=1)["aws-sm:plain"], "unauthenticated")
+        self.assertEqual(self.check(place, "aws-sm:plain", env=env | {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, status=3)["aws-sm:plain"], "unavailable")
+        token.unlink()
+        self.assertEqual(self.check(place, "aws-sm:plain", env=env, status=1)["aws-sm:plain"], "not_found")
+        told = self.expect(place.hauberk("secret", "check", "aws-sm:plain", env=env), 1)
+        self.assertNotIn("eyJ", told.out + told.err)
+
     def test_a_wrong_key_and_no_key(self):
         place = self.make()
         refused = self.manager.checked.refused
