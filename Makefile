@@ -51,7 +51,7 @@ bench: build ## side by side with others; needs some minutes and a quiet machine
 	@bench/run
 
 .PHONY: peers
-peers: ## install what the benchmarks compare with
+peers: ## install what the benchmarks compare with, and tools that give a second opinion in tests
 	@tools/setup --bench
 
 .PHONY: format

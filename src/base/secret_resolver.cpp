@@ -9,6 +9,12 @@ void SecretResolver::add(std::string scheme, std::unique_ptr<SecretSource> sourc
 }
 
 Result<std::shared_ptr<const Secret>> SecretResolver::fetch(const SecretRef& reference) {
+  auto secret = read(reference);
+  if (observer_) observer_(reference, secret ? Status{} : std::unexpected(secret.error()));
+  return secret;
+}
+
+Result<std::shared_ptr<const Secret>> SecretResolver::read(const SecretRef& reference) {
   const auto source = sources_.find(reference.scheme);
   auto secret = source != sources_.end() ? source->second->fetch(reference.place) : hauberk::resolve(reference);
   if (!secret) return std::unexpected(std::move(secret).error().in(reference.text()));

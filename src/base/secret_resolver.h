@@ -5,6 +5,7 @@
 // Thread safety: any. Errors: as the sources (not_found, denied, unavailable), unsupported for a scheme without one.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,10 @@ class SecretResolver {
   explicit SecretResolver(const Clock& clock) : SecretResolver(clock, Ages{}) {}
   SecretResolver(const Clock& clock, Ages ages) : clock_(clock), ages_(ages) {}
 
+  // Told of each reading of a place, whether it went well or not; never of the value. Set before the first.
+  using Observer = std::function<void(const SecretRef& reference, const Status& read)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   void add(std::string scheme, std::unique_ptr<SecretSource> source);
   Result<std::shared_ptr<const Secret>> resolve(const SecretRef& reference);
   // Of what was resolved before: what is due, or all of it, as when an operator asks for a reload. True if a value is
@@ -46,9 +51,11 @@ class SecretResolver {
     Instant tried;
   };
   Result<std::shared_ptr<const Secret>> fetch(const SecretRef& reference);
+  Result<std::shared_ptr<const Secret>> read(const SecretRef& reference);
 
   const Clock& clock_;
   const Ages ages_;
+  Observer observer_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<SecretSource>, std::less<>> sources_;
   std::map<std::string, Kept> kept_;  // by the reference's text

@@ -50,6 +50,20 @@ class Resolver : public ::testing::Test {
   const SecretRef reference_ = *SecretRef::parse("vault:a/b#c");
 };
 
+TEST_F(Resolver, tells_of_each_reading_and_of_no_value) {
+  std::vector<std::string> told;
+  resolver_.observe([&](const SecretRef& reference, const Status& read) {
+    told.push_back(reference.text() + (read ? " ok" : " " + std::string(name(read.error().code))));
+  });
+  EXPECT_TRUE(holds("first"));
+  EXPECT_TRUE(holds("first"));
+  service_.fails = true;
+  service_.failure = Errc::unavailable;
+  clock_.time += std::chrono::minutes(6);
+  EXPECT_FALSE(resolver_.refresh());
+  EXPECT_EQ(told, (std::vector<std::string>{"vault:a/b#c ok", "vault:a/b#c unavailable"}));
+}
+
 TEST_F(Resolver, asks_a_service_first_when_a_secret_is_wanted_and_then_not_for_a_while) {
   EXPECT_EQ(service_.asked, 0);
   EXPECT_TRUE(holds("first"));

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -190,6 +191,18 @@ class Test(unittest.TestCase):
     def expect(self, outcome: Outcome, status: int = 0) -> Outcome:
         self.assertEqual(outcome.status, status, str(outcome))
         return outcome
+
+
+def go_tool(name: str, *names: str) -> str | None:
+    """What `make peers` has built, or what lies in the path under one of the names (or else under its own, if none is given)."""
+    built = ROOT / ".deps/go-tools" / name
+    return str(built) if built.exists() else next(filter(None, map(shutil.which, names or (name,))), None)
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def version_of(command: list[str]) -> str:

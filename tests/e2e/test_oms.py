@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 import harness
 
@@ -151,7 +152,8 @@ class Sigstore(unittest.TestCase):
                     self.assertEqual(result.returncode, 0, result.stderr)
 
 
-COSIGN = shutil.which("cosign")
+COSIGN = harness.go_tool("cosign")
+TIMESTAMPS = harness.go_tool("timestamp-server")
 PEER = harness.ROOT / ".deps/venv/bin/model_signing"
 
 
@@ -296,7 +298,7 @@ class Signing(unittest.TestCase):
                           "--signing_certificate", "key.crt", "--certificate_chain", "inter.crt", "model"))
         self.ok(tool.hauberk("verify", "model", "--certificate-authority", "ca.crt", "--signature", "theirs.sig"))
 
-    @unittest.skipUnless(COSIGN, "no cosign in the path: go install github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5")
+    @unittest.skipUnless(COSIGN, "no cosign: make peers")
     def test_cosign_agrees_both_ways(self):
         tool = self.tool
         told = subprocess.run([COSIGN, "version", "--json"], capture_output=True, text=True, check=True).stdout
@@ -430,6 +432,29 @@ class Signing(unittest.TestCase):
         result = tool.hauberk(*verify, "--timestamp-authority", "tsa-ca.crt")
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("something else", result.stderr)
+
+    @unittest.skipUnless(TIMESTAMPS, "no timestamp-server: make peers")
+    def test_the_times_of_sigstores_timestamp_server_are_believed(self):
+        tool, port = self.tool, harness.free_port()
+        server = subprocess.Popen([TIMESTAMPS, "serve", "--host", "127.0.0.1", "--port", str(port), "--timestamp-signer", "memory", "--disable-ntp-monitoring"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tool.folder)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        url = f"http://127.0.0.1:{port}/api/v1/timestamp"
+        for _ in range(100):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/certchain", timeout=5) as chain:
+                (tool.folder / "tsa.pem").write_bytes(chain.read())
+                break
+            time.sleep(0.1)
+        harness.used["sigstore timestamp-server"] = "1.2.9"
+        tool.make_key("prime256v1")
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem", "--timestamp-url", url))
+        verify = ["verify", "model", "--key", "key.pub", "--require-timestamp"]
+        result = tool.hauberk(*verify, "--timestamp-authority", "tsa.pem", "--json")
+        self.ok(result)
+        self.assertTrue(json.loads(result.stdout)["signers"][0]["time"])
+        tool.make_authority()
+        self.denied(tool.hauberk(*verify, "--timestamp-authority", "ca.crt"), "timestamp")
 
     def test_a_timestamp_authority_that_misbehaves_is_an_error(self):
         tool = self.tool

@@ -161,3 +161,9 @@ class Serving(Test):
         gateway.wait_until(lambda: gateway.log.count("snapshot published") >= 2, what="the second reload")
         self.assertEqual(sent(), "Bearer hf_second")
         self.assertNotIn("hf_", gateway.log)
+        gateway.stop()
+        lines = self.expect(place.hauberk("ledger", "export", "-e", "production", "--chain", "gateway")).out.splitlines()
+        reads = [event for event in map(json.loads, lines) if event.get("kind") == "secret.read"]
+        self.assertEqual({event["target"] for event in reads}, {"vault:secret/data/team/hf#token"})
+        self.assertEqual([event["outcome"] for event in reads][:2] + [reads[-1]["outcome"]], ["ok", "ok", "error"])
+        self.assertNotIn("hf_", "".join(lines))

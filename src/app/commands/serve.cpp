@@ -175,6 +175,22 @@ class Control {
   std::uint64_t counter_ = 0;
 };
 
+// Who read which secret when stands in the record; its value never does.
+void record_secret(Ledger& ledger, Context& context, const Principal& principal, const SecretRef& reference,
+                   const Status& read) {
+  Event event;
+  event.time = context.clock.now();
+  event.kind = "secret.read";
+  event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(),
+                     context.random);
+  event.principal = principal.subject;
+  event.target = reference.text();
+  event.outcome = read ? "ok" : "error";
+  if (!read) event.reason = name(read.error().code);
+  if (const auto appended = ledger.append(event); !appended)
+    log::error("the reading of a secret could not be recorded", {{"error", appended.error().text()}});
+}
+
 Result<int> run_serve(const ServeArguments& arguments, Context& context) {
   auto loaded = TRY(load_settings(context));
   apply(arguments, loaded.settings);
@@ -193,6 +209,9 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
                                       .segment_bytes = settings.ledger.segment_bytes,
                                       .checkpoint_every = settings.ledger.checkpoint_every}));
   const auto secrets = make_secret_resolver(settings, context.files, context.clock);
+  secrets->observe([&](const SecretRef& reference, const Status& read) {
+    record_secret(*ledger, context, principal, reference, read);
+  });
   SnapshotBuilder builder(*workspace, *engine, metrics, *secrets);
   CHECK(builder.apply_configuration(settings, settings.environment, principal));
   auto built = TRY(builder.build(settings, settings.environment, context.clock.now()));
