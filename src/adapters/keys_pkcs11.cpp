@@ -141,6 +141,15 @@ class Pkcs11Keys final : public crypto::KeyKeeper {
     });
   }
 
+  // The value of a data object.
+  Result<Secret> data(std::string_view place) {
+    const std::lock_guard lock(mutex_);
+    const auto uri = TRY(Pkcs11Uri::parse(place));
+    if (!uri.id.empty()) return fail(Errc::invalid, "data objects have no id: name the object by its label");
+    return entered<Secret>(
+        uri, [&]() -> Result<Secret> { return Secret(TRY(value_of(TRY(object_of(uri, CKO_DATA)), CKA_VALUE))); });
+  }
+
  private:
   static CK_GCM_PARAMS gcm(ByteView nonce, ByteView associated) {
     CK_GCM_PARAMS out{};
@@ -258,8 +267,8 @@ class Pkcs11Keys final : public crypto::KeyKeeper {
     const auto answer = functions_->C_FindObjects(session_, found, 2, &count);
     (void)functions_->C_FindObjectsFinal(session_);
     CHECK(checked("look for the key", answer));
-    if (count == 0) return fail(Errc::not_found, "the token has no such key");
-    if (count > 1) return fail(Errc::invalid, "the token has more than one such key: name its id, as in id=%01");
+    if (count == 0) return fail(Errc::not_found, "the token has no such object");
+    if (count > 1) return fail(Errc::invalid, "the token has more than one such object: name its id, as in id=%01");
     return found[0];
   }
 
@@ -320,7 +329,20 @@ class Pkcs11Keys final : public crypto::KeyKeeper {
   bool pin_refused_ = false;
 };
 
+class Pkcs11Secrets final : public SecretSource {
+ public:
+  Pkcs11Secrets(Pkcs11Options options, Random& random) : keys_(std::move(options), random) {}
+  Result<Secret> fetch(std::string_view place) override { return keys_.data(place); }
+
+ private:
+  Pkcs11Keys keys_;
+};
+
 }  // namespace
+
+std::unique_ptr<SecretSource> make_secrets_pkcs11(Pkcs11Options options, Random& random) {
+  return std::make_unique<Pkcs11Secrets>(std::move(options), random);
+}
 
 std::shared_ptr<crypto::KeyKeeper> make_keys_pkcs11(Pkcs11Options options, Random& random) {
   return std::make_shared<Pkcs11Keys>(std::move(options), random);

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/random.h"
+#include "base/secret_resolver.h"
 #include "crypto/key_keeper.h"
 
 namespace hauberk::adapters {
@@ -19,6 +20,9 @@ struct Pkcs11Options {
   std::string module;            // path of the shared library; empty: the one in the URIs (module-path)
   std::optional<SecretRef> pin;  // of env: or file:
 };
+
+// Secrets that lie in a token as data objects: "pkcs11:token=LABEL;object=LABEL", by the same rules.
+std::unique_ptr<SecretSource> make_secrets_pkcs11(Pkcs11Options options, Random& random);
 
 std::shared_ptr<crypto::KeyKeeper> make_keys_pkcs11(Pkcs11Options options, Random& random);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/keys_pkcs11.h"
 #include "adapters/ledger_file.h"
 #include "adapters/secrets_aws.h"
 #include "adapters/secrets_vault.h"
@@ -44,8 +45,8 @@ std::shared_ptr<net::VaultClient> make_vault_client(const config::Settings& sett
   return std::make_shared<net::VaultClient>(std::move(vault), net::make_http_client());
 }
 
-std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files,
-                                                     const Clock& clock) {
+std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files, const Clock& clock,
+                                                     Random& random) {
   auto resolver = std::make_unique<SecretResolver>(clock);
   resolver->add("vault", adapters::make_secrets_vault(make_vault_client(settings)));
   resolver->add("aws-sm", adapters::make_secrets_aws({.service = "secretsmanager",
@@ -54,6 +55,8 @@ std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& set
                                                       .endpoint = settings.aws.endpoint,
                                                       .endpoint_variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER"},
                                                      files, clock, net::make_http_client()));
+  resolver->add("pkcs11",
+                adapters::make_secrets_pkcs11({.module = settings.pkcs11.module, .pin = settings.pkcs11.pin}, random));
   return resolver;
 }
 

@@ -21,8 +21,8 @@ class Workspace;
 IsolationOptions isolation_options(const config::Settings& settings);
 
 // Every keeper of secrets that the settings know. Nothing is asked before a secret of it is wanted.
-std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files,
-                                                     const Clock& clock);
+std::unique_ptr<SecretResolver> make_secret_resolver(const config::Settings& settings, Files& files, const Clock& clock,
+                                                     Random& random);
 
 std::shared_ptr<net::VaultClient> make_vault_client(const config::Settings& settings);
 

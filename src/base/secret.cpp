@@ -32,7 +32,9 @@ Result<SecretRef> SecretRef::parse(std::string_view text) {
   const auto colon = text.find(':');
   if (colon != std::string_view::npos && colon + 1 < text.size()) {
     const auto scheme = text.substr(0, colon);
-    for (const std::string_view known : {"env", "file", "vault", "aws-sm"})
+    if (scheme == "pkcs11" && text.contains("pin-value"))
+      return fail(Errc::invalid, "a PIN does not belong here: say in pkcs11.pin where it is");
+    for (const std::string_view known : {"env", "file", "vault", "aws-sm", "pkcs11"})
       if (scheme == known) return SecretRef{std::string(scheme), std::string(text.substr(colon + 1))};
   }
   // The text itself is not repeated: it may be the secret that somebody wrote here.

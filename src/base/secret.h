@@ -68,8 +68,8 @@ class Secret {
   Bytes value_;
 };
 
-// "env:NAME", "file:/run/secrets/x"; "vault:PATH#KEY" and "aws-sm:NAME#KEY" need a SecretResolver with a source for
-// them.
+// "env:NAME", "file:/run/secrets/x"; "vault:PATH#KEY", "aws-sm:NAME#KEY" and "pkcs11:token=T;object=O" need a
+// SecretResolver with a source for them.
 struct SecretRef {
   std::string scheme;
   std::string place;

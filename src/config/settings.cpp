@@ -442,7 +442,8 @@ std::string reference_markdown(const Hooks& hooks) {
       "Every key may be left out; what is\n"
       "not named here is refused. Durations carry a unit: `250ms`, `30s`, `15m`, `12h`, `30d`. Sizes are bytes. "
       "Secrets stand here as\n"
-      "references only: `env:NAME`, `file:/run/secrets/name`, `vault:PATH#KEY`, `aws-sm:NAME#KEY`.\n\n";
+      "references only: `env:NAME`, `file:/run/secrets/name`, `vault:PATH#KEY`, `aws-sm:NAME#KEY`,\n"
+      "`pkcs11:token=LABEL;object=LABEL`.\n\n";
   out += hauberk::reference_markdown(Settings::fields(), "The root");
   if (hooks.guards_reference) out += "\n## guards\n\n" + hooks.guards_reference();
   return out;

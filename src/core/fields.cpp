@@ -287,7 +287,7 @@ json::Value schema_of(const FieldType& type) {
       break;
     }
     case FieldKind::secret:
-      out.set("type", "string").set("pattern", "^(env|file|vault|aws-sm):.+$");
+      out.set("type", "string").set("pattern", "^(env|file|vault|aws-sm|pkcs11):.+$");
       break;
     case FieldKind::list:
       out.set("type", "array").set("items", schema_of(*type.item));

@@ -352,6 +352,14 @@ class SoftHsm:
     def util(self, *arguments: str) -> None:
         subprocess.run(["softhsm2-util", *arguments, "--pin", PIN], check=True, capture_output=True, env=os.environ | self.env)
 
+    def keep(self, label: str, value: bytes) -> None:
+        """A secret, as a data object that only who has the PIN sees."""
+        path = self.folder / "data"
+        path.write_bytes(value)
+        subprocess.run(["pkcs11-tool", "--module", SOFTHSM, "--token-label", "hauberk", "--login", "--pin", PIN, "--write-object", str(path), "--type", "data", "--label", label, "--private"],
+                       check=True, capture_output=True, env=os.environ | self.env)
+        path.unlink()
+
     def add(self, label: str, kind: str) -> str:
         """A new key with an id of its own, which is returned."""
         from cryptography.hazmat.primitives import serialization as s

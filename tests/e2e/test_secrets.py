@@ -5,7 +5,7 @@ import os
 import signal
 
 from harness import Test, deployment, prepared
-from keepers import ACCESS_KEY, SECRET_KEY, Aws as Moto, VaultStub
+from keepers import ACCESS_KEY, PIN, SECRET_KEY, SOFTHSM, Aws as Moto, SoftHsm, VaultStub
 from upstreams import ScriptedUpstream
 
 VALUES = ("hf_first", "hf_plain", "the-secret-id", "plain-value", "json-value", SECRET_KEY)
@@ -121,6 +121,23 @@ class Aws(Secrets):
         self.assertEqual(self.manager.checked.refused, refused + 1)
         env = self.env(AWS_ACCESS_KEY_ID="", AWS_EC2_METADATA_DISABLED="true", HOME=str(place.folder))
         self.assertEqual(self.check(place, "aws-sm:plain", env=env, status=1)["aws-sm:plain"], "unauthenticated")
+
+
+class Module(Secrets):
+    def test_data_objects_of_a_token(self):
+        place = self.make({"pkcs11": {"module": SOFTHSM, "pin": "env:HSM_PIN"}})
+        place.write_config()
+        hsm = SoftHsm(place.folder / "hsm")
+        hsm.keep("hf-token", b"hf_in_the_module")
+        hsm.add("wrap", "aes256")
+        env = hsm.env | {"HSM_PIN": PIN}
+        good = "pkcs11:token=hauberk;object=hf-token"
+        self.assertEqual(self.check(place, good, env=env), {good: "resolves"})
+        bad = {"pkcs11:token=hauberk;object=none": "not_found", "pkcs11:token=other;object=hf-token": "not_found", "pkcs11:token=hauberk;object=wrap": "not_found", "pkcs11:token=hauberk;id=%01": "invalid"}
+        self.assertEqual(self.check(place, *bad, env=env, status=1), bad)
+        self.assertEqual(self.check(place, good, env=env | {"HSM_PIN": "wrong"}, status=1)[good], "denied")
+        told = self.expect(place.hauberk("secret", "check", good + "?pin-value=1234", env=env), 2)
+        self.assertNotIn("1234", told.out + told.err)
 
 
 class Configuration(Secrets):

@@ -13,7 +13,7 @@ Result<int> run_secret_check(const std::vector<std::string>& given, Context& con
   std::vector<config::NamedReference> wanted;
   for (const auto& text : given) wanted.push_back({"", TRY(SecretRef::parse(text))});
   if (given.empty()) wanted = config::references(loaded.settings);
-  const auto secrets = make_secret_resolver(loaded.settings, context.files, context.clock);
+  const auto secrets = make_secret_resolver(loaded.settings, context.files, context.clock, context.random);
 
   json::Value list = json::Value::array();
   std::vector<std::vector<std::string>> rows;
@@ -55,8 +55,9 @@ Command secret_command() {
               "Example: hauberk secret check vault:secret/data/team/hf#token",
           .declare = [](Args& args) -> Run {
             auto given = std::make_shared<std::vector<std::string>>();
-            args.optional_positional("REFERENCE", *given,
-                                     "such as env:NAME, file:PATH, vault:PATH#KEY or aws-sm:NAME#KEY");
+            args.optional_positional(
+                "REFERENCE", *given,
+                "such as env:NAME, file:PATH, vault:PATH#KEY, aws-sm:NAME#KEY or pkcs11:token=LABEL;object=LABEL");
             return [given](Context& context) { return run_secret_check(*given, context); };
           }};
 }

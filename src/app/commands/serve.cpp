@@ -208,7 +208,7 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
                                       .sync_interval = settings.ledger.sync_interval,
                                       .segment_bytes = settings.ledger.segment_bytes,
                                       .checkpoint_every = settings.ledger.checkpoint_every}));
-  const auto secrets = make_secret_resolver(settings, context.files, context.clock);
+  const auto secrets = make_secret_resolver(settings, context.files, context.clock, context.random);
   secrets->observe([&](const SecretRef& reference, const Status& read) {
     record_secret(*ledger, context, principal, reference, read);
   });
