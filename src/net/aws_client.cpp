@@ -58,7 +58,7 @@ std::optional<AwsCredentials> of_profile(std::string_view text, std::string_view
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_line_end(std::string_view text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
   return text;
 }
@@ -149,7 +149,7 @@ Result<AwsCredentials> AwsClient::of_web_identity(const std::string& token_file,
   const auto session = environment_variable("AWS_ROLE_SESSION_NAME").value_or("hauberk");
   ask.secret_body = Secret(std::string_view(fmt::format(
       "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={}&RoleSessionName={}&WebIdentityToken={}",
-      form_encoded(*role), form_encoded(session), form_encoded(trimmed(ServiceSecret::text(token))))));
+      form_encoded(*role), form_encoded(session), form_encoded(without_line_end(ServiceSecret::text(token))))));
   ask.timeout = options_.timeout;
   auto reply = TRY(http_->call(ask));
   const Secret answer(std::move(reply.body));
