@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <vector>
+
+#include "base/page_bytes.h"
 
 namespace hauberk::app {
 namespace {
@@ -85,7 +86,7 @@ Status PrivateCopy::copy(const FileTree::Item& item) {
   const Descriptor to(
       ::openat(mount_.get(), place.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
   if (to.get() < 0) return could_not_copy(item.path);
-  std::vector<char> piece(copy_piece);
+  PageBytes piece(copy_piece);
   for (off_t at = 0;;) {
     const auto count = ::pread(from.get(), piece.data(), piece.size(), at);
     if (count < 0 && errno == EINTR) continue;

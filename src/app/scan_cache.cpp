@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
+#include "base/page_bytes.h"
 #include "scan/reader.h"
 #include "scan/scanner.h"
 
@@ -52,7 +53,7 @@ std::optional<Digest> ScanCache::digest_of(const std::string& path) {
   const auto reader = scan::FileReader::open(path);
   if (!reader) return std::nullopt;
   crypto::Sha256 sha;
-  Bytes chunk(1u << 20);
+  PageBytes chunk(1u << 20);
   for (std::uint64_t at = 0; at < (*reader)->size();) {
     const auto got = (*reader)->read_at(at, chunk);
     if (!got || *got == 0) return std::nullopt;

@@ -9,8 +9,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "base/mapped_file.h"
-
 namespace hauberk {
 namespace {
 
@@ -117,25 +115,6 @@ TEST_F(FileTreeTest, sees_that_a_file_changed_even_if_its_time_was_set_back) {
   FileTree::Item now;
   ASSERT_TRUE(tree->open_file(tree->files()[0], &now));
   EXPECT_NE(now, tree->files()[0]);
-}
-
-TEST_F(FileTreeTest, a_mapped_file_that_is_cut_off_is_an_answer_and_no_crash) {
-  write("file", std::string(64 << 10, 'x'));
-  const auto tree = FileTree::open(path("file"));
-  ASSERT_TRUE(tree);
-  const auto file = tree->open_file(tree->files()[0]);
-  ASSERT_TRUE(file);
-  const auto window = MappedWindow::open(file->get(), 100, 60'000);
-  ASSERT_TRUE(window);
-  unsigned sum = 0;
-  const auto add_up = [&] {
-    for (const auto byte : window->bytes()) sum += byte;
-  };
-  EXPECT_TRUE(read_mapped(add_up));
-  EXPECT_EQ(sum, 60'000u * 'x');
-  std::filesystem::resize_file(path("file"), 0);
-  EXPECT_FALSE(read_mapped(add_up));
-  EXPECT_FALSE(read_mapped(add_up)) << "and once more";
 }
 
 }  // namespace

@@ -239,10 +239,17 @@ __attribute__((target("avx512f,avx512vl,avx512bw"))) void avx512(std::uint32_t* 
 Sha256Instructions sha256_instructions() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   const bool sha = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & bit_SHA) != 0;
+  const bool intel = __builtin_cpu_is("intel"), amd = __builtin_cpu_is("amd");
+  unsigned signature = 0;
+  (void)__get_cpuid(1, &signature, &ebx, &ecx, &edx);
+  const unsigned family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);  // as makers add it up from 0xf on
+  constexpr unsigned zen5 = 0x1a;
   // These ask the operating system, too, whether it saves the long registers.
   return {.sha_ni = sha && __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3"),
           .avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                    __builtin_cpu_supports("avx512bw")};
+                    __builtin_cpu_supports("avx512bw"),
+          .avx512_is_faster = intel || (amd && family >= zen5),
+          .sha_takes_three = amd};
 }
 
 void compress_sha_ni_1(std::uint32_t* const* states, const std::uint8_t* const* data, std::size_t blocks) {

@@ -9,6 +9,9 @@ namespace hauberk::crypto {
 
 struct Sha256Instructions {
   bool sha_ni = false, avx512 = false;
+  // Processors differ: whether sixteen lanes of AVX-512 beat the SHA instructions (not where registers of 512 bits are
+  // worked on in halves), and whether the SHA instructions take three lanes at full speed.
+  bool avx512_is_faster = false, sha_takes_three = false;
 };
 Sha256Instructions sha256_instructions();  // of this processor and its operating system
 

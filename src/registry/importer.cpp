@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/page_bytes.h"
 #include "crypto/sha256_lanes.h"
 
 namespace hauberk::registry {
@@ -48,7 +49,7 @@ class Importer {
   Status stream_all() {
     const auto& items = source_.items();
     const auto most = std::min(items.size(), crypto::useful_lanes(crypto::best_sha256_kernel()));
-    Bytes buffer(most * piece_bytes);
+    PageBytes buffer(most * piece_bytes);
     std::vector<Stream> streams;
     std::vector<BlobWriter*> writers;
     std::vector<ByteView> pieces;
@@ -129,7 +130,7 @@ class Importer {
 
   Status stream_again(Stream& stream) {
     stream = TRY(open(*stream.item));
-    Bytes buffer(piece_bytes);
+    PageBytes buffer(piece_bytes);
     while (const auto count = TRY(read(stream, buffer))) CHECK(stream.writer->write(ByteView(buffer).first(count)));
     return {};
   }

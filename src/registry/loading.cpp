@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/page_bytes.h"
 #include "registry/gate.h"
 
 namespace hauberk::registry {
@@ -84,7 +85,7 @@ class Export {
   Status write(const std::string& path, BlobReader& reader, const Digest& expected) {
     auto file = TRY(create(path));
     crypto::Sha256 hash;
-    Bytes buffer(chunk_bytes);
+    PageBytes buffer(chunk_bytes);
     for (std::uint64_t offset = 0; offset < reader.size();) {
       const auto count = TRY(reader.read_at(offset, buffer));
       if (count == 0)

@@ -1,5 +1,6 @@
 #include "scan/scanner.h"
 
+#include "base/page_bytes.h"
 #include "scan/ascii.h"
 #include "scan/flat_models.h"
 #include "scan/formats.h"
@@ -261,7 +262,7 @@ bool is_part_of_system(Format format, std::string_view file) {
 
 Result<Digest> hash_of(Reader& reader) {
   crypto::Sha256 sha;
-  Bytes chunk(1u << 20);
+  PageBytes chunk(1u << 20);
   for (std::uint64_t at = 0; at < reader.size();) {
     const auto got = TRY(reader.read_at(at, chunk));
     if (got == 0) break;

@@ -9,12 +9,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <memory>
 #include <mutex>
 #include <numeric>
 #include <optional>
 
-#include "base/mapped_file.h"
+#include "base/page_bytes.h"
 #include "base/sync.h"
 #include "crypto/owned.h"
 #include "crypto/sha256_lanes.h"
@@ -25,9 +24,8 @@ namespace {
 using crypto::Sha256Lane;
 
 // Of each range so much is in memory at a time.
-constexpr std::size_t window_bytes = 512u << 10;
-// Copying a little costs less than mapping it.
-constexpr std::size_t smallest_mapped = 64u << 10;
+// It is copied there by the kernel: mapping pages costs more than copying them, once the copy fits the cache.
+constexpr std::size_t window_bytes = 256u << 10;
 
 // Ranges still to do, shared by the threads.
 class Work {
@@ -76,7 +74,7 @@ class Work {
   std::optional<Error> error_;
 };
 
-// A range while it is read, mapped where that works. What is hashed must be the file that was listed, from its first
+// A range while it is read. What is hashed must be the file that was listed, from its first
 // byte to its last.
 class RangeReader {
  public:
@@ -89,8 +87,9 @@ class RangeReader {
     offset_ = range.begin;
     end_ = range.end;
     at_hand_ = {};
-    mappable_ = end_ - offset_ > smallest_mapped;
-    read_ahead();
+    // The disk works on what comes next while the processor works on this.
+    ::posix_fadvise(file_.get(), static_cast<off_t>(offset_), static_cast<off_t>(end_ - offset_),
+                    POSIX_FADV_SEQUENTIAL);
     return {};
   }
   // Bytes at hand; more are read where fewer than a block are left and the range goes on.
@@ -106,7 +105,6 @@ class RangeReader {
   // A write while it was read moved the time of change.
   Status close() {
     const auto now = TRY(FileTree::item_now(item_.path, file_));
-    window_ = MappedWindow();
     file_ = Descriptor();
     return now == item_ ? Status{} : changed();
   }
@@ -118,43 +116,23 @@ class RangeReader {
  private:
   Status refill() {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(window_bytes, end_ - offset_));
-    if (mappable_) {
-      auto window = MappedWindow::open(file_.get(), offset_, size);
-      mappable_ = window.has_value();
-      if (window) {
-        window_ = std::move(*window);
-        at_hand_ = window_.bytes();
-        read_ahead();
-        return {};
-      }
-    }
-    if (!buffer_) buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(window_bytes);
+    buffer_.resize(window_bytes);
     std::size_t filled = 0;
     while (filled < size) {
       const auto count =
-          ::pread(file_.get(), buffer_.get() + filled, size - filled, static_cast<off_t>(offset_ + filled));
+          ::pread(file_.get(), buffer_.data() + filled, size - filled, static_cast<off_t>(offset_ + filled));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return fail(Errc::unavailable, fmt::format("cannot read it: {}", ::strerror(errno)), item_.path);
       if (count == 0) return changed();
       filled += static_cast<std::size_t>(count);
     }
-    at_hand_ = {buffer_.get(), filled};
+    at_hand_ = {buffer_.data(), filled};
     return {};
   }
-  // The disk works on what comes next while the processor works on this.
-  void read_ahead() const {
-    const auto next = offset_ + at_hand_.size();
-    if (next < end_ && mappable_)
-      ::posix_fadvise(file_.get(), static_cast<off_t>(next),
-                      static_cast<off_t>(std::min<std::uint64_t>(2 * window_bytes, end_ - next)), POSIX_FADV_WILLNEED);
-  }
-
   FileTree::Item item_;
   Descriptor file_;
   std::uint64_t offset_ = 0, end_ = 0;  // of what is at hand, of the range
-  bool mappable_ = false;
-  MappedWindow window_;
-  std::unique_ptr<std::uint8_t[]> buffer_;  // where the file cannot be mapped
+  PageBytes buffer_;
   ByteView at_hand_;
 };
 
@@ -185,8 +163,7 @@ class LanesWorker {
       }
       const auto bytes = TRY(slot.reader.bytes());
       if (bytes.size() >= crypto::sha256_block) return {};
-      Digest digest;
-      if (!read_mapped([&] { digest = slot.lane.finish(bytes); })) return slot.reader.changed();
+      const auto digest = slot.lane.finish(bytes);
       slot.reader.consume(bytes.size());
       work_.count(bytes.size());
       CHECK(slot.reader.close());
@@ -214,7 +191,7 @@ class LanesWorker {
       auto common = std::ranges::min(pieces, {}, &ByteView::size).size();
       common -= common % crypto::sha256_block;
       for (auto& piece : pieces) piece = piece.first(common);
-      if (!read_mapped([&] { crypto::update_together(lanes, pieces); })) return active.front()->reader.changed();
+      crypto::update_together(lanes, pieces);
       for (auto* slot : active) slot->reader.consume(common);
       work_.count(common * active.size());
       if (reports_) work_.report();
@@ -248,10 +225,8 @@ class Blake2bWorker {
     CHECK(reader_.open(work_, range));
     for (;;) {
       const auto bytes = TRY(reader_.bytes());
-      bool updated = false;
-      const auto update = [&] { updated = EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1; };
-      if (!read_mapped(update)) return reader_.changed();
-      if (!updated) return fail(Errc::internal, "BLAKE2b failed");
+      if (EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1)
+        return fail(Errc::internal, "BLAKE2b failed");
       reader_.consume(bytes.size());
       work_.count(bytes.size());
       if (reader_.at_end()) break;
