@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 
 from harness import BINARY, MAGIKA, Test, go_tool, prepared, used
@@ -33,6 +34,15 @@ def entries(bundle: bytes) -> list[bytes]:
         found.append(bundle[2:2 + length])
         bundle = bundle[2 + length:]
     return found
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as there:
+            there.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
 
 
 class Log(Test):
@@ -108,8 +118,12 @@ class Log(Test):
         key = self.checkpoint(place)["key"]
         subprocess.run("openssl genpkey -algorithm ed25519 -out w.pem && chmod 600 w.pem", shell=True, cwd=place.folder, check=True,
                        capture_output=True)
-        witness = subprocess.Popen([BINARY, "witness", "--key", "w.pem", "--state", "seen", "--log", key, "--name", "witness.example",
-                                    "--listen", "127.0.0.1:0"], cwd=place.folder, stdout=subprocess.PIPE, text=True)
+        command = ["witness", "--key", "w.pem", "--state", "seen", "--log", key, "--name", "witness.example", "--listen"]
+        for wrong in ("127.0.0.1", ":8470", "::1:8470", "127.0.0.1:99999"):
+            self.assertIn("expected an address and a port", self.expect(place.hauberk(*command, wrong), 2).err, wrong)
+        # As the gateway writes addresses.
+        host = "[::1]" if has_ipv6() else "127.0.0.1"
+        witness = subprocess.Popen([BINARY, *command, f"{host}:0"], cwd=place.folder, stdout=subprocess.PIPE, text=True)
         self.addCleanup(witness.stdout.close)
         self.addCleanup(witness.wait)
         self.addCleanup(witness.send_signal, signal.SIGTERM)

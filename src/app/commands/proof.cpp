@@ -10,6 +10,7 @@
 #include "adapters/ledger_file_tiles.h"
 #include "app/output.h"
 #include "app/workspace.h"
+#include "config/settings.h"
 #include "crypto/merkle.h"
 #include "crypto/witness.h"
 #include "net/http_client.h"
@@ -263,12 +264,7 @@ struct ServeWitnessArguments {
 };
 
 Result<int> run_serve_witness(const ServeWitnessArguments& arguments, Context& context) {
-  const auto colon = arguments.listen.rfind(':');
-  std::uint16_t port = 0;
-  const auto digits = std::string_view(arguments.listen).substr(colon == std::string::npos ? 0 : colon + 1);
-  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (colon == std::string::npos || error != std::errc{} || stop != digits.data() + digits.size())
-    return fail(Errc::invalid, "--listen takes ADDRESS:PORT", arguments.listen);
+  const auto place = TRY(config::parse_host_port(arguments.listen));
   std::vector<crypto::NoteVerifier> logs;
   for (const auto& text : arguments.logs) logs.push_back(TRY(crypto::NoteVerifier::parse(text)));
   if (logs.empty()) return fail(Errc::invalid, "name the logs to witness by their verifier keys: --log KEY");
@@ -288,9 +284,9 @@ Result<int> run_serve_witness(const ServeWitnessArguments& arguments, Context& c
     auto answer = witness.add_checkpoint(request.body, context.clock.now());
     return {answer.status, std::move(answer.content_type), std::move(answer.body)};
   };
-  const auto server =
-      TRY(net::SmallServer::start(arguments.listen.substr(0, colon), port, context.clock, handle, 1 << 20));
-  context.out.good(fmt::format("witness on {}:{}", arguments.listen.substr(0, colon), server->port()));
+  const auto server = TRY(net::SmallServer::start(place.host, place.port, context.clock, handle, 1 << 20));
+  const bool ipv6 = place.host.contains(':');
+  context.out.good(fmt::format("witness on {}{}{}:{}", ipv6 ? "[" : "", place.host, ipv6 ? "]" : "", server->port()));
   context.out.line(fmt::format("  key  {}", witness.verifier().text()));
   std::fflush(stdout);
   int received = 0;
