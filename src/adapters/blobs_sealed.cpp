@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/page_bytes.h"
 #include "base/sync.h"
 #include "core/artifact.h"
 #include "crypto/floe.h"
@@ -92,24 +93,22 @@ class Sealing {
   // Seals a batch behind what waits, and writes up to a boundary of write_unit: whole pages of the file system's cache
   // need not be cleared or read first. All of it at the end.
   Status seal(ByteView plaintext, bool last) {
-    if (memory_.empty()) {
+    if (sealed_.empty()) {
       const auto most = write_unit + crypto::floe_header_size + batch_segments * floe.encrypted_segment;
-      memory_.resize(most + direct_block);
-      sealed_ = memory_.data();
-      sealed_ += -reinterpret_cast<std::uintptr_t>(sealed_) % direct_block;
-      std::ranges::copy(sealer_.header(), sealed_);
+      sealed_.resize(most);
+      std::ranges::copy(sealer_.header(), sealed_.begin());
       waiting_ = sealer_.header().size();
     }
     const std::size_t segment = floe.plaintext_segment();
     for (; plaintext.size() > segment || (!last && plaintext.size() == segment); waiting_ += floe.encrypted_segment) {
-      sealer_.inner(plaintext.first(segment), sealed_ + waiting_);
+      sealer_.inner(plaintext.first(segment), sealed_.data() + waiting_);
       plaintext = plaintext.subspan(segment);
     }
-    if (last) waiting_ += sealer_.last(plaintext, sealed_ + waiting_);
+    if (last) waiting_ += sealer_.last(plaintext, sealed_.data() + waiting_);
     const std::size_t written = last ? waiting_ : waiting_ - waiting_ % write_unit;
-    CHECK(file_->append(ByteView(sealed_, written)));
+    CHECK(file_->append(ByteView(sealed_).first(written)));
     waiting_ -= written;
-    std::copy_n(sealed_ + written, waiting_, sealed_);
+    std::copy_n(sealed_.data() + written, waiting_, sealed_.data());
     return {};
   }
   void work() {
@@ -132,9 +131,9 @@ class Sealing {
   Bytes plain_;
 
   // Of the thread while it runs: sealer_, file_, and
-  Bytes memory_;
-  std::uint8_t* sealed_ = nullptr;  // in memory_, aligned for writing past the page cache
-  std::size_t waiting_ = 0;         // sealed and not written
+  PageBytes sealed_;  // pages, for writing past the page cache
+  static_assert(page_bytes % direct_block == 0);
+  std::size_t waiting_ = 0;  // sealed and not written
   Status outcome_;
   BoundedQueue<Bytes> full_{batches};
   BoundedQueue<Bytes> empty_{batches};
@@ -286,7 +285,7 @@ class SealedReader final : public BlobReader {
   struct Batch {
     std::uint64_t first = 0;
     std::uint64_t count = 0;
-    Bytes bytes;
+    PageBytes bytes;
     Status outcome;
   };
 
@@ -372,7 +371,7 @@ class SealedReader final : public BlobReader {
   std::uint64_t plain_of_ = UINT64_MAX;
 
   // Of large reads. The thread owns a batch between the two queues, and only then.
-  Bytes spare_;
+  PageBytes spare_;
   static constexpr std::uint64_t nothing = UINT64_MAX;
   std::uint64_t coming_first_ = nothing;
   BoundedQueue<Batch> wanted_{1};

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
-#include "base/page_bytes.h"
 #include "scan/reader.h"
 #include "scan/scanner.h"
 
@@ -52,18 +51,10 @@ std::optional<Digest> ScanCache::digest_of(const std::string& path) {
     if (const auto digest = Digest::parse(as_text(*kept))) return *digest;
   const auto reader = scan::FileReader::open(path);
   if (!reader) return std::nullopt;
-  crypto::Sha256 sha;
-  PageBytes chunk(1u << 20);
-  for (std::uint64_t at = 0; at < (*reader)->size();) {
-    const auto got = (*reader)->read_at(at, chunk);
-    if (!got || *got == 0) return std::nullopt;
-    sha.update(ByteView(chunk).first(*got));
-    at += *got;
-  }
-  const auto digest = sha.finish();
-  if (identity_of(path) != identity) return std::nullopt;
-  (void)write_file_atomically(files_, place, as_bytes(digest.hex()));
-  return digest;
+  const auto digest = scan::digest_of(**reader);
+  if (!digest || identity_of(path) != identity) return std::nullopt;
+  (void)write_file_atomically(files_, place, as_bytes(digest->hex()));
+  return *digest;
 }
 
 std::optional<scan::Report> ScanCache::find(const std::string& path) {

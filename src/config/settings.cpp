@@ -449,6 +449,10 @@ std::string reference_markdown(const Hooks& hooks) {
   return out;
 }
 
+std::string HostPort::text() const {
+  return fmt::format(fmt::runtime(host.contains(':') ? "[{}]:{}" : "{}:{}"), host, port);
+}
+
 Result<HostPort> parse_host_port(std::string_view text) {
   const auto bad = [&] {
     return fail(Errc::invalid, "expected an address and a port, such as 127.0.0.1:8080 or [::1]:8080");

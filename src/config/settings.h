@@ -183,6 +183,7 @@ std::string reference_markdown(const Hooks& hooks);
 struct HostPort {
   std::string host;  // an IPv6 address without its brackets
   std::uint16_t port = 0;
+  std::string text() const;  // as parse_host_port() reads it
 };
 // "127.0.0.1:8080", "[::1]:8080", "localhost:0".
 Result<HostPort> parse_host_port(std::string_view text);

@@ -123,6 +123,8 @@ TEST(HostPort, hosts_and_ports_are_told_apart) {
   EXPECT_EQ(parse_host_port("127.0.0.1:80")->port, 80);
   EXPECT_EQ(parse_host_port("[::1]:8080")->host, "::1");
   EXPECT_EQ(parse_host_port("localhost:0")->host, "localhost");
+  for (const auto* address : {"127.0.0.1:80", "[::1]:8080", "localhost:0"})
+    EXPECT_EQ(parse_host_port(address)->text(), address);
   for (const auto* bad : {"", ":", "80", ":80", "a:", "a:b", "a:-1", "a:65536", "a:8 0", "::1:80", "[]:80", "[x]:80",
                           "a b:80", "a:80/", "http://a:80"})
     EXPECT_FALSE(parse_host_port(bad)) << bad;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/page_bytes.h"
 #include "registry/gate.h"
 
 namespace hauberk::registry {
@@ -85,7 +84,7 @@ class Export {
   Status write(const std::string& path, BlobReader& reader, const Digest& expected) {
     auto file = TRY(create(path));
     crypto::Sha256 hash;
-    PageBytes buffer(chunk_bytes);
+    Bytes buffer(chunk_bytes);
     for (std::uint64_t offset = 0; offset < reader.size();) {
       const auto count = TRY(reader.read_at(offset, buffer));
       if (count == 0)

@@ -6,8 +6,6 @@
 #include <map>
 #include <set>
 
-#include "base/page_bytes.h"
-
 namespace hauberk::registry {
 namespace {
 
@@ -34,7 +32,7 @@ std::set<BlobAddress> addresses_of(const Ports& ports, const std::map<Digest, Pl
 }
 
 // Empty if the blob is what its name says.
-Result<std::string> fault_of(const Ports& ports, const Digest& digest, const Place& place, MutableBytes buffer) {
+Result<std::string> fault_of(const Ports& ports, const Digest& digest, const Place& place, Bytes& buffer) {
   auto key = unwrap_from(ports, digest, Environment::dev);
   if (!key) return key.error().text();
   auto reader = ports.blobs.open(digest, std::move(*key));
@@ -60,7 +58,7 @@ Result<StoreCheck> check_store(const Ports& ports, const Principal& principal, c
   StoreCheck check{.blobs = blobs.size()};
   std::uint64_t total = 0, done = 0;
   for (const auto& [digest, place] : blobs) total += place.size;
-  PageBytes buffer(check_buffer_bytes);
+  Bytes buffer(check_buffer_bytes);
   for (const auto& [digest, place] : blobs) {
     const auto fault = TRY(fault_of(ports, digest, place, buffer));
     if (fault.empty())

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/page_bytes.h"
+
 namespace hauberk::scan {
 namespace {
 
@@ -76,6 +78,18 @@ Result<Bytes> read_part(Reader& reader, std::uint64_t offset, std::uint64_t leng
   Bytes out(static_cast<std::size_t>(length));
   if (TRY(reader.read_at(offset, out)) != out.size()) return fail(Errc::corrupt, "passes the end of the data");
   return out;
+}
+
+Result<Digest> digest_of(Reader& reader) {
+  crypto::Sha256 sha;
+  PageBytes chunk(1u << 20);
+  for (std::uint64_t at = 0; at < reader.size();) {
+    const auto got = TRY(reader.read_at(at, chunk));
+    if (got == 0) return fail(Errc::unavailable, "the data ends before its size");
+    sha.update(ByteView(chunk).first(got));
+    at += got;
+  }
+  return sha.finish();
 }
 
 Cursor::Cursor(Reader& reader, std::uint64_t start, std::size_t window)

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "crypto/digest.h"
 
 namespace hauberk::scan {
 
@@ -68,6 +69,9 @@ class RangeReader final : public Reader {
 
 // All of a part, refused with Errc::exhausted above `limit`, with Errc::corrupt where it passes the end.
 Result<Bytes> read_part(Reader& reader, std::uint64_t offset, std::uint64_t length, std::uint64_t limit);
+
+// SHA-256 of all of it, in 1 MiB of memory.
+Result<Digest> digest_of(Reader& reader);
 
 class Cursor {
  public:

@@ -1,6 +1,5 @@
 #include "scan/scanner.h"
 
-#include "base/page_bytes.h"
 #include "scan/ascii.h"
 #include "scan/flat_models.h"
 #include "scan/formats.h"
@@ -260,18 +259,6 @@ bool is_part_of_system(Format format, std::string_view file) {
   }
 }
 
-Result<Digest> hash_of(Reader& reader) {
-  crypto::Sha256 sha;
-  PageBytes chunk(1u << 20);
-  for (std::uint64_t at = 0; at < reader.size();) {
-    const auto got = TRY(reader.read_at(at, chunk));
-    if (got == 0) break;
-    sha.update(ByteView(chunk).first(got));
-    at += got;
-  }
-  return sha.finish();
-}
-
 }  // namespace
 
 std::string inspect_any(Reader& data, Inspection& inspection) {
@@ -314,7 +301,7 @@ Report scan(Reader& reader, std::string_view path, const ScanOptions& options) {
   report.format = inspect_any(reader, inspection);
   inspection.out_of_budget();
   if (options.hash) {
-    if (auto digest = hash_of(reader))
+    if (auto digest = digest_of(reader))
       report.sha256 = *digest;
     else
       inspection.inconclusive("scan.not-scanned", digest.error().text());

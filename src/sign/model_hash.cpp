@@ -74,8 +74,7 @@ class Work {
   std::optional<Error> error_;
 };
 
-// A range while it is read. What is hashed must be the file that was listed, from its first
-// byte to its last.
+// A range while it is read. What is hashed must be the file that was listed, from its first byte to its last.
 class RangeReader {
  public:
   Status open(Work& work, std::size_t number) {
@@ -88,8 +87,9 @@ class RangeReader {
     end_ = range.end;
     at_hand_ = {};
     // The disk works on what comes next while the processor works on this.
-    ::posix_fadvise(file_.get(), static_cast<off_t>(offset_), static_cast<off_t>(end_ - offset_),
-                    POSIX_FADV_SEQUENTIAL);
+    if (end_ - offset_ > window_bytes)
+      ::posix_fadvise(file_.get(), static_cast<off_t>(offset_), static_cast<off_t>(end_ - offset_),
+                      POSIX_FADV_SEQUENTIAL);
     return {};
   }
   // Bytes at hand; more are read where fewer than a block are left and the range goes on.
@@ -129,6 +129,7 @@ class RangeReader {
     at_hand_ = {buffer_.data(), filled};
     return {};
   }
+
   FileTree::Item item_;
   Descriptor file_;
   std::uint64_t offset_ = 0, end_ = 0;  // of what is at hand, of the range

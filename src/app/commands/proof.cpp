@@ -285,8 +285,7 @@ Result<int> run_serve_witness(const ServeWitnessArguments& arguments, Context& c
     return {answer.status, std::move(answer.content_type), std::move(answer.body)};
   };
   const auto server = TRY(net::SmallServer::start(place.host, place.port, context.clock, handle, 1 << 20));
-  const bool ipv6 = place.host.contains(':');
-  context.out.good(fmt::format("witness on {}{}{}:{}", ipv6 ? "[" : "", place.host, ipv6 ? "]" : "", server->port()));
+  context.out.good("witness on " + config::HostPort{place.host, server->port()}.text());
   context.out.line(fmt::format("  key  {}", witness.verifier().text()));
   std::fflush(stdout);
   int received = 0;

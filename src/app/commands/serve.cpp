@@ -231,16 +231,16 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
   }();
   const std::string scheme = built.snapshot->tls ? "https" : "http";
   const auto ports = TRY(gateway.start(built.snapshot));
+  const auto listen = config::HostPort{config.host, ports.gateway}.text();
+  const auto admin = config::HostPort{config.admin_host, ports.admin}.text();
   if (context.json)
     context.out.json(json::Value()
-                         .set("listen", fmt::format("{}:{}", config.host, ports.gateway))
-                         .set("admin", fmt::format("{}:{}", config.admin_host, ports.admin))
+                         .set("listen", listen)
+                         .set("admin", admin)
                          .set("environment", name(settings.environment))
                          .set("problems", built.problems.size()));
-  context.out.good(fmt::format("serving {} on {}://{}:{}: {}", name(settings.environment), scheme, config.host,
-                               ports.gateway, names));
-  context.out.hint(
-      fmt::format("metrics and health on http://{}:{}; Ctrl-C drains and stops", config.admin_host, ports.admin));
+  context.out.good(fmt::format("serving {} on {}://{}: {}", name(settings.environment), scheme, listen, names));
+  context.out.hint(fmt::format("metrics and health on http://{}; Ctrl-C drains and stops", admin));
   std::fflush(stdout);
 
   Control(arguments, context, *workspace, builder, gateway, *ledger, principal, *secrets).run(signals);
