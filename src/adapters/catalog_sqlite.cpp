@@ -13,6 +13,7 @@
 
 #include "adapters/catalog_sqlite_schema.h"
 #include "base/file.h"
+#include "base/log.h"
 
 namespace hauberk::adapters {
 namespace {
@@ -557,8 +558,9 @@ class CatalogSqlite final : public Catalog {
   Status add_revocation(const Revocation& one, std::string_view subject) override {
     return change([&]() -> Status {
       CHECK(Query(db_,
-                  "INSERT OR IGNORE INTO revocations (environment, thing, value, reason, since, subject) VALUES "
-                  "(?, ?, ?, ?, ?, ?)",
+                  "INSERT INTO revocations (environment, thing, value, reason, since, subject) SELECT ?1, ?2, ?3, ?4, "
+                  "?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM revocations WHERE environment = ?1 AND thing = ?2 AND "
+                  "value = ?3 AND since <= ?5)",
                   one.environment, name(one.thing), one.value, one.reason, one.since, subject)
                 .run());
       if (sqlite3_changes(db_.handle()) == 0) return fail(Errc::exists, "it is revoked already", one.value);
@@ -600,11 +602,16 @@ class CatalogSqlite final : public Catalog {
     for (const auto& scope : scopes) list.push(scope.text());
     return json::write(list);
   }
+  // A grant that this version does not understand grants nothing, and the others stay what they are.
   static Result<std::vector<Scope>> read_scopes(const std::string& text) {
     const auto list = TRY(json::parse(text));
     std::vector<Scope> scopes;
     for (const auto& scope : list.is_array() ? *list.as_array() : json::Array{})
-      scopes.push_back(TRY(Scope::parse(scope.as_string() != nullptr ? *scope.as_string() : "")));
+      if (auto parsed = Scope::parse(scope.as_string() != nullptr ? *scope.as_string() : ""))
+        scopes.push_back(std::move(*parsed));
+      else
+        log::warning("a stored grant is not understood and grants nothing; make the token or role again",
+                     {{"grant", json::write(scope)}});
     return scopes;
   }
 

@@ -120,6 +120,23 @@ CREATE TABLE revocations (
 CREATE TRIGGER revocations_stay BEFORE UPDATE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations do not change'); END;
 CREATE TRIGGER revocations_remain BEFORE DELETE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations are not deleted'); END;
 )sql",
+    R"sql(
+CREATE TABLE earlier_revocations (
+  sequence    INTEGER PRIMARY KEY,
+  environment TEXT NOT NULL,
+  thing       TEXT NOT NULL,
+  value       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  since       INTEGER NOT NULL,
+  subject     TEXT NOT NULL,
+  UNIQUE (environment, thing, value, since)
+) STRICT;
+INSERT INTO earlier_revocations SELECT sequence, environment, thing, value, reason, since, subject FROM revocations;
+DROP TABLE revocations;
+ALTER TABLE earlier_revocations RENAME TO revocations;
+CREATE TRIGGER revocations_stay BEFORE UPDATE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations do not change'); END;
+CREATE TRIGGER revocations_remain BEFORE DELETE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations are not deleted'); END;
+)sql",
 };
 
 }  // namespace

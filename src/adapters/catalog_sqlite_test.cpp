@@ -12,6 +12,7 @@
 
 #include <set>
 
+#include "adapters/catalog_sqlite_schema.h"
 #include "base/file.h"
 #include "base/sync.h"
 
@@ -485,6 +486,31 @@ TEST_F(CatalogFile, keeps_revocations_for_good) {
   EXPECT_EQ(catalog->add_revocation(one, "olga").error().code, Errc::exists);
   EXPECT_EQ(*catalog->revocations(Environment::dev), std::vector{one});
   EXPECT_TRUE(catalog->revocations(Environment::production)->empty());
+  // It turns out that the key was lost earlier: that is added; a later time would add nothing.
+  auto earlier = one, later = one;
+  earlier.since = one.since - std::chrono::hours(1);
+  later.since = one.since + std::chrono::hours(1);
+  ASSERT_TRUE(catalog->add_revocation(earlier, "olga"));
+  EXPECT_EQ(catalog->add_revocation(later, "olga").error().code, Errc::exists);
+  EXPECT_EQ(*catalog->revocations(Environment::dev), (std::vector{one, earlier}));
+}
+
+TEST_F(CatalogFile, keeps_the_revocations_of_the_schema_before) {
+  fill(1);
+  const Revocation one{Environment::dev, Revocable::key, "ed25519:0123456789abcdef", "lost", Instant()};
+  ASSERT_TRUE(open()->add_revocation(one, "olga"));
+  sql(("PRAGMA user_version = " + std::to_string(catalog_migrations().size() - 1)).c_str());
+  EXPECT_EQ(*open()->revocations(Environment::dev), std::vector{one});
+}
+
+TEST_F(CatalogFile, takes_a_stored_grant_that_it_does_not_understand_for_none) {
+  fill(1);
+  const TokenRecord token{"abcdefghjkmn", Environment::dev, "ci", {{"infer", "*"}}, Bytes(32, 7), Instant(), {}, {}};
+  ASSERT_TRUE(open()->add_token(token));
+  sql("UPDATE tokens SET scopes = '[\"read:team/*\",\"infer:*\"]'");
+  const auto tokens = open()->tokens(Environment::dev);
+  ASSERT_TRUE(tokens);
+  EXPECT_EQ(tokens->front().scopes, (std::vector<Scope>{{"infer", "*"}}));
 }
 
 TEST_F(CatalogFile, with_a_newer_schema_is_refused_and_says_so) {

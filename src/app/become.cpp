@@ -1,6 +1,7 @@
 #include "app/become.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ Error become(const std::vector<std::string>& command, const std::string& model) 
   pointers.push_back(nullptr);
   ::setenv("HAUBERK_MODEL", model.c_str(), 1);
   ::unsetenv("HAUBERK_TOKEN");
+  ::signal(SIGPIPE, SIG_DFL);  // ignored here, and that would be inherited
   std::fflush(nullptr);
   ::execvp(pointers.front(), pointers.data());
   return {Errc::not_found, fmt::format("it cannot be run: {}", ::strerror(errno)), command.front()};

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,6 +52,8 @@ Status enter_namespace() {
 }
 
 Result<Descriptor> mount_memory(std::uint64_t bytes) {
+  // From here to exec no other process of the same user reaches the copy by /proc.
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) return no_namespace("prctl");
   const Descriptor fs(fs_open("tmpfs"));
   if (fs.get() < 0) return no_namespace("fsopen");
   const auto size = std::to_string(bytes);
@@ -121,11 +124,17 @@ Status PrivateCopy::keep_only(const std::function<bool(std::string_view path)>& 
   return {};
 }
 
+// The mount, and the file system under it: the mount's own flag may be taken off by whoever runs with it.
 Status PrivateCopy::seal() {
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
   if (::syscall(SYS_mount_setattr, mount_.get(), "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) != 0)
     return no_namespace("mount_setattr");
+  const Descriptor fs(static_cast<int>(::syscall(SYS_fspick, mount_.get(), "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC)));
+  if (fs.get() < 0) return no_namespace("fspick");
+  if (fs_config(fs.get(), FSCONFIG_SET_FLAG, "ro", nullptr) != 0 ||
+      fs_config(fs.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr) != 0)
+    return no_namespace("fsconfig");
   return {};
 }
 

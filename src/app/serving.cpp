@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "app/wiring.h"
+#include "base/log.h"
 #include "registry/loading.h"
 #include "registry/promotion.h"
 #include "registry/tokens.h"
@@ -167,14 +168,21 @@ Result<std::shared_ptr<const gateway::ServedDeployment>> SnapshotBuilder::serve(
   return served;
 }
 
-Result<BuiltSnapshot> SnapshotBuilder::build(const config::Settings& settings, Environment environment, Instant now) {
+Result<BuiltSnapshot> SnapshotBuilder::build(const config::Settings& settings, Environment environment, Instant now,
+                                             Tls tls) {
   BuiltSnapshot built;
   auto snapshot = std::make_shared<gateway::Snapshot>();
   snapshot->environment = environment;
   snapshot->built_unix_seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   snapshot->tokens = std::make_shared<const TokenTable>(
       environment, TRY(registry::effective_tokens(workspace_.catalog(), environment)), workspace_.keys(environment));
-  snapshot->tls = TRY(make_tls(settings.tls));
+  if (auto fresh = make_tls(settings.tls))
+    tls_ = std::move(*fresh);
+  else if (tls == Tls::fresh)
+    return std::unexpected(std::move(fresh).error());
+  else
+    log::error("the certificate cannot be read; the one of before goes on", {{"error", fresh.error().text()}});
+  snapshot->tls = tls_;
   auto front = guard::build_chain(json::Value::array().push("authn").push("authz"), "", {.limiter = limiter_});
   if (!front) return std::unexpected(to_error(front.error()));
   snapshot->front = std::move(*front);

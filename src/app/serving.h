@@ -34,8 +34,12 @@ class SnapshotBuilder {
   // Writes configuration that changed since the newest entry of a deployment into its history. Not undone by a
   // rollback: only a change of the file makes a new entry.
   Status apply_configuration(const config::Settings& settings, Environment environment, const Principal& principal);
+  // Files of TLS that cannot be read are an error when they are asked for; while the gateway runs, what it has goes on:
+  // a certificate that is away must not keep a revoked token good.
+  enum class Tls { fresh, as_before };
   // An Error only where nothing can be served at all (the catalogue, the tokens, TLS).
-  Result<BuiltSnapshot> build(const config::Settings& settings, Environment environment, Instant now);
+  Result<BuiltSnapshot> build(const config::Settings& settings, Environment environment, Instant now,
+                              Tls tls = Tls::fresh);
 
  private:
   Result<std::shared_ptr<const gateway::ServedDeployment>> serve(const config::Settings& settings,
@@ -48,6 +52,7 @@ class SnapshotBuilder {
   SecretResolver& secrets_;
   std::shared_ptr<guard::Limiter> limiter_ = std::make_shared<guard::Limiter>();
   std::map<std::string, std::shared_ptr<gateway::DeploymentMetrics>> series_;
+  std::shared_ptr<net::TlsServer> tls_;  // of the newest snapshot
   std::map<Digest, std::shared_ptr<LoadedModel>> models_;
   std::map<Digest, std::shared_ptr<LoadedModel>> used_;  // by the snapshot in the making
 };

@@ -40,6 +40,19 @@ std::string local_user() {
   return fmt::format("os:{}", ::geteuid());
 }
 
+std::unexpected<Error> not_a_token(std::string_view why) {
+  return fail(Errc::unauthenticated,
+              fmt::format("HAUBERK_TOKEN is no valid token: {}; unset it to act as the local user", why));
+}
+
+// Whoever sets the variable means to act by it: an empty one is the token that a script failed to fetch.
+Result<std::optional<Secret>> presented_token() {
+  if (!environment_has("HAUBERK_TOKEN")) return std::nullopt;
+  auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
+  if (!token) return not_a_token("it is empty");
+  return std::move(*token);
+}
+
 std::string environment_folder(const std::string& data, std::string_view part, Environment environment) {
   return join_path(join_path(data, part), name(environment));
 }
@@ -161,8 +174,9 @@ Result<Principal> Workspace::principal(Environment environment) {
 // Before anything is looked up: a token without any grant that the verb asks for learns nothing, not even which names
 // exist. Which environment the verb will act in is not known yet, so the token's own is asked.
 Status Workspace::admit() {
-  const auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
-  if (!token || context_.access.for_anybody()) return {};
+  if (context_.access.for_anybody()) return {};
+  const auto token = TRY(presented_token());
+  if (!token) return {};
   const auto parts = crypto::parse_token(crypto::presented(*token));
   for (const auto one : all_environments)
     if (parts && short_name(one) == parts->environment) {
@@ -171,26 +185,24 @@ Status Workspace::admit() {
       return fail(Errc::no_grant, fmt::format("{} may not do this; it needs a grant for {} ({})", who.subject,
                                               context_.access.text(), context_.access.about()));
     }
-  return {};  // of no form that is known: refused where the verb says in which environment it acts
+  context_.acting = Acting{.environment = Environment::dev, .principal = {}};  // it names none: recorded there
+  return not_a_token("it does not have the form of one");
 }
 
 Result<Principal> Workspace::authenticate(Environment environment) {
-  auto token = resolve(SecretRef{.scheme = "env", .place = "HAUBERK_TOKEN"});
+  const auto token = TRY(presented_token());
   if (!token)
     return Principal{
         .subject = local_user(), .credential = CredentialKind::local_user, .scopes = {TRY(Scope::parse("admin:*"))}};
   const TokenTable table(environment, TRY(registry::effective_tokens(*catalog_, environment)), keys(environment));
   auto principal = table.verify(crypto::presented(*token), context_.clock.now());
-  if (!principal)
-    return fail(Errc::unauthenticated,
-                fmt::format("HAUBERK_TOKEN is no valid token of {}: {}; unset it to act as the local user",
-                            name(environment), principal.error().message));
+  if (!principal) return not_a_token(fmt::format("not of {}: {}", name(environment), principal.error().message));
   return principal;
 }
 
 Status Workspace::require_ledger_reader(Environment environment) {
   const auto reader = TRY(principal(environment));
-  if (reader.allowed("ledger", name(environment))) return {};
+  if (reader.allowed("ledger", name(environment), no_kind)) return {};
   return fail(Errc::no_grant, fmt::format("{} has no grant for the ledger of {}", reader.subject, name(environment)));
 }
 

@@ -43,6 +43,8 @@ Result<SecretRef> SecretRef::parse(std::string_view text) {
               "aws-sm:NAME#KEY; a literal secret is not accepted here");
 }
 
+bool environment_has(const char* name) { return std::getenv(name) != nullptr; }
+
 std::optional<std::string> environment_variable(const char* name) {
   const char* value = std::getenv(name);
   if (value == nullptr || *value == '\0') return std::nullopt;

@@ -84,6 +84,9 @@ struct SecretRef {
 // group or others may read is refused with the chmod that mends it.
 Result<Secret> resolve(const SecretRef& reference);
 
+// Is the variable there, though it may be empty?
+bool environment_has(const char* name);
+
 // What is no secret: addresses, regions, names of profiles. Empty and missing are the same.
 std::optional<std::string> environment_variable(const char* name);
 

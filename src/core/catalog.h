@@ -113,7 +113,7 @@ class Catalog {
   virtual Status unbind(const Binding& binding) = 0;  // not_found
   virtual Result<std::vector<Binding>> bindings(Environment environment) = 0;
 
-  // Revocations of signatures are never taken back; exists.
+  // Revocations of signatures are never taken back; exists, unless this one is of an earlier time than those that are.
   virtual Status add_revocation(const Revocation& revocation, std::string_view subject) = 0;
   virtual Result<std::vector<Revocation>> revocations(Environment environment) = 0;  // oldest first
 

@@ -92,12 +92,14 @@ Result<Scope> Scope::parse(std::string_view text) {
 
 std::string Scope::text() const { return kind.empty() ? action + ":" + pattern : action + ":" + kind + "/" + pattern; }
 
-bool Scope::covers(ArtifactKind wanted) const {
-  if (kind.empty()) return action == "admin" || !has_own_grants(wanted);
-  return kind == "*" || kind == hauberk::name(wanted);
+bool Scope::covers(std::optional<ArtifactKind> wanted) const {
+  if (!wanted) return kind.empty() || kind == "*";
+  if (kind.empty()) return action == "admin" || !has_own_grants(*wanted);
+  return kind == "*" || kind == hauberk::name(*wanted);
 }
 
-bool Scope::allows(std::string_view wanted_action, std::string_view name, ArtifactKind wanted_kind) const {
+bool Scope::allows(std::string_view wanted_action, std::string_view name,
+                   std::optional<ArtifactKind> wanted_kind) const {
   return (action == wanted_action || action == "admin") && covers(wanted_kind) && matches(pattern, name);
 }
 
@@ -135,17 +137,22 @@ Result<std::vector<Scope>> grants_of_role(std::string_view text, const std::vect
     if (grant.action == "ledger") continue;
     if (grant.pattern != "*")
       return fail(Errc::invalid, "the grants of this role have patterns of their own: it cannot be narrowed", "role");
-    grant = TRY(Scope::parse(std::string(grant.action).append(text.substr(colon))));
+    auto narrowed = TRY(Scope::parse(std::string(grant.action).append(text.substr(colon))));
+    if (narrowed.kind.empty()) narrowed.kind = grant.kind;
+    if (!grant.kind.empty() && grant.kind != "*" && narrowed.kind != grant.kind)
+      return fail(Errc::invalid, "a grant of this role is of another kind: it cannot be narrowed to this one", "role");
+    grant = std::move(narrowed);
   }
   return grants;
 }
 
-const Scope* Principal::grant_for(std::string_view action, std::string_view name, ArtifactKind kind) const {
+const Scope* Principal::grant_for(std::string_view action, std::string_view name,
+                                  std::optional<ArtifactKind> kind) const {
   const auto found = std::ranges::find_if(scopes, [&](const Scope& scope) { return scope.allows(action, name, kind); });
   return found != scopes.end() ? &*found : nullptr;
 }
 
-bool Principal::allowed(std::string_view action, std::string_view name, ArtifactKind kind) const {
+bool Principal::allowed(std::string_view action, std::string_view name, std::optional<ArtifactKind> kind) const {
   return grant_for(action, name, kind) != nullptr;
 }
 

@@ -13,6 +13,9 @@
 
 namespace hauberk {
 
+// Of things that have no kind: keys, roles, the store, tokens, the ledger.
+inline constexpr std::nullopt_t no_kind = std::nullopt;
+
 enum class Environment { dev, staging, production };
 std::string_view name(Environment environment);
 std::string_view short_name(Environment environment);  // "dev", "stg", "prd": part of tokens
@@ -23,14 +26,16 @@ inline constexpr Environment all_environments[] = {Environment::dev, Environment
 // revoke, token, ledger, admin (all of them); the pattern is a name with '*' wildcards, e.g. "infer:fraud-*",
 // "admin:*"; without ":" it is "*". Without a kind it covers every kind but those with grants of their own (training
 // logs, intermediate outputs), "read:run_log/*" covers that kind, "read:*/*" all; "admin" without a kind covers all.
+// What has no kind (no_kind) is covered by grants without a kind and by those of all kinds alone.
 struct Scope {
   std::string action;
   std::string pattern = "*";
   std::string kind = {};  // empty, "*" or the name of an ArtifactKind
   static Result<Scope> parse(std::string_view text);
   std::string text() const;
-  bool covers(ArtifactKind wanted) const;
-  bool allows(std::string_view wanted_action, std::string_view name, ArtifactKind kind = ArtifactKind::model) const;
+  bool covers(std::optional<ArtifactKind> wanted) const;
+  bool allows(std::string_view wanted_action, std::string_view name,
+              std::optional<ArtifactKind> kind = ArtifactKind::model) const;
   bool operator==(const Scope&) const = default;
 };
 
@@ -53,7 +58,7 @@ struct CustomRole {
 
 // The grants of "validator", or of "validator:fraud-*" for the names of that pattern alone. The ledger is an
 // environment's and not narrowed by names of models; a role of one's own whose grants have patterns is not narrowed at
-// all (invalid).
+// all, nor is one of a kind for another kind (invalid).
 Result<std::vector<Scope>> grants_of_role(std::string_view text, const std::vector<CustomRole>& custom = {});
 
 enum class CredentialKind { none, api_token, local_user };
@@ -66,9 +71,11 @@ struct Principal {
   std::vector<Scope> scopes;
   bool service = false;  // a service account: a program, whose approval says nothing
 
-  bool allowed(std::string_view action, std::string_view name, ArtifactKind kind = ArtifactKind::model) const;
+  bool allowed(std::string_view action, std::string_view name,
+               std::optional<ArtifactKind> kind = ArtifactKind::model) const;
   // The first that allows it, or null.
-  const Scope* grant_for(std::string_view action, std::string_view name, ArtifactKind kind = ArtifactKind::model) const;
+  const Scope* grant_for(std::string_view action, std::string_view name,
+                         std::optional<ArtifactKind> kind = ArtifactKind::model) const;
   bool allowed_of_any_kind(std::string_view action, std::string_view name) const;
   bool operator==(const Principal&) const = default;
 };

@@ -136,5 +136,27 @@ TEST(Roles, of_ones_own_are_narrowed_only_where_they_have_no_patterns) {
   EXPECT_EQ(grants_of_role("tester").error().code, Errc::invalid);
 }
 
+TEST(Roles, keep_their_kind_when_they_are_narrowed) {
+  const std::vector<CustomRole> own = {{Environment::dev, "logs", {{"read", "*", "run_log"}}, ""},
+                                       {Environment::dev, "all", {{"read", "*", "*"}}, ""}};
+  EXPECT_EQ(*grants_of_role("logs:fraud-*", own), (std::vector<Scope>{{"read", "fraud-*", "run_log"}}));
+  EXPECT_EQ(*grants_of_role("logs:run_log/f", own), (std::vector<Scope>{{"read", "f", "run_log"}}));
+  EXPECT_EQ(grants_of_role("logs:model/f", own).error().code, Errc::invalid);
+  EXPECT_EQ(grants_of_role("logs:*/f", own).error().code, Errc::invalid);
+  EXPECT_EQ(*grants_of_role("all:f", own), (std::vector<Scope>{{"read", "f", "*"}}));
+  EXPECT_EQ(*grants_of_role("all:run_log/f", own), (std::vector<Scope>{{"read", "f", "run_log"}}));
+}
+
+TEST(Scope, of_one_kind_is_none_for_what_has_no_kind) {
+  const auto may = [](std::string_view scope) {
+    return Principal{.subject = "x", .scopes = {*Scope::parse(scope)}}.allowed("admin", "key", no_kind);
+  };
+  EXPECT_TRUE(may("admin:*"));
+  EXPECT_TRUE(may("admin:key"));
+  EXPECT_TRUE(may("admin:*/*"));
+  EXPECT_FALSE(may("admin:model/*"));
+  EXPECT_FALSE(may("admin:role"));
+}
+
 }  // namespace
 }  // namespace hauberk

@@ -65,9 +65,10 @@ Status check_revocation(const Revocation& revocation) {
 }
 
 const Revocation* RevocationList::find(Revocable thing, std::string_view value) const {
-  const auto found =
-      std::ranges::find_if(entries, [&](const Revocation& one) { return one.thing == thing && one.value == value; });
-  return found != entries.end() ? &*found : nullptr;
+  const Revocation* found = nullptr;
+  for (const auto& one : entries)
+    if (one.thing == thing && one.value == value && (found == nullptr || one.since < found->since)) found = &one;
+  return found;
 }
 
 Statement RevocationList::statement(std::string_view issuer) const {

@@ -17,7 +17,7 @@ namespace hauberk {
 enum class Revocable {
   key,        // "ecdsa-p256:…": what it signed does not count, but what somebody trusted saw before `since`
   model,      // "sha256:…": the root digest of a signed model, or the SHA-256 of a signed file
-  signature,  // "sha256:…": of the signature's bytes
+  signature,  // "sha256:…": of the signature's bytes, or of its twin's (crypto/signature.h)
 };
 std::string_view name(Revocable thing);
 Result<Revocable> parse_revocable(std::string_view text);
@@ -40,6 +40,7 @@ struct RevocationList {
   Instant until{};
   std::vector<Revocation> entries;
 
+  // The one of the earliest time, or null.
   const Revocation* find(Revocable thing, std::string_view value) const;
   // Its one subject is the digest of the entries.
   Statement statement(std::string_view issuer) const;

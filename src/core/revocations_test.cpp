@@ -62,5 +62,14 @@ TEST(Revocations, name_what_they_revoke_in_one_spelling) {
   EXPECT_EQ(check_revocation(one).error().code, Errc::invalid);
 }
 
+TEST(RevocationList, counts_from_the_earliest_time) {
+  const Instant noon{};
+  const RevocationList list{.entries = {{Environment::dev, Revocable::key, "k", "lost", noon},
+                                        {Environment::dev, Revocable::key, "k", "seen", noon - std::chrono::hours(1)},
+                                        {Environment::dev, Revocable::key, "k", "late", noon + std::chrono::hours(1)}}};
+  EXPECT_EQ(list.find(Revocable::key, "k")->reason, "seen");
+  EXPECT_EQ(list.find(Revocable::model, "k"), nullptr);
+}
+
 }  // namespace
 }  // namespace hauberk

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -223,5 +227,34 @@ Secret SigningKey::pem() const {
 }
 
 const VerifyingKey& SigningKey::verifying() const { return impl_->verifying; }
+
+std::vector<Bytes> twins_of_signature(ByteView der) {
+  using Pair = Owned<ECDSA_SIG, ECDSA_SIG_free>;
+  using Group = Owned<EC_GROUP, EC_GROUP_free>;
+  using Number = Owned<BIGNUM, BN_free>;
+  std::vector<Bytes> twins;
+  const unsigned char* at = der.data();
+  const Pair pair(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
+  if (!pair || at != der.data() + der.size()) {
+    ERR_clear_error();
+    return twins;
+  }
+  for (const int curve : {NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1}) {
+    const Group group(EC_GROUP_new_by_curve_name(curve));
+    Number r(BN_dup(ECDSA_SIG_get0_r(pair.get()))), s(BN_new());
+    const Pair twin(ECDSA_SIG_new());
+    if (!group || !r || !s || !twin ||
+        BN_sub(s.get(), EC_GROUP_get0_order(group.get()), ECDSA_SIG_get0_s(pair.get())) != 1)
+      continue;
+    if (BN_is_negative(s.get()) || BN_is_zero(s.get())) continue;
+    if (ECDSA_SIG_set0(twin.get(), r.get(), s.get()) != 1) continue;
+    (void)r.release(), (void)s.release();  // the twin's now
+    unsigned char* made = nullptr;
+    const int size = i2d_ECDSA_SIG(twin.get(), &made);
+    if (size > 0) twins.emplace_back(made, made + size);
+    OPENSSL_free(made);
+  }
+  return twins;
+}
 
 }  // namespace hauberk::crypto

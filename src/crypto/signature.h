@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -65,5 +66,9 @@ class SigningKey {
   explicit SigningKey(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// What else verifies wherever this signature does and is not the same bytes: of ECDSA (r, n - s) beside (r, s), for
+// each order n of P-256, P-384 and P-521 that it may be of; of other signatures nothing.
+std::vector<Bytes> twins_of_signature(ByteView der);
 
 }  // namespace hauberk::crypto

@@ -52,7 +52,7 @@ Result<std::string> fault_of(const Ports& ports, const Digest& digest, const Pla
 }  // namespace
 
 Result<StoreCheck> check_store(const Ports& ports, const Principal& principal, const StoreProgress& progress) {
-  CHECK(require_grant(principal, "admin", "store"));
+  CHECK(require_grant(principal, "admin", "store", no_kind));
   TRY(ports.keys.need(Environment::dev));
   const auto blobs = TRY(referred(ports));
   StoreCheck check{.blobs = blobs.size()};
@@ -74,7 +74,7 @@ Result<StoreCheck> check_store(const Ports& ports, const Principal& principal, c
 }
 
 Result<Garbage> collect_garbage(const Ports& ports, Duration age, GarbageMode mode, const Principal& principal) {
-  CHECK(require_grant(principal, "admin", "store"));
+  CHECK(require_grant(principal, "admin", "store", no_kind));
   // The blobs first: what is imported meanwhile is in the catalogue by the time that is read, or too young.
   const auto stored = TRY(ports.blobs.list());
   const auto oldest = ports.clock.now() - age;
@@ -98,7 +98,7 @@ Result<Garbage> collect_garbage(const Ports& ports, Duration age, GarbageMode mo
 
 Result<Rewrapped> rewrap_all(const Ports& ports, Environment environment, const Principal& principal,
                              const StoreProgress& progress) {
-  CHECK(require_grant(principal, "admin", "store"));
+  CHECK(require_grant(principal, "admin", "store", no_kind));
   const auto today = TRY(TRY(ports.keys.need(environment))->key_id(crypto::KeyPurpose::wrap));
   const auto blobs = TRY(referred(ports));
   Rewrapped result;

@@ -70,9 +70,11 @@ Result<Evidence> seal_about(const Ports& ports, Environment environment, std::st
   return seal(Statement{{subject}, std::string(predicate_type), std::move(body)}, *keys);
 }
 
-Status require_grant(const Principal& principal, std::string_view action, std::string_view name, ArtifactKind kind) {
+Status require_grant(const Principal& principal, std::string_view action, std::string_view name,
+                     std::optional<ArtifactKind> kind) {
   if (principal.allowed(action, name, kind)) return {};
-  const auto over = has_own_grants(kind) ? fmt::format("{}/{}", hauberk::name(kind), name) : std::string(name);
+  const auto over =
+      kind && has_own_grants(*kind) ? fmt::format("{}/{}", hauberk::name(*kind), name) : std::string(name);
   return fail(Errc::no_grant,
               fmt::format("{} may not do this; it needs the grant {}:{}",
                           principal.subject.empty() ? "nobody known" : principal.subject, action, over),

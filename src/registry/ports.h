@@ -59,7 +59,7 @@ Result<Evidence> seal_about(const Ports& ports, Environment environment, std::st
 
 // no_grant, with the grant that is missing, unless the principal may.
 Status require_grant(const Principal& principal, std::string_view action, std::string_view name,
-                     ArtifactKind kind = ArtifactKind::model);
+                     std::optional<ArtifactKind> kind = ArtifactKind::model);
 // The version, for who has the grant over its name and kind. Who has it over no kind of that name learns nothing.
 Result<Version> require_version(const Ports& ports, const VersionRef& ref, std::string_view action,
                                 const Principal& principal);

@@ -26,9 +26,11 @@ Status check_subject(std::string_view subject) {
 // literal never matches '*', so only the creator's own '*' can stand for one.
 Status check_no_escalation(const std::vector<Scope>& scopes, const Principal& principal) {
   for (const auto& scope : scopes)
-    if (!std::ranges::all_of(all_artifact_kinds, [&](ArtifactKind kind) {
-          return !scope.covers(kind) || principal.allowed(scope.action, scope.pattern, kind);
-        }))
+    if (const auto granted =
+            [&](std::optional<ArtifactKind> kind) {
+              return !scope.covers(kind) || principal.allowed(scope.action, scope.pattern, kind);
+            };
+        !granted(no_kind) || !std::ranges::all_of(all_artifact_kinds, granted))
       return fail(Errc::no_grant,
                   fmt::format("{} cannot grant {}: it goes beyond the own grants", principal.subject, scope.text()),
                   "scope");
@@ -42,8 +44,9 @@ Status check_binding(const Binding& binding) {
 }
 
 bool may_see_tokens(const Principal& principal) {
-  return std::ranges::any_of(principal.scopes,
-                             [](const Scope& scope) { return scope.action == "token" || scope.action == "admin"; });
+  return std::ranges::any_of(principal.scopes, [](const Scope& scope) {
+    return scope.covers(no_kind) && (scope.action == "token" || scope.action == "admin");
+  });
 }
 
 // What the roles of the subject grant now.
@@ -72,15 +75,19 @@ Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment 
 Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request,
                                   const Principal& principal) {
   CHECK(check_subject(request.subject));
-  CHECK(require_grant(principal, "token", request.subject));
+  CHECK(require_grant(principal, "token", request.subject, no_kind));
   if ((request.scopes.empty() && !request.inherit) || request.scopes.size() > most_scopes)
     return fail(Errc::invalid, fmt::format("a token has 1 to {} scopes; without any it could do nothing", most_scopes),
                 "scope");
   CHECK(check_no_escalation(request.scopes, principal));
-  if (request.inherit)
+  // What it will have is not known: its subject may get any role later, from somebody who thinks of the subject's own
+  // tokens and not of one that whoever made it has kept.
+  if (request.inherit) {
+    CHECK(require_grant(principal, "admin", "role", no_kind));
     CHECK(check_no_escalation(inherited(request.subject, TRY(ports.catalog.bindings(request.environment)),
                                         TRY(ports.catalog.roles(request.environment))),
                               principal));
+  }
   for (const auto& other : TRY(ports.catalog.tokens(request.environment)))
     if (other.subject == request.subject && other.service != request.service && !other.revoked)
       return fail(Errc::invalid,
@@ -109,22 +116,23 @@ Result<CreatedToken> create_token(const Ports& ports, Random& random, const Toke
 }
 
 Result<std::vector<TokenRecord>> list_tokens(const Ports& ports, Environment environment, const Principal& principal) {
-  if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*").error());
+  if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*", no_kind).error());
   auto records = TRY(effective_tokens(ports.catalog, environment));
-  std::erase_if(records, [&](const TokenRecord& record) { return !principal.allowed("token", record.subject); });
+  std::erase_if(records,
+                [&](const TokenRecord& record) { return !principal.allowed("token", record.subject, no_kind); });
   return records;
 }
 
 Result<std::vector<TokenRecord>> tokens_of(const Ports& ports, Environment environment, std::string_view who,
                                            const Principal& principal) {
-  const bool reads_ledger = principal.allowed("ledger", name(environment));
+  const bool reads_ledger = principal.allowed("ledger", name(environment), no_kind);
   if (!reads_ledger) CHECK(list_tokens(ports, environment, principal));  // refuses who may see no token at all
   auto records = TRY(effective_tokens(ports.catalog, environment));
   std::erase_if(records, [&](const TokenRecord& record) { return record.subject != who && record.id != who; });
   // Of an id that is not there nobody learns more than of one that is somebody else's.
   const std::string_view subject = records.empty() ? who : std::string_view(records.front().subject);
-  if (!reads_ledger && !principal.allowed("token", subject))
-    return std::unexpected(require_grant(principal, "token", who).error());
+  if (!reads_ledger && !principal.allowed("token", subject, no_kind))
+    return std::unexpected(require_grant(principal, "token", who, no_kind).error());
   return records;
 }
 
@@ -144,7 +152,7 @@ Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, st
 }
 
 Status define_role(const Ports& ports, const CustomRole& role, const Principal& principal) {
-  CHECK(require_grant(principal, "admin", "role"));
+  CHECK(require_grant(principal, "admin", "role", no_kind));
   CHECK(check_name(role.name));
   if (std::ranges::find(hauberk::roles(), role.name, &Role::name) != hauberk::roles().end())
     return fail(Errc::invalid, "this role is built in; give yours another name", role.name);
@@ -156,13 +164,13 @@ Status define_role(const Ports& ports, const CustomRole& role, const Principal& 
 }
 
 Status forget_role(const Ports& ports, Environment environment, std::string_view name, const Principal& principal) {
-  CHECK(require_grant(principal, "admin", "role"));
+  CHECK(require_grant(principal, "admin", "role", no_kind));
   return ports.catalog.remove_role(environment, name);
 }
 
 Status bind_role(const Ports& ports, const Binding& binding, const Principal& principal) {
   CHECK(check_binding(binding));
-  CHECK(require_grant(principal, "token", binding.subject));
+  CHECK(require_grant(principal, "token", binding.subject, no_kind));
   CHECK(check_no_escalation(TRY(grants_of_role(binding.text(), TRY(ports.catalog.roles(binding.environment)))),
                             principal));
   return ports.catalog.bind(binding);
@@ -170,14 +178,15 @@ Status bind_role(const Ports& ports, const Binding& binding, const Principal& pr
 
 Status unbind_role(const Ports& ports, const Binding& binding, const Principal& principal) {
   CHECK(check_binding(binding));
-  CHECK(require_grant(principal, "token", binding.subject));
+  CHECK(require_grant(principal, "token", binding.subject, no_kind));
   return ports.catalog.unbind(binding);
 }
 
 Result<std::vector<Binding>> list_bindings(const Ports& ports, Environment environment, const Principal& principal) {
-  if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*").error());
+  if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*", no_kind).error());
   auto bindings = TRY(ports.catalog.bindings(environment));
-  std::erase_if(bindings, [&](const Binding& binding) { return !principal.allowed("token", binding.subject); });
+  std::erase_if(bindings,
+                [&](const Binding& binding) { return !principal.allowed("token", binding.subject, no_kind); });
   return bindings;
 }
 

@@ -1,7 +1,7 @@
 // API tokens: made, listed, revoked. The text hbk_<env>_<id>_<secret>_<crc> is shown once; kept is only its HMAC under
 // the environment's token key, so that neither the catalogue nor a backup of it lets anybody in. Nobody can grant what
-// they do not have. Errors: no_grant (grant "token", or a scope beyond one's own), invalid, not_found. Thread safety:
-// any thread.
+// they do not have, and none but who has "admin" over "role" makes a token that inherits. Errors: no_grant (grant
+// "token", or a scope beyond one's own), invalid, not_found. Thread safety: any thread.
 #pragma once
 
 #include <optional>

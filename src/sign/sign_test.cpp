@@ -370,6 +370,31 @@ TEST_F(SignTest, what_a_revoked_key_signed_earlier_counts_where_somebody_trusted
   EXPECT_TRUE(check_revoked(revoked, signer, bundle, {}));
 }
 
+TEST_F(SignTest, the_twin_of_a_revoked_signature_is_revoked) {
+  write("m/a", "A");
+  using enum crypto::SignatureAlgorithm;
+  for (const auto algorithm : {ecdsa_p256, ecdsa_p384, ecdsa_p521}) {
+    const auto key = SigningKey::generate(algorithm);
+    auto bundle = *sign_list(listed(), signer_of(key));
+    const auto before = bundle.signature();
+    const RevocationList revoked{
+        .until = now,
+        .entries = {{Environment::dev, Revocable::signature, crypto::sha256(before).text(), "haste", now}}};
+    const auto twins = crypto::twins_of_signature(before);
+    const auto encoded = crypto::pre_authentication_encoding(crypto::in_toto_type, bundle.envelope->payload);
+    const auto twin =
+        std::ranges::find_if(twins, [&](const Bytes& one) { return key.verifying().verify(encoded, one); });
+    ASSERT_NE(twin, twins.end());
+    bundle.envelope->signatures.front().signature = *twin;
+    EXPECT_NE(bundle.signature(), before);
+    Trust trust;
+    trust.keys.push_back(*crypto::VerifyingKey::from_der(key.verifying().der()));
+    EXPECT_TRUE(check_envelope(bundle, trust, now));
+    EXPECT_EQ(check_revoked(revoked, Signer{}, bundle, {}).error().code, Errc::denied);
+  }
+  EXPECT_TRUE(crypto::twins_of_signature(Bytes(64, 1)).empty());
+}
+
 TEST_F(SignTest, a_list_of_revocations_counts_while_it_is_good_and_by_its_owner) {
   const auto key = SigningKey::generate();
   const RevocationList list{Environment::production, 0, now, now + std::chrono::hours(1), {}};

@@ -234,8 +234,11 @@ Status check_revoked(const RevocationList& revoked, const Signer& signer, const 
                 fmt::format("the {} is revoked since {}: {}", name(one.thing), rfc3339(one.since), one.reason));
   };
   if (const auto* one = revoked.find(Revocable::model, content.text())) return refuse(*one);
-  if (const auto* one = revoked.find(Revocable::signature, crypto::sha256(bundle.signature()).text()))
-    return refuse(*one);
+  // Of a signature by ECDSA anybody makes a second one that holds, too.
+  auto spellings = crypto::twins_of_signature(bundle.signature());
+  spellings.emplace_back(bundle.signature().begin(), bundle.signature().end());
+  for (const auto& spelling : spellings)
+    if (const auto* one = revoked.find(Revocable::signature, crypto::sha256(spelling).text())) return refuse(*one);
   if (const auto* one = revoked.find(Revocable::key, signer.key_id); one != nullptr)
     if (!signer.time || *signer.time >= one->since) return refuse(*one);
   return {};

@@ -315,6 +315,29 @@ class Tokens(Test):
         self.expect(place.hauberk("token", "create", "-e", "production", "-s", "x", "--scope", "infer:*", token=keeper), 1)
         self.expect(place.hauberk("token", "create", "-e", "production", "-s", "x", "--scope", "infer:web-1", token=keeper))
 
+    def test_a_token_that_inherits_is_made_by_who_gives_roles(self):
+        place = self.make(copy_of=prepared())
+        keeper = make_token(place, "keeper", "dev", "token:*", "read:*")
+        made = ("token", "create", "-e", "dev", "-s", "boss", "--inherit")
+        self.assertIn("admin:role", self.expect(place.hauberk(*made, token=keeper), 1).err)
+        self.expect(place.hauberk(*made, token=make_token(place, "chief", "dev", "token:*", "admin:role")))
+
+    def test_a_token_that_is_empty_or_none_is_refused_and_not_the_local_user(self):
+        place = self.make(copy_of=prepared())
+        for token in ("", "hbk_garbage", "x" * 4096):
+            for verb in (("model", "list"), ("key", "list"), ("key", "public", "-e", "dev"), ("verify", "m", "-e", "dev"), ("token", "list")):
+                refused = self.expect(place.hauberk(*verb, env={"HAUBERK_TOKEN": token}), 1)
+                self.assertIn("HAUBERK_TOKEN is no valid token", refused.err, verb)
+
+    def test_a_grant_over_one_kind_is_none_over_keys_roles_or_the_store(self):
+        place = self.make(copy_of=prepared())
+        token = make_token(place, "mona", "dev", "admin:model/*")
+        for verb in (("key", "rotate", "-e", "dev", "--purpose", "evidence"), ("store", "gc"), ("token", "create", "-e", "dev", "-s", "y", "--scope", "read:*"),
+                     ("access", "define", "t", "-e", "dev", "--scope", "read"), ("ledger", "tail", "-e", "dev"),
+                     ("revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "lost")):
+            self.expect(place.hauberk(*verb, token=token), 1)
+        self.expect(place.hauberk("model", "list", token=token))
+
     def test_a_role_grants_what_the_table_says_and_explain_tells_why(self):
         place = self.make(copy_of=prepared())
         token = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "vera", "--role", "validator:fraud-*", "--json")).json()

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -525,6 +526,18 @@ class Exec(unittest.TestCase):
         self.assertRegex(lines[3], "^/proc/[0-9]+/fd/[0-9]+/model$")
         self.assertEqual(done.stderr.count("Read-only file system"), 3)
 
+    def test_a_mount_made_writable_again_changes_nothing(self):
+        script = ("import ctypes, os, re, struct\n"
+                  "path = os.environ['HAUBERK_MODEL']\n"
+                  "mount = int(re.match(r'/proc/[0-9]+/fd/([0-9]+)/', path)[1])\n"
+                  "clear = struct.pack('QQQQ', 0, 1, 0, 0)\n"  # MOUNT_ATTR_RDONLY
+                  "print(ctypes.CDLL(None).syscall(442, mount, b'', 0x1000, clear, len(clear)))\n"
+                  "open(path + '/w.bin', 'w')\n")
+        done = self.tool.hauberk(*self.exec, sys.executable, "-c", script)
+        self.assertIn("Read-only file system", done.stderr, done)
+        done = self.tool.hauberk(*self.exec, "grep", "SigIgn", "/proc/self/status")
+        self.assertEqual(int(done.stdout.split()[1], 16) & 1 << 12, 0, done)  # SIGPIPE
+
     def test_a_change_after_the_check_is_not_seen(self):
         script = "echo evil > model/w.bin; cat {}/w.bin; sh -c 'cat $HAUBERK_MODEL/w.bin'"
         done = self.tool.hauberk(*self.exec, "sh", "-c", script)
@@ -608,6 +621,14 @@ class Registry(harness.Test):
         self.expect(place.hauberk("verify", "m", "-e", "dev"))
         self.expect(place.hauberk("revocation", "add", "-e", "dev", "--key", key["key"], "-m", "laptop lost"))
         self.assertIn("laptop lost", self.expect(place.hauberk("verify", "m", "-e", "dev"), 1).err)
+        # A list adds to what the environment has revoked; it takes nothing away.
+        (there / "old.json").write_text(old)
+        beside = ["verify", "m", "-e", "dev", "--revocations", "old.json", "--revocations-key", "evidence.pub"]
+        self.assertIn("laptop lost", self.expect(place.hauberk(*beside), 1).err)
+        self.assertIn("fetch the newest", self.expect(place.hauberk(*beside, "--revocations-at-least", "1"), 3).err)
+        add = ["revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "lost", "--since"]
+        self.expect(place.hauberk(*add, "2999-01-01T00:00:00Z"), 2)
+        self.expect(place.hauberk(*issue, "--valid", "36500d"), 2)
         self.assertEqual([row["revokes"] for row in self.expect(place.hauberk("revocation", "list", "-e", "dev", "--json")).json()], ["signature", "model", "key"])
 
         self.expect(place.hauberk(*issue, "--valid", "1s"))
@@ -627,6 +648,16 @@ class Registry(harness.Test):
         self.assertTrue(signed["key"].startswith("ecdsa-p256:"))
         self.expect(place.hauberk("verify", "magika@1", "-e", "production", "--signature", signed["signature"]))
         self.expect(place.hauberk("verify", "magika@1", "-e", "dev", "--signature", signed["signature"]), 1)
+        self.expect(place.hauberk("key", "public", "-e", "production", "-o", "p.pub"))
+        self.expect(place.hauberk("key", "public", "-e", "dev", "-o", "d.pub"))
+        by_key = ("verify", "magika@1", "--signature", signed["signature"], "--key", "p.pub")
+        self.expect(place.hauberk(*by_key))
+        # What is asked for beyond one signature is not passed over.
+        self.assertIn("2 signers", self.expect(place.hauberk(*by_key, "--key", "d.pub"), 1).err)
+        self.expect(place.hauberk(*by_key, "--key", "d.pub", "--threshold", "1"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "tsa.key", "-out", "tsa.pem", "-subj", "/CN=tsa"],
+                       cwd=place.folder, check=True, capture_output=True)
+        self.assertIn("nobody trusted", self.expect(place.hauberk(*by_key, "--timestamp-authority", "tsa.pem", "--require-timestamp"), 1).err)
         # The exported files carry the signature as any folder does.
         self.expect(place.hauberk("model", "export", "magika@1", "out"))
         self.expect(place.hauberk("verify", "out/files", "-e", "production", "--signature", signed["signature"]))
@@ -639,6 +670,8 @@ class Registry(harness.Test):
         (place.folder / "evil.pkl").write_bytes(harness.MALICIOUS)
         self.expect(place.hauberk("model", "import", "evil.pkl", "--name", "evil"), 1)
         self.assertIn("quarantined", self.expect(place.hauberk("sign", "evil@1"), 1).err)
+        self.expect(place.hauberk("revocation", "add", "-e", "staging", "--signature", signed["signature"], "-m", "made in haste"))
+        self.assertIn("made in haste", self.expect(place.hauberk(*by_key), 1).err)
         self.expect(place.hauberk("sign", "magika@1", "--shard-size", "1MB"), 2)
         told = self.expect(place.hauberk("ledger", "export", "-e", "production")).out
         self.assertIn('"kind":"model.sign"', told)

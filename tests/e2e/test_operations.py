@@ -6,6 +6,7 @@ import signal
 import ssl
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 from harness import ROOT, Test, deployment, magika_request, make_token, prepared
@@ -159,6 +160,26 @@ class Tls(Test):
             ask(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
         with self.assertRaises(Exception):
             gateway.request("POST", PATH, BODY, place.tokens["client"], timeout=5)  # plain HTTP on the TLS port
+
+        # A certificate that is away keeps no revoked token good, and what is served goes on.
+        certificate.rename(place.folder / "away.pem")
+        certificate.write_text("")
+        token = self.expect(place.hauberk("token", "create", "-e", "production", "-s", "second", "--scope", "infer:*", "--json")).json()
+        place.tokens["client"] = token["token"]
+        trusted = (place.folder / "away.pem").read_text()
+
+        def status():
+            request = urllib.request.Request(f"https://127.0.0.1:{gateway.port}{PATH}", json.dumps(BODY).encode(),
+                                             {"Content-Type": "application/json", "Authorization": f"Bearer {token['token']}"})
+            try:
+                with urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cadata=trusted)) as answer:
+                    return answer.status
+            except urllib.error.HTTPError as error:
+                return error.code
+        gateway.wait_until(lambda: status() == 200, what="the new token")
+        self.expect(place.hauberk("token", "revoke", token["id"], "-e", "production"))
+        gateway.wait_until(lambda: status() == 401, what="the revocation")
+        self.assertIn("the one of before goes on", gateway.log)
 
 
 class Usage(Test):

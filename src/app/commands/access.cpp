@@ -177,8 +177,11 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
   // "run_log/fraud": the kind, where it is not a model.
   const auto slash = arguments.what.find('/');
   const auto what = arguments.what.substr(slash == std::string::npos ? 0 : slash + 1);
-  const auto kind =
-      slash == std::string::npos ? ArtifactKind::model : TRY(parse_artifact_kind(arguments.what.substr(0, slash)));
+  std::optional<ArtifactKind> kind = ArtifactKind::model;
+  if (slash != std::string::npos)
+    kind = TRY(parse_artifact_kind(arguments.what.substr(0, slash)));
+  else if (arguments.action == "token" || arguments.action == "ledger" || arguments.action == "admin")
+    kind = no_kind;
   auto workspace = TRY(Workspace::open(context));
   const auto asking = TRY(workspace->principal(environment));
   const auto now = context.clock.now();

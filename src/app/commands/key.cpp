@@ -81,7 +81,7 @@ Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
   {
     const auto workspace = TRY(Workspace::open(context));
     const auto principal = TRY(workspace->principal(environment));
-    CHECK(registry::require_grant(principal, "admin", "key"));
+    CHECK(registry::require_grant(principal, "admin", "key", no_kind));
     if (purpose != KeyPurpose::ledger) CHECK(workspace->require_recorder(environment));
     const auto done = TRY(adapters::rotate_key_file(workspace->key_folder(environment), purpose));
     if (done.before == done.now) return adapters::no_newer_key(workspace->key_folder(environment), purpose);
@@ -120,7 +120,7 @@ Result<int> run_sealing(const KeyArguments& arguments, adapters::KeySealing seal
   const bool seals = sealing == adapters::KeySealing::sealed;
   std::size_t written = 0;
   for (const auto environment : all_environments)
-    CHECK(registry::require_grant(TRY(workspace->principal(environment)), "admin", "key"));
+    CHECK(registry::require_grant(TRY(workspace->principal(environment)), "admin", "key", no_kind));
   for (const auto environment : all_environments) {
     CHECK(workspace->require_recorder(environment));
     written += TRY(adapters::seal_keys_file(workspace->key_folder(environment), sealing));

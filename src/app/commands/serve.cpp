@@ -72,7 +72,8 @@ void tell_problems(const std::vector<ServingProblem>& problems) {
 class Control {
  public:
   Control(const ServeArguments& arguments, Context& context, Workspace& workspace, SnapshotBuilder& builder,
-          gateway::Gateway& gateway, Ledger& ledger, const Principal& principal, SecretResolver& secrets)
+          gateway::Gateway& gateway, Ledger& ledger, const Principal& principal, SecretResolver& secrets,
+          std::uint64_t counter)
       : arguments_(arguments),
         context_(context),
         workspace_(workspace),
@@ -81,9 +82,9 @@ class Control {
         ledger_(ledger),
         principal_(principal),
         secrets_(secrets),
-        settings_(workspace.settings()) {
+        settings_(workspace.settings()),
+        counter_(counter) {
     apply(arguments_, settings_);
-    if (const auto counter = workspace_.catalog().change_counter()) counter_ = *counter;
   }
 
   // Returns when a signal asks to stop.
@@ -106,10 +107,12 @@ class Control {
       log::error("the catalogue cannot be read; what is served stays as it is", {{"error", counter.error().text()}});
       return;
     }
-    const bool rotated = secrets_.refresh();
-    if (*counter == counter_ && !rotated) return;
+    rotated_ = secrets_.refresh() || rotated_;
+    if (*counter == counter_ && !rotated_) return;
+    // What could not be published is tried again: it may be that a token is revoked.
+    if (!publish(settings_, SnapshotBuilder::Tls::as_before, rotated_ ? "a secret changed" : "catalogue")) return;
     counter_ = *counter;
-    (void)publish(settings_, rotated ? "a secret changed" : "catalogue");
+    rotated_ = false;
   }
 
   // A bad file changes nothing.
@@ -131,14 +134,15 @@ class Control {
       log::error("the new configuration cannot be applied; the old one stays", {{"error", applied.error().text()}});
       return record("config.reload", "denied");
     }
-    if (!publish(settings, "configuration")) return record("config.reload", "denied");
+    const auto counter = workspace_.catalog().change_counter();  // before it is read
+    if (!publish(settings, SnapshotBuilder::Tls::fresh, "configuration")) return record("config.reload", "denied");
     settings_ = std::move(settings);
-    if (const auto counter = workspace_.catalog().change_counter()) counter_ = *counter;
+    if (counter) counter_ = *counter;
     record("config.reload", "ok");
   }
 
-  bool publish(const config::Settings& settings, std::string_view why) {
-    auto built = builder_.build(settings, settings.environment, context_.clock.now());
+  bool publish(const config::Settings& settings, SnapshotBuilder::Tls tls, std::string_view why) {
+    auto built = builder_.build(settings, settings.environment, context_.clock.now(), tls);
     if (!built) {
       log::error("no new snapshot; what is served stays as it is", {{"error", built.error().text()}});
       return false;
@@ -172,7 +176,8 @@ class Control {
   const Principal& principal_;
   SecretResolver& secrets_;
   config::Settings settings_;
-  std::uint64_t counter_ = 0;
+  std::uint64_t counter_;  // of the catalogue, read before what is published was
+  bool rotated_ = false;   // a secret changed since then
 };
 
 // Who read which secret when stands in the record; its value never does.
@@ -214,6 +219,7 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
   });
   SnapshotBuilder builder(*workspace, *engine, metrics, *secrets);
   CHECK(builder.apply_configuration(settings, settings.environment, principal));
+  const auto counter = TRY(workspace->catalog().change_counter());  // before the catalogue is read
   auto built = TRY(builder.build(settings, settings.environment, context.clock.now()));
   tell_problems(built.problems);
 
@@ -243,7 +249,7 @@ Result<int> run_serve(const ServeArguments& arguments, Context& context) {
   context.out.hint(fmt::format("metrics and health on http://{}; Ctrl-C drains and stops", admin));
   std::fflush(stdout);
 
-  Control(arguments, context, *workspace, builder, gateway, *ledger, principal, *secrets).run(signals);
+  Control(arguments, context, *workspace, builder, gateway, *ledger, principal, *secrets, counter).run(signals);
   log::info("draining", {{"deadline", duration_text(settings.limits.drain)}});
   const auto cut = gateway.drain(settings.limits.drain);
   const auto flushed = ledger->flush();

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,6 +55,7 @@ struct VerifyModelArguments {
   bool require_timestamp = false;
   std::string revocations;
   std::string revocations_key;
+  std::int64_t revocations_at_least = 0;
   std::vector<std::string> ignore;
   std::vector<std::string> only;
   bool ignore_unsigned = false;
@@ -344,10 +346,14 @@ Result<sign::Trust> read_trust(Context& context, const VerifyModelArguments& arg
   return trust;
 }
 
-// What no longer counts: what the environment has revoked by now, or a list that its owner has signed.
+// What no longer counts: what the environment has revoked by now, and what a list says that its owner has signed. A
+// version of the registry lies in all environments.
 Result<std::optional<RevocationList>> read_revocations(Context& context, const VerifyModelArguments& arguments) {
   if (arguments.revocations.empty() != arguments.revocations_key.empty())
     return fail(Errc::invalid, "--revocations and --revocations-key belong together: the list, and who signs it");
+  if (arguments.revocations_at_least != 0 && arguments.revocations.empty())
+    return fail(Errc::invalid, "--revocations-at-least belongs to --revocations");
+  std::optional<RevocationList> revoked;
   if (!arguments.revocations.empty()) {
     const auto& place = arguments.revocations_key;
     auto key = crypto::VerifyingKey::from_pem(as_text(TRY(read_file(context.files, place, largest_key_file))));
@@ -355,12 +361,22 @@ Result<std::optional<RevocationList>> read_revocations(Context& context, const V
     const auto text = TRY(read_file(context.files, arguments.revocations, largest_bundle));
     auto list = sign::open_revocations(as_text(text), *key, context.clock.now());
     if (!list) return std::unexpected(std::move(list).error().in(arguments.revocations));
-    return std::move(*list);
+    if (list->number < static_cast<std::uint64_t>(arguments.revocations_at_least))
+      return fail(Errc::unavailable, fmt::format("an older list, with {} entries: fetch the newest", list->number),
+                  arguments.revocations);
+    revoked = std::move(*list);
   }
-  if (arguments.environment.empty()) return std::nullopt;
+  std::vector<Environment> asked;
+  if (!arguments.environment.empty())
+    asked = {TRY(parse_environment(arguments.environment))};
+  else if (is_version(context, arguments.model))
+    asked.assign(std::begin(all_environments), std::end(all_environments));
+  if (asked.empty()) return revoked;
   const auto workspace = TRY(Workspace::open(context));
-  return TRY(registry::revocation_list(workspace->ports(), TRY(parse_environment(arguments.environment)),
-                                       std::chrono::hours(24)));
+  if (!revoked) revoked.emplace();
+  for (const auto environment : asked)
+    std::ranges::move(TRY(workspace->catalog().revocations(environment)), std::back_inserter(revoked->entries));
+  return revoked;
 }
 
 json::Value signer_json(const sign::Signer& signer) {
@@ -392,6 +408,24 @@ void print_names(Context& context, std::string_view label, const std::vector<std
     context.out.line(fmt::format("  {:<10} and {} more; --json lists them all", label, names.size() - most_shown));
 }
 
+// Of several keys all must have signed, unless the caller says how many.
+std::size_t wanted_signers(const VerifyModelArguments& arguments, const sign::Trust& trust) {
+  return arguments.threshold > 0  ? static_cast<std::size_t>(arguments.threshold)
+         : arguments.keys.empty() ? std::size_t{1}
+                                  : trust.keys.size();
+}
+
+// Where there is one signature only.
+Status check_one_signer(const VerifyModelArguments& arguments, const sign::Trust& trust, const sign::Signer& signer) {
+  if (const auto wanted = wanted_signers(arguments, trust); wanted > 1)
+    return fail(Errc::denied, fmt::format("{} signers are wanted, and this is the signature of one; if one of them "
+                                          "suffices, say --threshold 1",
+                                          wanted));
+  if (arguments.require_timestamp && !signer.time)
+    return fail(Errc::denied, "nobody trusted says when it was signed, and a trusted time is required");
+  return {};
+}
+
 // A bundle of a signature over one file's bytes, as `cosign sign-blob` makes them.
 Result<int> verify_file(const VerifyModelArguments& arguments, Context& context, const sign::Bundle& bundle,
                         const sign::Trust& trust, const std::optional<RevocationList>& revoked) {
@@ -402,6 +436,7 @@ Result<int> verify_file(const VerifyModelArguments& arguments, Context& context,
   Digest digest;
   std::ranges::copy(digests.front(), digest.bytes.begin());
   const auto signer = TRY(sign::check_file(bundle, trust, digest, context.clock.now()));
+  CHECK(check_one_signer(arguments, trust, signer));
   if (revoked) CHECK(sign::check_revoked(*revoked, signer, bundle, digest));
   if (context.json) {
     context.out.json(
@@ -476,6 +511,7 @@ Result<int> verify_version(const VerifyModelArguments& arguments, Context& conte
   const auto& bundle = bundles.front().bundle;
   sign::Verified verified;
   verified.signers.push_back(TRY(sign::check_envelope(bundle, trust, context.clock.now())));
+  CHECK(check_one_signer(arguments, trust, verified.signers.front()));
   verified.list = TRY(sign::parse_statement(bundle.envelope->payload));
   if (version.state == VersionState::revoked) return fail(Errc::denied, "it is revoked", version.ref());
   if (revoked) CHECK(sign::check_revoked(*revoked, verified.signers.front(), bundle, verified.list.root()));
@@ -495,10 +531,7 @@ Status check_threshold(const VerifyModelArguments& arguments, std::size_t bundle
 sign::VerifyRequest request_of(const VerifyModelArguments& arguments, const Context& context, std::string model,
                                std::vector<sign::NamedBundle> bundles, sign::Trust trust,
                                std::optional<RevocationList> revoked, const sign::HashOptions& hashing) {
-  // Of several keys all must have signed, unless the caller says how many.
-  const auto wanted = arguments.threshold > 0  ? static_cast<std::size_t>(arguments.threshold)
-                      : arguments.keys.empty() ? std::size_t{1}
-                                               : trust.keys.size();
+  const auto wanted = wanted_signers(arguments, trust);
   return {.model = std::move(model),
           .bundles = std::move(bundles),
           .trust = std::move(trust),
@@ -578,8 +611,11 @@ void declare_trust(Args& args, VerifyModelArguments& a) {
               "root alone",
               Hint::file);
   args.option("--revocations", a.revocations, "FILE",
-              "a signed list of what no longer counts (`revocation issue`); -e ENV has its own", Hint::file);
+              "a signed list of what no longer counts (`revocation issue`), beside what -e ENV has revoked itself",
+              Hint::file);
   args.option("--revocations-key", a.revocations_key, "FILE", "public key of who signs that list", Hint::file);
+  args.option("--revocations-at-least", a.revocations_at_least, "N",
+              "that list must have N entries or more: an older one does not count");
   args.flag("--require-timestamp", a.require_timestamp, "somebody trusted must say when it was signed");
   args.option("--ignore", a.ignore, "PATH", "leave out this file or folder of the model", Hint::file);
 }

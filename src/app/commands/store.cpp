@@ -78,7 +78,7 @@ Result<int> run_store_rotate(const StoreArguments& arguments, Context& context) 
   {
     auto workspace = TRY(Workspace::open(context));
     const auto principal = TRY(workspace->principal(environment));
-    CHECK(registry::require_grant(principal, "admin", "store"));
+    CHECK(registry::require_grant(principal, "admin", "store", no_kind));
     const auto keys = workspace->key_folder(environment);
     folder = keys.path;
     CHECK(workspace->require_recorder(environment));
