@@ -11,7 +11,8 @@
 
 namespace hauberk::app {
 
-Error become(const std::vector<std::string>& command, const std::string& model) {
+Error become(const std::vector<std::string>& command, const std::string& model,
+             const std::vector<std::string>& secrets) {
   std::vector<std::string> words;
   for (auto word : command) {
     for (auto at = word.find("{}"); at != std::string::npos; at = word.find("{}", at + model.size()))
@@ -22,7 +23,7 @@ Error become(const std::vector<std::string>& command, const std::string& model) 
   for (auto& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   ::setenv("HAUBERK_MODEL", model.c_str(), 1);
-  ::unsetenv("HAUBERK_TOKEN");
+  for (const auto& name : secrets) ::unsetenv(name.c_str());
   ::signal(SIGPIPE, SIG_DFL);  // ignored here, and that would be inherited
   std::fflush(nullptr);
   ::execvp(pointers.front(), pointers.data());

@@ -8,8 +8,9 @@
 
 namespace hauberk::app {
 
-// {} in the words stands for the model's path, which is in HAUBERK_MODEL, too; HAUBERK_TOKEN stays here. Returns only
-// if the command cannot be run: not_found.
-Error become(const std::vector<std::string>& command, const std::string& model);
+// {} in the words stands for the model's path, which is in HAUBERK_MODEL, too. The environment variables in `secrets`
+// stay here. Returns only if the command cannot be run: not_found.
+Error become(const std::vector<std::string>& command, const std::string& model,
+             const std::vector<std::string>& secrets);
 
 }  // namespace hauberk::app

@@ -538,6 +538,17 @@ class Exec(unittest.TestCase):
         done = self.tool.hauberk(*self.exec, "grep", "SigIgn", "/proc/self/status")
         self.assertEqual(int(done.stdout.split()[1], 16) & 1 << 12, 0, done)  # SIGPIPE
 
+    def test_the_command_gets_no_secret_that_the_configuration_names(self):
+        place = harness.Place(config={"keys": {"passphrase": "env:WORDS"}})
+        self.addCleanup(place.remove)
+        shutil.copytree(self.model, place.folder / "model")
+        shutil.copy(self.tool.folder / "key.pub", place.folder)
+        told = place.hauberk(*self.exec, "env", token="hbk_x", env={"WORDS": "sesame", "VAULT_TOKEN": "hvs.1", "OTHER": "kept"})
+        self.assertEqual(told.status, 0, told.err)
+        self.assertIn("OTHER=kept", told.out)
+        for secret in ("sesame", "hvs.1", "hbk_x"):
+            self.assertNotIn(secret, told.out)
+
     def test_a_change_after_the_check_is_not_seen(self):
         script = "echo evil > model/w.bin; cat {}/w.bin; sh -c 'cat $HAUBERK_MODEL/w.bin'"
         done = self.tool.hauberk(*self.exec, "sh", "-c", script)
@@ -715,6 +726,8 @@ class Registry(harness.Test):
         other = harness.DATASETS / "mul_1.onnx"
         self.expect(here.hauberk("model", "import", other, "--name", "other"))
         self.assertIn("not about this version", self.expect(here.hauberk("model", "evidence", "other@1", "said.jsonl"), 3).err)
+        self.expect(here.hauberk("revocation", "add", "-e", "production", "--key", told["attestor"], "-m", "laptop lost"))
+        self.assertIn("laptop lost", self.expect(here.hauberk("model", "evidence", "mine@1", "said.jsonl"), 1).err)
 
     def test_signing_needs_the_grant(self):
         place = self.make(copy_of=harness.prepared())

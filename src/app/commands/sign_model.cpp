@@ -565,6 +565,14 @@ struct ExecArguments : VerifyModelArguments {
   std::vector<std::string> command;
 };
 
+// The variables that hold what Hauberk itself signs in with: a command that is run with a model needs none of it.
+Result<std::vector<std::string>> secret_variables(Context& context) {
+  std::vector<std::string> names = {"HAUBERK_TOKEN", "VAULT_TOKEN"};
+  for (const auto& [pointer, reference] : config::references(TRY(load_settings(context)).settings))
+    if (reference.scheme == "env") names.push_back(reference.place);
+  return names;
+}
+
 // Verifies a copy that nobody can change any more, and runs a command with that: what it loads is what was verified.
 Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   if (is_version(context, arguments.model))
@@ -572,6 +580,7 @@ Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   // First of all: namespaces are entered before any thread is there.
   auto copy = TRY(PrivateCopy::of(
       arguments.model, {.top_may_be_link = true, .leave_out = [](std::string_view path) { return path == ".git"; }}));
+  const auto secrets = TRY(secret_variables(context));
   auto trust = TRY(read_trust(context, arguments));
   auto bundles = TRY(read_bundles(arguments, context));
   auto revoked = TRY(read_revocations(context, arguments));
@@ -591,7 +600,7 @@ Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   const auto listed = sign::signed_paths(verified.list);
   CHECK(copy.keep_only([&](std::string_view path) { return listed.contains(path); }));
   CHECK(copy.seal());
-  return std::unexpected(become(arguments.command, copy.path()));
+  return std::unexpected(become(arguments.command, copy.path(), secrets));
 }
 
 void declare_trust(Args& args, VerifyModelArguments& a) {
