@@ -136,16 +136,6 @@ Result<Attested> attested_by(const crypto::Envelope& envelope, std::span<const A
   return fail(Errc::denied, "it is signed by none of the attestors that the policy of dev names");
 }
 
-// No trusted time says when an attestation was made, so none of a revoked key counts.
-Status check_attestor(Catalog& catalog, const std::string& key_id) {
-  for (const auto environment : all_environments)
-    for (const auto& one : TRY(catalog.revocations(environment)))
-      if (one.thing == Revocable::key && one.value == key_id)
-        return fail(Errc::denied, fmt::format("its key is revoked since {}: {}", rfc3339(one.since), one.reason),
-                    key_id);
-  return {};
-}
-
 bool is_about(const Statement& statement, const Manifest& manifest) {
   return std::ranges::any_of(statement.subjects, [&](const Subject& subject) {
     return subject.digest == manifest.digest() || subject.digest == model_root(manifest) ||
@@ -160,7 +150,7 @@ Result<Evidence> accept_attestation(const Ports& ports, const Policies& policies
   const auto version = TRY(require_version(ports, ref, "import", principal));
   const auto envelope = TRY(envelope_in(text));
   auto [statement, key_id] = TRY(attested_by(envelope, policies.dev.attestors));
-  CHECK(check_attestor(ports.catalog, key_id));
+  CHECK(check_attestor(ports.catalog, key_id, ports.clock.now()));
   if (version.state == VersionState::revoked)
     return fail(Errc::precondition, "it is revoked; nothing can be added", version.ref());
   if (!is_about(statement, version.manifest))

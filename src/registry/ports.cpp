@@ -42,13 +42,33 @@ Result<Opened> open_with_any(std::string_view envelope, const EvidenceKeys& keys
   return fail(Errc::denied, "signed by a key that is not known here");
 }
 
+// What was taken from an attestor carries the id of its key.
+Status check_taken(Catalog& catalog, const Statement& statement) {
+  const auto* attested = statement.predicate.find("attested");
+  if (attested == nullptr) return {};
+  return check_attestor(catalog, attested->text_or("key", ""), statement.time().value_or(Instant::max()));
+}
+
 }  // namespace
+
+Status check_attestor(Catalog& catalog, std::string_view key_id, Instant taken) {
+  for (const auto environment : all_environments)
+    for (const auto& one : TRY(catalog.revocations(environment)))
+      if (one.thing == Revocable::key && one.value == key_id && one.since <= taken)
+        return fail(Errc::denied,
+                    fmt::format("the key of its attestor is revoked since {}: {}", rfc3339(one.since), one.reason),
+                    std::string(key_id));
+  return {};
+}
 
 Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artifact, const EvidenceKeys& keys) {
   const auto envelopes = TRY(catalog.evidence(artifact));
   VerifiedEvidence verified;
   for (std::size_t i = 0; i < envelopes.size(); ++i) {
     auto opened = open_with_any(envelopes[i], keys);
+    if (opened)
+      if (auto counts = check_taken(catalog, opened->evidence.statement); !counts)
+        opened = std::unexpected(std::move(counts).error());
     if (opened) {
       verified.good.push_back(std::move(opened->evidence));
       verified.sealed_by.push_back(opened->sealed_by);

@@ -53,6 +53,10 @@ struct VerifiedEvidence {
 };
 Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artifact, const EvidenceKeys& keys);
 
+// denied: an environment has revoked the key of the attestor, since `taken` or earlier. When we took its word is a time
+// that we trust.
+Status check_attestor(Catalog& catalog, std::string_view key_id, Instant taken);
+
 // A statement about the version, signed with the keys of `environment`. `body` gets "issuer", "time" and "environment".
 Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type,
                             const Subject& subject, json::Value body, const Principal& issuer);

@@ -728,6 +728,11 @@ class Registry(harness.Test):
         self.assertIn("not about this version", self.expect(here.hauberk("model", "evidence", "other@1", "said.jsonl"), 3).err)
         self.expect(here.hauberk("revocation", "add", "-e", "production", "--key", told["attestor"], "-m", "laptop lost"))
         self.assertIn("laptop lost", self.expect(here.hauberk("model", "evidence", "mine@1", "said.jsonl"), 1).err)
+        # What was taken before counts, until it turns out that the key was lost by then.
+        self.assertNotIn("not counted", self.expect(here.hauberk("model", "show", "mine@1")).out)
+        self.expect(here.hauberk("revocation", "add", "-e", "production", "--key", told["attestor"], "-m", "lost in May", "--since", "2026-05-01T00:00:00Z"))
+        shown = here.hauberk("model", "show", "mine@1")
+        self.assertIn("lost in May", shown.out + shown.err, shown)
 
     def test_signing_needs_the_grant(self):
         place = self.make(copy_of=harness.prepared())
