@@ -549,32 +549,6 @@ class SealedBlobs final : public BlobStore {
   const Places places_;
 };
 
-// The key file: its first line says what it is, the second is the key in base64.
-constexpr std::string_view key_header = "hauberk-key-v1 address store\n";
-
-void overwrite(Bytes& bytes) {
-  if (!bytes.empty()) ::explicit_bzero(bytes.data(), bytes.size());
-}
-
-Result<Secret> read_address_key(Files& files, const std::string& path, const FileInfo& info) {
-  if ((info.mode & 077) != 0)
-    return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info.mode, path),
-                path);
-  auto content = TRY(read_file(files, path, 1024));
-  auto text = as_text(content);
-  std::optional<Bytes> raw;
-  if (text.starts_with(key_header) && text.ends_with('\n')) {
-    text.remove_prefix(key_header.size());
-    text.remove_suffix(1);
-    raw = from_base64(text);
-  }
-  overwrite(content);
-  if (raw && raw->size() == 32) return Secret(std::move(*raw));
-  if (raw) overwrite(*raw);
-  return fail(Errc::corrupt, "this is not the key of blob addresses, or it was damaged: restore it from your backup",
-              path);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<BlobStore>> open_blobs_sealed(Files& files, Random& random, const std::string& folder,
@@ -584,33 +558,9 @@ Result<std::unique_ptr<BlobStore>> open_blobs_sealed(Files& files, Random& rando
   return blobs;
 }
 
-Result<Secret> open_address_key(Files& files, Random& random, const std::string& path, const std::string& folder) {
-  auto there = files.info(path);
-  if (there) return read_address_key(files, path, *there);
-  if (there.error().code != Errc::not_found) return std::unexpected(there.error());
-  if (files.info(join_path(folder, mark_file)))
-    return fail(Errc::not_found,
-                "the key that names the blobs is missing: restore it from your backup; without it no blob is found",
-                path);
-  CHECK(files.make_directories(parent_directory(path)));
-  CHECK(files.sync_directory(parent_directory(parent_directory(path))));
-  Bytes raw = random.bytes(32);
-  std::string text = base64(raw);
-  Bytes content = to_bytes(key_header);
-  content.insert(content.end(), text.begin(), text.end());
-  content.push_back('\n');
-  const auto written = [&]() -> Status {
-    const auto file = TRY(files.open_unnamed(parent_directory(path), OpenMode::create_new));
-    CHECK(file->append(content));
-    CHECK(file->sync());
-    return file->publish(path, IfThere::refuse);
-  }();
-  ::explicit_bzero(text.data(), text.size());
-  overwrite(content);
-  Secret key(std::move(raw));
-  if (written) return key;
-  if (written.error().code != Errc::exists) return std::unexpected(written.error());
-  return read_address_key(files, path, TRY(files.info(path)));  // another process was faster
+bool has_address_key(Files& files, const std::string& folder) {
+  const auto mark = files.info(join_path(folder, mark_file));
+  return mark || mark.error().code != Errc::not_found;
 }
 
 Result<std::unique_ptr<ScratchBlob>> make_scratch_blob(Files& files, Random& random, const std::string& folder) {

@@ -21,10 +21,8 @@ namespace hauberk::adapters {
 // public fingerprint of the key: corrupt, if that is another's, since all blobs would seem missing and to be garbage.
 Result<std::unique_ptr<BlobStore>> open_blobs_sealed(Files& files, Random& random, const std::string& folder,
                                                      Secret address_key, std::string tenant = "default");
-
-// The address key of the store in `folder`, from its file of mode 0600, which is made if the store has none yet.
-// not_found: the store has one and it is not there; denied: others may read it; corrupt.
-Result<Secret> open_address_key(Files& files, Random& random, const std::string& path, const std::string& folder);
+// Whether the store in `folder` was opened with an address key before.
+bool has_address_key(Files& files, const std::string& folder);
 
 // Content that is needed for the time of one call only: encrypted under a key that lives in this object alone, in a
 // file without a name.

@@ -444,32 +444,11 @@ TEST_F(BlobsSealed, another_address_key_is_refused_instead_of_finding_nothing) {
   EXPECT_EQ(store(files_)->list()->size(), 1u);
 }
 
-TEST_F(BlobsSealed, the_file_of_the_address_key_is_made_once_and_guarded) {
-  const auto path = folder_ + "/../keys/store/address.key";
-  const auto open = [&] { return open_address_key(files_, random_, path, folder_); };
-  const auto key = open();
-  ASSERT_TRUE(key) << key.error().text();
-  EXPECT_EQ(files_.info(path)->mode, 0600u);
-  EXPECT_TRUE(open()->same_as(*key));
-  ASSERT_TRUE(open_blobs_sealed(files_, random_, folder_, *open()));
-  const auto content = *read_file(files_, path, 1 << 10);
-  EXPECT_TRUE(as_text(content).starts_with("hauberk-key-v1 address store\n"));
-
-  fs::permissions(path, fs::perms::group_read, fs::perm_options::add);
-  EXPECT_EQ(open().error().code, Errc::denied);
-  for (auto damaged : {to_bytes("hauberk-key-v1 wrap dev\nAAAA\n"), to_bytes(""),
-                       Bytes(content.begin(), content.end() - 5), to_bytes("hauberk-key-v1 address store\nAAAA\n")}) {
-    ASSERT_TRUE(write_file_atomically(files_, path, damaged));
-    EXPECT_EQ(open().error().code, Errc::corrupt) << as_text(damaged);
-  }
-  fs::remove(path);
-  const auto missing = open();
-  ASSERT_FALSE(missing) << "a new key would find no blob";
-  EXPECT_EQ(missing.error().code, Errc::not_found);
-  EXPECT_NE(missing.error().text().find("backup"), std::string::npos);
-  EXPECT_FALSE(fs::exists(path));
-  ASSERT_TRUE(write_file_atomically(files_, path, content));
-  EXPECT_TRUE(open()->same_as(*key));
+TEST_F(BlobsSealed, a_store_says_whether_it_was_opened_with_a_key) {
+  const auto folder = folder_ + "/../new-one";
+  EXPECT_FALSE(has_address_key(files_, folder));
+  ASSERT_TRUE(open_blobs_sealed(files_, random_, folder, address_key()));
+  EXPECT_TRUE(has_address_key(files_, folder));
 }
 
 // A store as release 0.1 made it: names are digests.

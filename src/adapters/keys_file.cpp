@@ -41,25 +41,26 @@ Status make_key(const KeyFolder& folder, KeyPurpose purpose, const std::string& 
     const auto place = TRY(take_over(folder, purpose, *wanted));
     return write_reference(folder, join_path(folder.path, reference_file(purpose)), purpose, place.key, made);
   }
-  return write_key(folder, join_path(folder.path, key_file(purpose)), purpose, fresh_key(folder, purpose),
+  return write_key(place_in(folder, join_path(folder.path, key_file(purpose)), purpose), fresh_key(folder, purpose),
                    sealing_of(folder), made);
 }
 
-// What the old key did stays good: its public half verifies, or it unwraps.
+// What the old key did stays good: its public half verifies, or it unwraps or knows its tokens.
 Status keep_old(const KeyFolder& folder, KeyPurpose purpose, const StoredKey& old) {
   const auto id = old.id();
   const auto stem = fmt::format("{}-{}", crypto::name(purpose), id.substr(id.find(':') + 1));
   const auto* kept = std::get_if<crypto::KeyElsewhere>(&old.key);
-  const auto place = join_path(folder.path, purpose == KeyPurpose::wrap ? "retired" : "trusted");
+  const auto place = join_path(folder.path, is_symmetric(purpose) ? "retired" : "trusted");
   CHECK(folder.files.make_directories(place));
-  if (purpose != KeyPurpose::wrap) {
+  if (!is_symmetric(purpose)) {
     const auto& pem =
         kept != nullptr ? kept->key.verifying->pem() : std::get<crypto::SigningKey>(old.key).verifying().pem();
     return write_file_atomically(folder.files, join_path(place, stem + ".pem"), as_bytes(pem));
   }
   if (kept != nullptr) return write_reference(folder, join_path(place, stem + ".ref"), purpose, kept->key, old.made);
-  const auto content = TRY(read_key(folder, join_path(folder.path, old.file), purpose));
-  return write_key(folder, join_path(place, stem + ".key"), purpose, content.text, sealing_of(folder), old.made);
+  const auto content = TRY(read_key(place_in(folder, join_path(folder.path, old.file), purpose)));
+  return write_key(place_in(folder, join_path(place, stem + ".key"), purpose), content.text, sealing_of(folder),
+                   old.made);
 }
 
 }  // namespace
@@ -116,9 +117,12 @@ Result<std::unique_ptr<crypto::KeyProvider>> open_keys_file(const KeyFolder& fol
                       TRY(signing(KeyPurpose::model)),
                       {},
                       {},
+                      {},
                       {}};
   for (auto& one : TRY(read_trusted(folder))) keys.trusted.push_back(std::move(one.key));
-  for (auto& one : TRY(read_retired(folder))) keys.retired_wraps.push_back(wrapping(std::move(one)));
+  for (auto& one : TRY(read_retired(folder, KeyPurpose::wrap))) keys.retired_wraps.push_back(wrapping(std::move(one)));
+  for (auto& one : TRY(read_retired(folder, KeyPurpose::token)))
+    keys.retired_tokens.push_back(std::get<Secret>(std::move(one.key)));
   keys.withheld = std::move(withheld);
   return crypto::make_key_provider(std::move(keys), folder.random);
 }
@@ -128,13 +132,12 @@ Result<std::vector<KeyListing>> list_keys_file(const KeyFolder& folder) {
   const auto add = [&](KeyPurpose purpose, const StoredKey& key, KeyState state) {
     list.push_back({purpose, key.id(), key.place(), state, key.made, key.sealed});
   };
-  const auto retired = TRY(read_retired(folder));
   const auto trusted = TRY(read_trusted(folder));
   for (const auto& kind : key_file_kinds) {
     const auto key = TRY(read_current(folder, kind.purpose));
     add(kind.purpose, key, is_where_wanted(folder, kind.purpose, key) ? KeyState::active : KeyState::withheld);
-    if (kind.purpose == KeyPurpose::wrap)
-      for (const auto& one : retired) add(kind.purpose, one, KeyState::retired);
+    if (is_symmetric(kind.purpose))
+      for (const auto& one : TRY(read_retired(folder, kind.purpose))) add(kind.purpose, one, KeyState::retired);
     for (const auto& one : trusted)
       if (one.key.purpose == kind.purpose)
         list.push_back({kind.purpose, one.key.key.id(), one.file, KeyState::trusted, ""});
@@ -143,8 +146,6 @@ Result<std::vector<KeyListing>> list_keys_file(const KeyFolder& folder) {
 }
 
 Result<KeyRotation> rotate_key_file(const KeyFolder& folder, KeyPurpose purpose) {
-  if (purpose == KeyPurpose::token)
-    return fail(Errc::unsupported, "the token key is not rotated: every token would lose its worth");
   const auto old = TRY(read_current(folder, purpose));
   const auto* wanted = wanted_reference(folder, purpose);
   const auto made = rfc3339(folder.clock.now());
@@ -165,7 +166,7 @@ Result<KeyRotation> rotate_key_file(const KeyFolder& folder, KeyPurpose purpose)
   } else {
     CHECK(keep_old(folder, purpose, old));
     CHECK(folder.files.sync_directory(folder.path));
-    CHECK(write_key(folder, file, purpose, fresh_key(folder, purpose), sealing_of(folder), made));
+    CHECK(write_key(place_in(folder, file, purpose), fresh_key(folder, purpose), sealing_of(folder), made));
     if (TRY(is_there(folder, reference_file(purpose)))) CHECK(folder.files.remove(reference));
     done.now = TRY(read_current(folder, purpose)).id();
   }
@@ -187,12 +188,13 @@ Result<std::size_t> seal_keys_file(const KeyFolder& folder, KeySealing sealing) 
   std::vector<std::pair<KeyPurpose, std::string>> all;
   for (const auto& kind : key_file_kinds)
     if (TRY(is_there(folder, std::string(kind.file)))) all.emplace_back(kind.purpose, kind.file);
-  for (const auto& one : TRY(read_retired(folder)))
-    if (!one.file.ends_with(".ref")) all.emplace_back(KeyPurpose::wrap, one.file);
+  for (const auto purpose : {KeyPurpose::wrap, KeyPurpose::token})
+    for (const auto& one : TRY(read_retired(folder, purpose)))
+      if (!one.file.ends_with(".ref")) all.emplace_back(purpose, one.file);
   for (const auto& [purpose, file] : all) {
-    const auto path = join_path(folder.path, file);
-    const auto content = TRY(read_key(folder, path, purpose));
-    CHECK(write_key(folder, path, purpose, content.text, sealing, content.made));
+    const auto place = place_in(folder, join_path(folder.path, file), purpose);
+    const auto content = TRY(read_key(place));
+    CHECK(write_key(place, content.text, sealing, content.made));
   }
   return all.size();
 }

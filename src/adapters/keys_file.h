@@ -1,13 +1,13 @@
 // KeyProvider over a folder of files of mode 0600, one folder an environment: evidence.pem and ledger.pem (Ed25519,
 // PKCS#8), model.pem (ECDSA P-256), wrap.key and token.key (32 bytes); trusted/PURPOSE-*.pem, the public halves of
-// earlier keys, and retired/*, earlier wrap keys that still unwrap. Where a keeper has the key (crypto/key_keeper.h),
-// PURPOSE.ref stands in the file's place: which key it is, for good, and its public half, so that only signing,
-// wrapping and unwrapping ask the keeper. Each file says in its first line what it is and of which environment, so that
-// a mix-up is an error with a name instead of a bad signature. A file with a private key may be sealed with a
-// passphrase. Nothing moves by itself: while the configuration names another place than the folder holds, the old key
-// verifies and unwraps, but signs and wraps nothing (precondition) until it is rotated. Errors: exists, not_found (with
-// `hauberk init`), denied (permissions, with the chmod; a wrong passphrase), corrupt, and those of keepers. Thread
-// safety: any.
+// earlier keys, and retired/*, earlier keys that still unwrap or know their tokens. Where a keeper has the key
+// (crypto/key_keeper.h), PURPOSE.ref stands in the file's place: which key it is, for good, and its public half, so
+// that only signing, wrapping and unwrapping ask the keeper. Each file says in its first line what it is and of which
+// environment, so that a mix-up is an error with a name instead of a bad signature. A file with a private key may be
+// sealed with a passphrase. Nothing moves by itself: while the configuration names another place than the folder holds,
+// the old key verifies and unwraps, but signs and wraps nothing (precondition) until it is rotated. Errors: exists,
+// not_found (with `hauberk init`), denied (permissions, with the chmod; a wrong passphrase), corrupt, and those of
+// keepers. Thread safety: any.
 #pragma once
 
 #include <map>
@@ -66,7 +66,7 @@ enum class KeyState {
   active,    // signs, wraps, makes MACs
   withheld,  // of today, but the configuration wants another one: verifies and unwraps only
   trusted,   // of former days: verifies only
-  retired,   // of former days: unwraps only
+  retired,   // of former days: unwraps, or knows its tokens, only
 };
 std::string_view name(KeyState state);
 
@@ -80,10 +80,10 @@ struct KeyListing {
 };
 Result<std::vector<KeyListing>> list_keys_file(const KeyFolder& folder);
 
-// Makes a new key for evidence, ledger, model or wrap where the configuration wants it; of a keeper, the key that it
-// has there today, after a trial. What the one before signed still verifies, and what it wrapped still opens: the
-// public half goes to trusted/, a key that wraps to retired/, where it may be removed once everything is wrapped anew.
-// A killed rotation loses no key. unsupported: the token's key.
+// Makes a new key where the configuration wants it; of a keeper, the key that it has there today, after a trial. What
+// the one before signed still verifies, what it wrapped still opens, tokens of its time still count: the public half
+// goes to trusted/, a key that wraps or makes MACs to retired/, where it may be removed once everything is wrapped anew
+// or has a new token. A killed rotation loses no key.
 struct KeyRotation {
   std::string before;
   std::string now;  // the same if the keeper has no newer one: nothing was changed

@@ -19,18 +19,8 @@ crypto::SignatureAlgorithm algorithm_of(crypto::KeyPurpose purpose) {
                                               : crypto::SignatureAlgorithm::ed25519;
 }
 
-std::string first_line(crypto::KeyPurpose purpose, Environment environment, const std::string& made) {
-  return fmt::format("{}{} {}{}{}", key_file_version, crypto::name(purpose), name(environment), made.empty() ? "" : " ",
-                     made);
-}
-
-Result<Secret> symmetric(const Secret& content, const std::string& path) {
-  auto text = KeyFile::text(content);
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  auto raw = from_base64(text);
-  if (!raw || raw->size() != 32)
-    return fail(Errc::corrupt, "the key file is damaged: restore it from your backup", path);
-  return Secret(std::move(*raw));
+std::string first_line(std::string_view label, const std::string& made) {
+  return fmt::format("{}{}{}{}", key_file_version, label, made.empty() ? "" : " ", made);
 }
 
 Result<crypto::SigningKey> signing(const Secret& content, const std::string& path, crypto::KeyPurpose purpose) {
@@ -45,9 +35,8 @@ Result<crypto::SigningKey> signing(const Secret& content, const std::string& pat
 }
 
 // The first line of a key file: when the key was made, empty for a file that does not say. corrupt: another's line.
-Result<std::string> read_first_line(std::string_view line, const KeyFolder& folder, crypto::KeyPurpose purpose,
-                                    const std::string& path) {
-  const auto expected = first_line(purpose, folder.environment, "");
+Result<std::string> read_first_line(std::string_view line, const KeyFilePlace& place) {
+  const auto expected = first_line(place.label, "");
   if (line == expected) return std::string();
   if (line.starts_with(expected + " ")) {
     const auto made = line.substr(expected.size() + 1);
@@ -55,10 +44,10 @@ Result<std::string> read_first_line(std::string_view line, const KeyFolder& fold
   } else if (line.starts_with(key_file_version) && line.size() < 96) {
     return fail(Errc::corrupt,
                 fmt::format("this is the key '{}', but '{}' belongs here: put the right file in its place",
-                            line.substr(key_file_version.size()), expected.substr(key_file_version.size())),
-                path);
+                            line.substr(key_file_version.size()), place.label),
+                place.path);
   }
-  return fail(Errc::corrupt, "this is no Hauberk key file, or it was damaged: restore it from your backup", path);
+  return fail(Errc::corrupt, "this is no Hauberk key file, or it was damaged: restore it from your backup", place.path);
 }
 
 Result<crypto::KeyElsewhere> reference(const Secret& content, const std::string& path, const KeyFolder& folder,
@@ -87,12 +76,12 @@ Result<crypto::KeyElsewhere> reference(const Secret& content, const std::string&
 
 Result<StoredKey> read_stored(const KeyFolder& folder, crypto::KeyPurpose purpose, const std::string& file) {
   const auto path = join_path(folder.path, file);
-  auto content = TRY(read_key(folder, path, purpose));
+  auto content = TRY(read_key(place_in(folder, path, purpose)));
   const auto stored = [&](auto key) {
     return StoredKey{std::move(key), file, std::move(content.made), content.sealed};
   };
   if (file.ends_with(".ref")) return stored(TRY(reference(content.text, path, folder, purpose)));
-  if (is_symmetric(purpose)) return stored(TRY(symmetric(content.text, path)));
+  if (is_symmetric(purpose)) return stored(TRY(symmetric_key(content.text, path)));
   return stored(TRY(signing(content.text, path, purpose)));
 }
 
@@ -144,8 +133,31 @@ std::string key_file(crypto::KeyPurpose purpose) {
 }
 std::string reference_file(crypto::KeyPurpose purpose) { return fmt::format("{}.ref", crypto::name(purpose)); }
 
-Result<KeyFileContent> read_key(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose) {
-  const auto info = folder.files.info(path);
+KeyFilePlace place_in(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose) {
+  return {folder.files, folder.random, folder.passphrase.get(), path,
+          fmt::format("{} {}", crypto::name(purpose), name(folder.environment))};
+}
+
+Result<Secret> symmetric_key(const Secret& content, const std::string& path) {
+  auto text = KeyFile::text(content);
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  auto raw = from_base64(text);
+  if (raw && raw->size() == 32) return Secret(std::move(*raw));
+  if (raw) ::explicit_bzero(raw->data(), raw->size());
+  return fail(Errc::corrupt, "the key file is damaged: restore it from your backup", path);
+}
+
+Secret fresh_symmetric_key(Random& random) {
+  const Secret raw(random.bytes(32));
+  std::string text = base64(KeyFile::of(raw));
+  Secret secret{std::string_view(text)};
+  ::explicit_bzero(text.data(), text.size());
+  return secret;
+}
+
+Result<KeyFileContent> read_key(const KeyFilePlace& place) {
+  const auto& path = place.path;
+  const auto info = place.files.info(path);
   if (!info) {
     if (info.error().code == Errc::not_found)
       return fail(Errc::not_found,
@@ -156,32 +168,32 @@ Result<KeyFileContent> read_key(const KeyFolder& folder, const std::string& path
   if ((info->mode & 077) != 0)
     return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info->mode, path),
                 path);
-  const Secret content(TRY(read_file(folder.files, path, largest_key_file)));
+  const Secret content(TRY(read_file(place.files, path, largest_key_file)));
   auto text = KeyFile::text(content);
   const auto header = text.substr(0, text.find('\n'));
-  KeyFileContent out{.text = {}, .made = TRY(read_first_line(header, folder, purpose, path))};
+  KeyFileContent out{.text = {}, .made = TRY(read_first_line(header, place))};
   text.remove_prefix(std::min(header.size() + 1, text.size()));
   out.sealed = text.starts_with("scrypt ");
   if (!out.sealed) {
     out.text = Secret(text);
     return out;
   }
-  if (folder.passphrase == nullptr)
+  if (place.passphrase == nullptr)
     return fail(Errc::denied,
                 "the key is sealed with a passphrase: set keys.passphrase in hauberk.yaml to where that is", path);
   if (text.ends_with('\n')) text.remove_suffix(1);
-  auto opened = folder.passphrase->open(header, text);
+  auto opened = place.passphrase->open(header, text);
   if (!opened) return std::unexpected(std::move(opened).error().in(path));
   out.text = std::move(*opened);
   return out;
 }
 
-Status write_key(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose, const Secret& text,
-                 KeySealing sealing, const std::string& made) {
-  const auto header = first_line(purpose, folder.environment, made);
+Status write_key(const KeyFilePlace& place, const Secret& text, KeySealing sealing, const std::string& made,
+                 IfThere there) {
+  const auto header = first_line(place.label, made);
   Bytes content = to_bytes(header + "\n");
   if (sealing == KeySealing::sealed) {
-    const auto sealed = TRY(folder.passphrase->seal(folder.random, header, text));
+    const auto sealed = TRY(place.passphrase->seal(place.random, header, text));
     content.insert(content.end(), sealed.begin(), sealed.end());
   } else {
     const auto raw = KeyFile::of(text);
@@ -189,7 +201,13 @@ Status write_key(const KeyFolder& folder, const std::string& path, crypto::KeyPu
     content.insert(content.end(), raw.begin(), raw.end());
   }
   if (content.back() != '\n') content.push_back('\n');
-  const auto written = write_file_atomically(folder.files, path, content);
+  const auto written = [&]() -> Status {
+    if (there == IfThere::replace) return write_file_atomically(place.files, place.path, content);
+    const auto file = TRY(place.files.open_unnamed(parent_directory(place.path), OpenMode::create_new));
+    CHECK(file->append(content));
+    CHECK(file->sync());
+    return file->publish(place.path, there);
+  }();
   ::explicit_bzero(content.data(), content.size());
   return written;
 }
@@ -216,11 +234,13 @@ Result<StoredKey> read_current(const KeyFolder& folder, crypto::KeyPurpose purpo
   return read_stored(folder, purpose, kept ? reference_file(purpose) : key_file(purpose));
 }
 
-Result<std::vector<StoredKey>> read_retired(const KeyFolder& folder) {
+Result<std::vector<StoredKey>> read_retired(const KeyFolder& folder, crypto::KeyPurpose purpose) {
   std::vector<StoredKey> keys;
-  for (const auto& file : TRY(list_if_there(folder.files, join_path(folder.path, "retired"))))
-    if (file.ends_with(".key") || file.ends_with(".ref"))
-      keys.push_back(TRY(read_stored(folder, crypto::KeyPurpose::wrap, join_path("retired", file))));
+  for (const auto& file : TRY(list_if_there(folder.files, join_path(folder.path, "retired")))) {
+    if (!file.ends_with(".key") && !file.ends_with(".ref")) continue;
+    const auto its = file.starts_with("token-") ? crypto::KeyPurpose::token : crypto::KeyPurpose::wrap;
+    if (its == purpose) keys.push_back(TRY(read_stored(folder, purpose, join_path("retired", file))));
+  }
   return keys;
 }
 
@@ -243,16 +263,12 @@ Status write_reference(const KeyFolder& folder, const std::string& path, crypto:
                        const crypto::KeptKey& key, const std::string& made) {
   json::Value value = json::Value().set("reference", key.reference).set("version", key.version);
   if (key.verifying != nullptr) value.set("public_key", key.verifying->pem());
-  return write_key(folder, path, purpose, Secret(json::write(value)), KeySealing::open, made);
+  return write_key(place_in(folder, path, purpose), Secret(json::write(value)), KeySealing::open, made);
 }
 
 Secret fresh_key(const KeyFolder& folder, crypto::KeyPurpose purpose) {
-  if (!is_symmetric(purpose)) return crypto::SigningKey::generate(algorithm_of(purpose)).pem();
-  const Secret raw(folder.random.bytes(32));
-  std::string text = base64(KeyFile::of(raw));
-  Secret secret{std::string_view(text)};
-  ::explicit_bzero(text.data(), text.size());
-  return secret;
+  return is_symmetric(purpose) ? fresh_symmetric_key(folder.random)
+                               : crypto::SigningKey::generate(algorithm_of(purpose)).pem();
 }
 
 Result<crypto::KeyElsewhere> take_over(const KeyFolder& folder, crypto::KeyPurpose purpose,

@@ -1,4 +1,4 @@
-// The files of a key folder, one by one. Used by keys_file alone. Thread safety: as the Files.
+// The files of a key folder, one by one. Used by keys_file and key_addresses. Thread safety: as the Files.
 #pragma once
 
 #include <optional>
@@ -41,9 +41,19 @@ struct KeyFileContent {
   std::string made;
   bool sealed = false;
 };
-Result<KeyFileContent> read_key(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose);
-Status write_key(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose, const Secret& text,
-                 KeySealing sealing, const std::string& made);
+struct KeyFilePlace {
+  Files& files;
+  Random& random;
+  KeyPassphrase* passphrase;  // null: none is known
+  std::string path;
+  std::string label;  // what its first line must say: "wrap dev"
+};
+KeyFilePlace place_in(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose);
+Result<KeyFileContent> read_key(const KeyFilePlace& place);
+Status write_key(const KeyFilePlace& place, const Secret& text, KeySealing sealing, const std::string& made,
+                 IfThere there = IfThere::replace);
+Result<Secret> symmetric_key(const Secret& content, const std::string& path);  // from the text of a file
+Secret fresh_symmetric_key(Random& random);                                    // as it lies in a file
 
 // One key of the folder with where it lies.
 struct StoredKey {
@@ -58,7 +68,8 @@ struct StoredKey {
 Result<bool> is_there(const KeyFolder& folder, const std::string& file);
 // The reference where there is one: a file beside it is what a killed rotation left.
 Result<StoredKey> read_current(const KeyFolder& folder, crypto::KeyPurpose purpose);
-Result<std::vector<StoredKey>> read_retired(const KeyFolder& folder);
+// `purpose`: wrap or token.
+Result<std::vector<StoredKey>> read_retired(const KeyFolder& folder, crypto::KeyPurpose purpose);
 struct StoredTrust {
   crypto::TrustedKey key;
   std::string file;

@@ -154,6 +154,40 @@ TEST_F(KeysFile, a_rotated_wrap_key_still_unwraps_and_wraps_nothing_more) {
   EXPECT_EQ((*open())->unwrap(id, wrapped, as_bytes("blob")).error().code, Errc::denied);
 }
 
+TEST_F(KeysFile, tokens_of_a_retired_key_are_good_until_it_is_removed) {
+  const auto mac_of = [&](std::string_view text) { return *(*open())->mac(crypto::KeyPurpose::token, as_bytes(text)); };
+  const auto known = [&](std::string_view text, ByteView mac) {
+    return *(*open())->verify_mac(crypto::KeyPurpose::token, as_bytes(text), mac);
+  };
+  const auto first = mac_of("a token");
+  use_passphrase("correct horse");
+  const auto rotation = rotate_key_file(folder(), crypto::KeyPurpose::token);
+  ASSERT_TRUE(rotation) << rotation.error().text();
+  EXPECT_NE(rotation->before, rotation->now);
+  const auto second = mac_of("a token");
+  EXPECT_NE(second, first);
+  EXPECT_TRUE(known("a token", first));
+  EXPECT_TRUE(known("a token", second));
+  EXPECT_FALSE(known("another token", first));
+  EXPECT_FALSE(known("a token", Bytes(32, 0)));
+  EXPECT_FALSE(known("a token", {}));
+  const auto retired = dev() + "/retired/token-" + rotation->before.substr(rotation->before.find(':') + 1) + ".key";
+  EXPECT_NE(as_text(*read_file(files_, retired, 1 << 10)).find("\nscrypt "), std::string::npos) << "sealed as well";
+  std::vector<KeyState> states;
+  for (const auto& one : *list_keys_file(folder()))
+    if (one.purpose == crypto::KeyPurpose::token) states.push_back(one.state);
+  EXPECT_EQ(states, (std::vector{KeyState::active, KeyState::retired}));
+  ASSERT_TRUE(seal_keys_file(folder(), KeySealing::open));
+  passphrase_ = nullptr;
+  EXPECT_TRUE(known("a token", first));
+  // Neither purpose takes the other's for its own.
+  ASSERT_TRUE(rotate_key_file(folder(), crypto::KeyPurpose::wrap));
+  EXPECT_TRUE(known("a token", first));
+  fs::remove(retired);
+  EXPECT_FALSE(known("a token", first));
+  EXPECT_TRUE(known("a token", second));
+}
+
 TEST_F(KeysFile, a_killed_rotation_loses_no_key) {
   const Secret data_key(std::string_view("0123456789abcdef0123456789abcdef"));
   bool finished = false;
@@ -182,7 +216,6 @@ TEST_F(KeysFile, a_rotated_signing_key_still_verifies_for_its_purpose_and_signs_
     const auto other = purpose == crypto::KeyPurpose::ledger ? crypto::KeyPurpose::model : crypto::KeyPurpose::ledger;
     EXPECT_EQ(now->verify(other, id, as_bytes("text"), signature).error().code, Errc::denied);
   }
-  EXPECT_EQ(rotate_key_file(folder(), crypto::KeyPurpose::token).error().code, Errc::unsupported);
 }
 
 TEST_F(KeysFile, evidence_of_earlier_keys_stays_good_where_their_public_half_is_kept) {

@@ -43,4 +43,8 @@ adapters::KeyFolder KeyAccess::folder(const std::string& data, Environment envir
   return out;
 }
 
+adapters::AddressKeyFile KeyAccess::address_key(const std::string& data) const {
+  return {files_, random_, clock_, join_path(data, "keys/store/address.key"), passphrase_};
+}
+
 }  // namespace hauberk::app

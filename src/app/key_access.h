@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapters/keys_file.h"
+#include "adapters/keys_file_address.h"
 #include "config/settings.h"
 
 namespace hauberk::app {
@@ -18,6 +19,7 @@ class KeyAccess {
             std::vector<SecretRef> before);
   // The keys below `data` of one environment: where they are, and where the settings want them.
   adapters::KeyFolder folder(const std::string& data, Environment environment) const;
+  adapters::AddressKeyFile address_key(const std::string& data) const;
 
  private:
   const config::KeySettings settings_;

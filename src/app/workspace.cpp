@@ -128,9 +128,8 @@ Workspace::Workspace(Context& context, LoadedSettings loaded)
 Status Workspace::open_parts() {
   auto& files = context_.files;
   const auto blobs = join_path(loaded_.data, "blobs");
-  auto address_key =
-      TRY(adapters::open_address_key(files, context_.random, join_path(loaded_.data, "keys/store/address.key"), blobs));
-  blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, blobs, std::move(address_key)));
+  auto named_by = TRY(adapters::open_address_key(address_key(), adapters::has_address_key(files, blobs)));
+  blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, blobs, std::move(named_by)));
   for (const auto environment : all_environments)
     keys_[static_cast<std::size_t>(environment)] = TRY(adapters::open_keys_file(key_folder(environment)));
   return load_policies();

@@ -40,6 +40,7 @@ class Workspace {
     return keys_[static_cast<std::size_t>(environment)];
   }
   adapters::KeyFolder key_folder(Environment environment) const { return access_.folder(loaded_.data, environment); }
+  adapters::AddressKeyFile address_key() const { return access_.address_key(loaded_.data); }
   Catalog& catalog() { return *catalog_; }
 
   // Who acts in `environment`: the subject of HAUBERK_TOKEN, which must be a token of that environment, or else the

@@ -36,6 +36,8 @@ class KeyProvider {
   // Errc::denied: unknown key; Errc::corrupt: the signature does not fit.
   virtual Status verify(KeyPurpose purpose, std::string_view key_id, ByteView message, ByteView signature) = 0;
   virtual Result<Bytes> mac(KeyPurpose purpose, ByteView message) = 0;  // 32 bytes
+  // Whether the key of today or a retired one made `mac`. What is none takes as long whatever it is.
+  virtual Result<bool> verify_mac(KeyPurpose purpose, ByteView message, ByteView mac) = 0;
   // `associated` binds the wrapped key to its blob and environment; unwrapping needs the same bytes.
   virtual Result<Bytes> wrap(const Secret& data_key, ByteView associated) = 0;
   virtual Result<Secret> unwrap(std::string_view key_id, ByteView wrapped, ByteView associated) = 0;

@@ -75,6 +75,13 @@ class KeySetProvider final : public KeyProvider {
     return hmac_sha256(keys_.token, message);
   }
 
+  Result<bool> verify_mac(KeyPurpose purpose, ByteView message, ByteView mac) override {
+    if (equal_constant_time(TRY(this->mac(purpose, message)), mac)) return true;
+    for (const auto& retired : keys_.retired_tokens)
+      if (verify_hmac_sha256(retired, message, mac)) return true;
+    return false;
+  }
+
   Result<Bytes> wrap(const Secret& data_key, ByteView associated) override {
     CHECK(usable(KeyPurpose::wrap));
     if (const auto* place = std::get_if<KeyElsewhere>(&keys_.wrap)) {
@@ -170,6 +177,7 @@ KeySet KeySet::generate(Random& random) {
           Secret(random.bytes(32)),
           Secret(random.bytes(32)),
           SigningKey::generate(SignatureAlgorithm::ecdsa_p256),
+          {},
           {},
           {},
           {}};

@@ -36,6 +36,7 @@ struct KeySet {
   SigningPlace model;
   std::vector<TrustedKey> trusted;
   std::vector<WrappingPlace> retired_wraps;  // they unwrap what was wrapped with them, and wrap nothing more
+  std::vector<Secret> retired_tokens;        // they know the tokens of their time, and make no more
   // Keys that may not be used for anything new, and why: the configuration wants another one.
   std::map<KeyPurpose, Error> withheld;
 

@@ -58,6 +58,9 @@ Result<Bytes> token_mac(KeyProvider& keys, std::string_view text) {
 Result<Bytes> token_mac(KeyProvider& keys, const Secret& text) {
   return keys.mac(KeyPurpose::token, KeyMaterial::of(text));
 }
+Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, ByteView mac) {
+  return keys.verify_mac(KeyPurpose::token, as_bytes(text), mac);
+}
 std::string_view presented(const Secret& token) { return as_text(KeyMaterial::of(token)); }
 
 }  // namespace hauberk::crypto

@@ -31,6 +31,9 @@ std::optional<TokenParts> parse_token(std::string_view text);
 Result<Bytes> token_mac(KeyProvider& keys, std::string_view text);
 Result<Bytes> token_mac(KeyProvider& keys, const Secret& text);
 
+// Whether `mac` is the text's, by today's key or a retired one.
+Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, ByteView mac);
+
 // A token that somebody presents, as text, for a TokenTable to verify; valid as long as the secret.
 std::string_view presented(const Secret& token);
 

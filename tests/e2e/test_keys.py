@@ -248,12 +248,14 @@ class Passphrase(Keys):
 
         use("TEST_OLD")
         self.run_(place, "key", "protect")
-        sealed = {path for path in (place.data / "keys").glob("[dps]*/*") if path.suffix in (".pem", ".key") and path.name != "address.key"}
-        self.assertEqual(len(sealed), 15)
+        sealed = {path for path in (place.data / "keys").glob("[dps]*/*") if path.suffix in (".pem", ".key")}
+        self.assertEqual(len(sealed), 16)
         for path in sealed:
             self.assertIn(b"\nscrypt 17 8 1 ", path.read_bytes())
             self.assertNotIn(b"PRIVATE", path.read_bytes())
-        self.assertTrue(all(key["sealed"] for key in self.run_(place, "key", "list", "--json").json()))
+        listed = self.run_(place, "key", "list", "--json").json()
+        self.assertTrue(all(key["sealed"] for key in listed))
+        self.assertEqual([(key["environment"], key["place"]) for key in listed if key["purpose"] == "address"], [("all", "store/address.key")])
         self.run_(place, "store", "verify")
         self.run_(place, "key", "rotate", "-e", "production")
 
@@ -278,7 +280,7 @@ class Passphrase(Keys):
         secret.chmod(0o600)
         place = self.make({"keys": {"passphrase": f"file:{secret}"}})
         self.run_(place, "init")
-        for path in pathlib.Path(place.data / "keys").rglob("*.pem"):
-            self.assertNotIn(b"PRIVATE", path.read_bytes())
+        for path in pathlib.Path(place.data / "keys").rglob("*.*"):
+            self.assertIn(b"\nscrypt 17 8 1 ", path.read_bytes(), path)
         secret.unlink()
         self.run_(place, "model", "list", status=2)

@@ -3,12 +3,13 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import time
 
-from harness import MAGIKA, Test, nameless_files, prepared
+from harness import MAGIKA, Test, make_token, nameless_files, prepared
 
 CANARY = b"CANARY-OF-THE-WEIGHTS/"
 
@@ -57,6 +58,22 @@ class Store(Test):
         # Without the public half of the key before, its evidence is nobody's.
         shutil.rmtree(place.data / "keys" / "dev" / "trusted")
         self.expect(place.hauberk("model", "attest", "magika", "-e", "production"), 1)
+
+    def test_a_rotated_token_key_ends_its_tokens_when_it_is_removed(self):
+        place = self.make(copy_of=prepared())
+        old = make_token(place, "ci", "dev", "read:*")
+        listed = lambda token: place.hauberk("model", "list", token=token)
+        self.expect(listed(old))
+        done = self.expect(place.hauberk("key", "rotate", "-e", "dev", "--purpose", "token"))
+        new = make_token(place, "ci", "dev", "read:*")
+        self.expect(listed(old))
+        self.expect(listed(new))
+        retired = re.search(r"retired/token-[0-9a-f]{16}\.key", done.err)
+        self.assertIsNotNone(retired, done)
+        (place.data / "keys/dev" / retired[0]).unlink()
+        self.assertIn("not valid here", self.expect(listed(old), 1).err)
+        self.expect(listed(new))
+        self.assertEqual([key["state"] for key in self.expect(place.hauberk("key", "list", "-e", "dev", "--json")).json() if key["purpose"] == "token"], ["active"])
 
     def test_what_belongs_to_nobody_goes_when_it_is_old(self):
         place = self.make(copy_of=prepared())

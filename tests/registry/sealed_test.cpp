@@ -18,7 +18,7 @@ class Sealed : public RegistryTest {
     sealed_ = store();
     file_catalog_ = *adapters::open_catalog_sqlite(path("data/catalog.db"), mode);
   }
-  Secret address_key() { return *adapters::open_address_key(files_, random_, path("data/address.key"), path("data/blobs")); }
+  static Secret address_key() { return Secret(SeededRandom(77).bytes(32)); }
   std::unique_ptr<BlobStore> store(std::string tenant = "default") {
     return *adapters::open_blobs_sealed(files_, random_, path("data/blobs"), address_key(), std::move(tenant));
   }

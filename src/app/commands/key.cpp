@@ -27,6 +27,10 @@ struct KeyArguments {
   std::string before;
 };
 
+std::string place_of(std::string_view file, bool sealed) {
+  return fmt::format("{}{}", file, sealed ? " (sealed)" : "");
+}
+
 Result<int> run_list(const KeyArguments& arguments, Context& context) {
   const auto workspace = TRY(Workspace::open(context));
   json::Value list = json::Value::array();
@@ -45,9 +49,24 @@ Result<int> run_list(const KeyArguments& arguments, Context& context) {
                     .set("made", key.made)
                     .set("use", purpose->second));
       rows.push_back({std::string(name(environment)), std::string(crypto::name(key.purpose)), key.id,
-                      std::string(adapters::name(key.state)), key.place + (key.sealed ? " (sealed)" : ""),
+                      std::string(adapters::name(key.state)), place_of(key.place, key.sealed),
                       key.made.empty() ? "-" : key.made});
     }
+  }
+  if (arguments.environment.empty()) {
+    const auto key = TRY(adapters::list_address_key(workspace->address_key()));
+    constexpr std::string_view file = "store/address.key";
+    list.push(json::Value()
+                  .set("environment", "all")
+                  .set("purpose", "address")
+                  .set("id", key.id)
+                  .set("state", adapters::name(adapters::KeyState::active))
+                  .set("place", file)
+                  .set("sealed", key.sealed)
+                  .set("made", key.made)
+                  .set("use", "names the blobs"));
+    rows.push_back({"all", "address", key.id, std::string(adapters::name(adapters::KeyState::active)),
+                    place_of(file, key.sealed), key.made.empty() ? "-" : key.made});
   }
   if (context.json)
     context.out.json(list);
@@ -74,9 +93,9 @@ Result<int> run_public(const KeyArguments& arguments, Context& context) {
 
 Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
-  const auto purpose = arguments.purpose == "evidence" ? KeyPurpose::evidence
-                       : arguments.purpose == "ledger" ? KeyPurpose::ledger
-                                                       : KeyPurpose::model;
+  const auto purpose = std::ranges::find_if(purposes, [&](const auto& one) {
+                         return crypto::name(one.first) == arguments.purpose;
+                       })->first;
   std::string before;
   {
     const auto workspace = TRY(Workspace::open(context));
@@ -97,6 +116,15 @@ Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
   CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
   if (context.json) {
     context.out.json(json::Value().set("key", id).set("before", before));
+    return 0;
+  }
+  if (purpose == KeyPurpose::token) {
+    context.out.good(
+        fmt::format("{}: tokens are made with {} now; those of {} are still good", name(environment), id, before));
+    context.out.hint(fmt::format(
+        "restart gateways of {}. To end the tokens of before: make new ones for those who need them, then remove "
+        "retired/token-{}.key from {}",
+        name(environment), before.substr(before.find(':') + 1), workspace->key_folder(environment).path));
     return 0;
   }
   context.out.good(fmt::format("{}: {} signs for {} now; what {} signed still verifies", name(environment), id,
@@ -130,6 +158,8 @@ Result<int> run_sealing(const KeyArguments& arguments, adapters::KeySealing seal
     event.outcome = "ok";
     CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
   }
+  CHECK(adapters::seal_address_key(workspace->address_key(), sealing));
+  ++written;
   if (context.json)
     context.out.json(json::Value().set("files", written).set("sealed", seals));
   else
@@ -147,7 +177,7 @@ std::vector<Command> key_commands() {
        .access = Access::grant("read", "any model"),
        .summary = "list the keys of each environment: purposes, ids, places and states, never the keys",
        .details = "States: active; withheld (the configuration wants another one: rotate it); trusted (still "
-                  "verifies); retired (still unwraps).",
+                  "verifies); retired (still unwraps, or knows its tokens).",
        .declare = [](Args& args) -> Run {
          auto a = std::make_shared<KeyArguments>();
          args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "only this one");
@@ -167,14 +197,14 @@ std::vector<Command> key_commands() {
        }},
       {.name = "key rotate",
        .access = Access::grant("admin", "key"),
-       .summary = "make a new signing key; what the one before signed still verifies",
+       .summary = "make a new key; what the one before signed still verifies, its tokens are still good",
        .details = "It is made where the configuration says (keys.ENVIRONMENT.PURPOSE); of a keeper, the key that it "
                   "has there today is taken over. The key that wraps data keys is rotated by `store rotate`.\n"
                   "Example: hauberk key rotate -e production --purpose evidence",
        .declare = [](Args& args) -> Run {
          auto a = std::make_shared<KeyArguments>();
          args.choice("-e,--environment", a->environment, {"dev", "staging", "production"}, "whose").required();
-         args.choice("--purpose", a->purpose, {"evidence", "ledger", "model"}, "which (default: model)");
+         args.choice("--purpose", a->purpose, {"evidence", "ledger", "model", "token"}, "which (default: model)");
          return [a](Context& context) { return run_rotate(*a, context); };
        }},
       {.name = "key protect",
