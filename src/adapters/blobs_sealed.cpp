@@ -17,6 +17,7 @@
 #include "base/page_bytes.h"
 #include "base/sync.h"
 #include "core/artifact.h"
+#include "crypto/aead.h"
 #include "crypto/floe.h"
 #include "crypto/key_set.h"
 #include "crypto/mac.h"
@@ -35,10 +36,11 @@ constexpr std::size_t batch_segments = 16;  // 1 MiB: handing over costs little,
 constexpr std::size_t batch_size = batch_segments * floe.plaintext_segment();
 constexpr std::size_t write_unit = 64u << 10;
 constexpr std::size_t batches = 3;  // of one writer: one is filled, one is sealed, one waits
-static_assert(batch_size % crypto::sha256_block == 0);
+static_assert(floe.plaintext_segment() % crypto::sha256_block == 0);
 
 // Seals what is written into a file. What is more than a batch is sealed and written by a thread of its own beside the
-// caller, who hashes, because either takes a core. A failure of that thread is told by the next call.
+// caller. That hashes a batch as well, in the pass that seals it, or the caller has done so, side by side with those of
+// other files. A failure of the thread is told by the next call.
 class Sealing {
  public:
   Sealing(Random& random, std::unique_ptr<File> file)
@@ -57,31 +59,45 @@ class Sealing {
     plain_.insert(plain_.end(), part.begin(), part.end());
     return part.size();
   }
+  // To be fed by the caller with the full batch; waits for what the thread has to hash before.
+  crypto::Sha256Lane& hash() {
+    while (thread_hashes_ && spare_.size() + 1 < batches) {
+      auto batch = empty_.pop();
+      if (!batch) break;
+      spare_.push_back(std::move(*batch));
+    }
+    thread_hashes_ = false;
+    return hash_;
+  }
   // Gives the full batch to the thread and takes an empty one. The thread is started by the first.
-  Status hand_over() {
+  enum class Hash { done, wanted };
+  Status hand_over(Hash hash) {
     if (!thread_.joinable()) {
       CHECK(outcome_);
-      for (std::size_t i = 1; i < batches; ++i) {
-        Bytes empty;
-        empty.reserve(batch_size);
-        (void)empty_.try_push(std::move(empty));
-      }
+      spare_.resize(batches - 1);
+      for (auto& batch : spare_) batch.reserve(batch_size);
       file_->bypass_cache();
       thread_ = Thread([this] { work(); });
     }
-    auto next = empty_.pop();
-    if (!next) {  // closed by the thread: it failed
-      stop();
-      return outcome_;
+    if (spare_.empty()) {
+      auto batch = empty_.pop();
+      if (!batch) {  // closed by the thread: it failed
+        stop();
+        return outcome_;
+      }
+      spare_.push_back(std::move(*batch));
     }
-    (void)full_.try_push(std::exchange(plain_, std::move(*next)));
+    thread_hashes_ = thread_hashes_ || hash == Hash::wanted;
+    (void)full_.try_push({std::exchange(plain_, std::move(spare_.back())), hash});
+    spare_.pop_back();
     return {};
   }
   Status finish() {
     stop();
     CHECK(std::exchange(outcome_, {}));
-    return seal(plain_, true);
+    return seal(plain_, Hash::done, true);
   }
+  Digest digest() { return hash_.finish(plain_); }  // of everything, if all batches were hashed; after finish()
 
   File& file() { return *file_; }
   std::unique_ptr<File> take_file() { return std::move(file_); }
@@ -90,9 +106,13 @@ class Sealing {
   ByteView header() const { return sealer_.header(); }
 
  private:
+  struct Batch {
+    Bytes plaintext;
+    Hash hash = Hash::done;
+  };
   // Seals a batch behind what waits, and writes up to a boundary of write_unit: whole pages of the file system's cache
   // need not be cleared or read first. All of it at the end.
-  Status seal(ByteView plaintext, bool last) {
+  Status seal(ByteView plaintext, Hash hash, bool last) {
     if (sealed_.empty()) {
       const auto most = write_unit + crypto::floe_header_size + batch_segments * floe.encrypted_segment;
       sealed_.resize(most);
@@ -101,7 +121,9 @@ class Sealing {
     }
     const std::size_t segment = floe.plaintext_segment();
     for (; plaintext.size() > segment || (!last && plaintext.size() == segment); waiting_ += floe.encrypted_segment) {
-      sealer_.inner(plaintext.first(segment), sealed_.data() + waiting_);
+      auto* const out = sealed_.data() + waiting_;
+      hash == Hash::wanted ? sealer_.inner_and_hash(plaintext.first(segment), out, hash_)
+                           : sealer_.inner(plaintext.first(segment), out);
       plaintext = plaintext.subspan(segment);
     }
     if (last) waiting_ += sealer_.last(plaintext, sealed_.data() + waiting_);
@@ -113,10 +135,10 @@ class Sealing {
   }
   void work() {
     while (auto batch = full_.pop()) {
-      outcome_ = seal(*batch, false);
-      batch->clear();
+      outcome_ = seal(batch->plaintext, batch->hash, false);
       if (!outcome_) return empty_.close();
-      (void)empty_.try_push(std::move(*batch));
+      batch->plaintext.clear();
+      (void)empty_.try_push(std::move(batch->plaintext));
     }
   }
   // Waits for what was handed over. Afterwards everything belongs to the caller's thread again.
@@ -129,13 +151,16 @@ class Sealing {
   Secret key_;
   crypto::FloeSealer sealer_;
   Bytes plain_;
+  std::vector<Bytes> spare_;    // empty
+  bool thread_hashes_ = false;  // what it was given; hash_ is then its own, too
 
   // Of the thread while it runs: sealer_, file_, and
   PageBytes sealed_;  // pages, for writing past the page cache
   static_assert(page_bytes % direct_block == 0);
   std::size_t waiting_ = 0;  // sealed and not written
   Status outcome_;
-  BoundedQueue<Bytes> full_{batches};
+  crypto::Sha256Lane hash_;
+  BoundedQueue<Batch> full_{batches};
   BoundedQueue<Bytes> empty_{batches};
   Thread thread_;
 };
@@ -189,7 +214,7 @@ class SealedWriter final : public BlobWriter {
     return write_together({&self, 1}, {&plaintext, 1});
   }
 
-  // Batches that are full at the same time are hashed side by side.
+  // Batches that are full at the same time are hashed side by side; one alone, where it is sealed.
   static Status write_together(std::span<SealedWriter* const> writers, std::span<const ByteView> pieces) {
     std::vector<ByteView> left(pieces.begin(), pieces.end());
     for (std::size_t i = 0; i < writers.size(); ++i) CHECK(writers[i]->count(left[i].size()));
@@ -203,14 +228,15 @@ class SealedWriter final : public BlobWriter {
         more = more || !left[i].empty();
       }
       if (!more) return {};
-      hash_together(full);
-      for (auto* writer : full) CHECK(writer->sealing_.hand_over());
+      const bool alone = full.size() == 1 && crypto::seals_and_hashes_in_one_pass();
+      if (!alone) hash_together(full);
+      for (auto* writer : full) CHECK(writer->sealing_.hand_over(alone ? Sealing::Hash::wanted : Sealing::Hash::done));
     }
   }
 
   Result<StoredBlob> finish() override {
-    StoredBlob blob{.digest = hash_.finish(sealing_.batch()), .size = size_};
     CHECK(sealing_.finish());
+    StoredBlob blob{.digest = sealing_.digest(), .size = size_};
     const auto path = places_.path_of(blob.digest);
     blob.existed = files_.info(path).has_value();
     if (!blob.existed) {
@@ -238,7 +264,7 @@ class SealedWriter final : public BlobWriter {
     while (!writers.empty()) {
       const auto count = std::min(writers.size(), lanes.size());
       for (std::size_t i = 0; i < count; ++i) {
-        lanes[i] = &writers[i]->hash_;
+        lanes[i] = &writers[i]->sealing_.hash();
         batches_of[i] = writers[i]->sealing_.batch();
       }
       crypto::update_together(std::span(lanes).first(count), std::span(batches_of).first(count));
@@ -249,7 +275,6 @@ class SealedWriter final : public BlobWriter {
   Files& files_;
   const Places& places_;
   Sealing sealing_;
-  crypto::Sha256Lane hash_;
   const std::uint64_t max_size_;
   std::uint64_t size_ = 0;
 };
@@ -395,7 +420,7 @@ class SealedScratch final : public ScratchBlob {
     for (;;) {
       plaintext = plaintext.subspan(sealing_.fill(plaintext));
       if (plaintext.empty()) return {};
-      CHECK(sealing_.hand_over());
+      CHECK(sealing_.hand_over(Sealing::Hash::done));
     }
   }
   Result<std::unique_ptr<BlobReader>> finish() override {

@@ -365,6 +365,36 @@ TEST_F(BlobsSealed, a_file_system_without_nameless_files_does_as_well) {
   EXPECT_EQ(*read_verified(**blobs->open(blob->digest, key_of(*blob)), blob->digest, 1 << 30), content);
 }
 
+// Alone, a blob is hashed where it is sealed; with others, by the caller: neither may overtake the other.
+TEST_F(BlobsSealed, what_is_written_alone_and_together_by_turns_is_hashed_in_order) {
+  auto blobs = store(files_);
+  SeededRandom random(9);
+  const auto one = random.bytes(40 << 20), other = random.bytes(40 << 20);
+  auto first = *blobs->create(1 << 30), second = *blobs->create(1 << 30);
+  std::size_t first_at = 0, second_at = 0;
+  const auto next = [&](const Bytes& content, std::size_t& at) {
+    const auto piece =
+        ByteView(content).subspan(at).first(std::min<std::size_t>(random.number() % (4 << 20), content.size() - at));
+    at += piece.size();
+    return piece;
+  };
+  while (first_at < one.size() || second_at < other.size()) {
+    ASSERT_TRUE(first->write(next(one, first_at)));
+    BlobWriter* const both[] = {first.get(), second.get()};
+    const ByteView pieces[] = {next(one, first_at), next(other, second_at)};
+    ASSERT_TRUE(blobs->write_together(both, pieces));
+  }
+  const std::pair<BlobWriter*, const Bytes*> all[] = {{first.get(), &one}, {second.get(), &other}};
+  for (const auto& [writer, content] : all) {
+    auto blob = writer->finish();
+    ASSERT_TRUE(blob) << blob.error().text();
+    EXPECT_EQ(blob->digest, crypto::sha256(*content));
+    Bytes read(content->size());
+    ASSERT_EQ(*(*blobs->open(blob->digest, std::move(blob->data_key)))->read_at(0, read), read.size());
+    EXPECT_TRUE(read == *content);
+  }
+}
+
 TEST_F(BlobsSealed, several_that_are_written_together_are_those_that_were_written_alone) {
   auto blobs = store(files_);
   SeededRandom random(8);

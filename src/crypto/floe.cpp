@@ -74,7 +74,7 @@ struct FloeSealer::Impl {
   Bytes nonces;
   std::size_t nonce_at = 0;
 
-  void seal(ByteView plaintext, bool last, std::uint8_t* out) {
+  void seal(ByteView plaintext, bool last, std::uint8_t* out, Sha256Lane* hash = nullptr) {
     if (nonce_at == nonces.size()) {
       nonces.resize(64 * gcm_nonce_size);
       random.fill(nonces);
@@ -84,7 +84,10 @@ struct FloeSealer::Impl {
     nonce_at += gcm_nonce_size;
     store_be(out, last ? static_cast<std::uint32_t>(plaintext.size() + floe_segment_overhead) : inner_mark);
     std::copy(nonce.begin(), nonce.end(), out + 4);
-    keys.of(next).seal(nonce, SegmentKeys::segment_associated(next, last), plaintext, out + 4 + gcm_nonce_size);
+    auto* const sealed = out + 4 + gcm_nonce_size;
+    const auto about = SegmentKeys::segment_associated(next, last);
+    hash == nullptr ? keys.of(next).seal(nonce, about, plaintext, sealed)
+                    : keys.of(next).seal_and_hash(nonce, about, plaintext, sealed, *hash);
     ++next;
   }
 };
@@ -111,6 +114,11 @@ ByteView FloeSealer::header() const { return impl_->header; }
 void FloeSealer::inner(ByteView plaintext, std::uint8_t* out) {
   if (plaintext.size() != impl_->keys.parameters.plaintext_segment()) std::abort();
   impl_->seal(plaintext, false, out);
+}
+
+void FloeSealer::inner_and_hash(ByteView plaintext, std::uint8_t* out, Sha256Lane& hash) {
+  if (plaintext.size() != impl_->keys.parameters.plaintext_segment()) std::abort();
+  impl_->seal(plaintext, false, out, &hash);
 }
 
 std::size_t FloeSealer::last(ByteView plaintext, std::uint8_t* out) {

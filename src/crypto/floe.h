@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "crypto/sha256_lanes.h"
 
 namespace hauberk::crypto {
 
@@ -34,6 +35,8 @@ class FloeSealer {
   ByteView header() const;
   // One full segment; `plaintext` has exactly plaintext_segment() bytes. `out` takes encrypted_segment bytes.
   void inner(ByteView plaintext, std::uint8_t* out);
+  // The same, and the plaintext, of a multiple of 64 bytes, is hashed in the same pass (Gcm::seal_and_hash).
+  void inner_and_hash(ByteView plaintext, std::uint8_t* out, Sha256Lane& hash);
   // The last segment, of 0 to plaintext_segment() bytes. Returns its size; nothing may follow.
   std::size_t last(ByteView plaintext, std::uint8_t* out);
 

@@ -1,14 +1,8 @@
 #include "crypto/sha256_kernels.h"
 
-#if defined(__x86_64__)
-
-#include <cpuid.h>
-#include <immintrin.h>
-
 namespace hauberk::crypto {
-namespace {
 
-alignas(64) constexpr std::uint32_t round_constants[64] = {
+alignas(64) const std::uint32_t sha256_round_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -17,6 +11,17 @@ alignas(64) constexpr std::uint32_t round_constants[64] = {
     0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+}  // namespace hauberk::crypto
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+#include <immintrin.h>
+
+namespace hauberk::crypto {
+namespace {
+
 constexpr std::size_t block_size = 64;
 // The processor's own prefetching stops at each page; a prefetch past the end of the data does no harm.
 constexpr std::size_t read_ahead = 512;
@@ -46,7 +51,7 @@ __attribute__((target("sha,sse4.1"))) void sha_ni(std::uint32_t* const* states, 
     }
 #pragma clang loop unroll(full)
     for (std::size_t step = 0; step < 16; ++step) {
-      const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(round_constants) + step);
+      const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(sha256_round_constants) + step);
       const std::size_t now = step & 3, next = (step + 1) & 3, previous = (step + 3) & 3;
 #pragma clang loop unroll(full)
       for (std::size_t lane = 0; lane < N; ++lane) {
@@ -221,7 +226,7 @@ __attribute__((target("avx512f,avx512vl,avx512bw"))) void avx512(std::uint32_t* 
                                                         S::template rotate<25>(e));
       const V large_0 = S::template logic<exclusive_or>(S::template rotate<2>(a), S::template rotate<13>(a),
                                                         S::template rotate<22>(a));
-      const V input = S::add(h, S::add(word, S::all(round_constants[round])));
+      const V input = S::add(h, S::add(word, S::all(sha256_round_constants[round])));
       const V first = S::add(input, S::add(S::template logic<choice>(e, f, g), large_1));
       d = S::add(d, first);
       h = S::add(first, S::add(S::template logic<majority>(a, b, c), large_0));

@@ -13,6 +13,7 @@ struct Sha256Instructions {
   // worked on in halves), and whether the SHA instructions take three lanes at full speed.
   bool avx512_is_faster = false, sha_takes_three = false;
 };
+extern const std::uint32_t sha256_round_constants[64];
 Sha256Instructions sha256_instructions();  // of this processor and its operating system
 
 void compress_sha_ni_1(std::uint32_t* const* states, const std::uint8_t* const* data, std::size_t blocks);

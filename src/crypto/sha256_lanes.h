@@ -28,6 +28,7 @@ class Sha256Lane {
 
  private:
   friend void update_together(std::span<Sha256Lane* const> lanes, std::span<const ByteView> pieces);
+  friend class Gcm;  // which hashes what it seals
   void start();
   Sha256Kernel kernel_;
   std::array<std::uint32_t, 8> state_;
