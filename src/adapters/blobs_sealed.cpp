@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/blobs_sealed_sealing.h"
 #include "base/page_bytes.h"
 #include "base/sync.h"
 #include "core/artifact.h"
@@ -26,144 +27,10 @@
 namespace hauberk::adapters {
 namespace {
 
-constexpr std::string_view associated = "hauberk-blob-v1";
 constexpr std::string_view suffix = ".floe";
 constexpr std::string_view mark_file = "address-key";
-constexpr crypto::FloeParameters floe{};
 constexpr std::size_t read_segments = 32;  // 2 MiB: large enough for the disk, small enough for the cache
-constexpr std::size_t read_ahead_from = 2 * read_segments * floe.plaintext_segment();
-constexpr std::size_t batch_segments = 16;  // 1 MiB: handing over costs little, and a batch stays in the cache
-constexpr std::size_t batch_size = batch_segments * floe.plaintext_segment();
-constexpr std::size_t write_unit = 64u << 10;
-constexpr std::size_t batches = 3;  // of one writer: one is filled, one is sealed, one waits
-static_assert(floe.plaintext_segment() % crypto::sha256_block == 0);
-
-// Seals what is written into a file. What is more than a batch is sealed and written by a thread of its own beside the
-// caller. That hashes a batch as well, in the pass that seals it, or the caller has done so, side by side with those of
-// other files. A failure of the thread is told by the next call.
-class Sealing {
- public:
-  Sealing(Random& random, std::unique_ptr<File> file)
-      : file_(std::move(file)), key_(random.bytes(32)), sealer_(key_, as_bytes(associated), random, floe) {
-    plain_.reserve(batch_size);
-  }
-  ~Sealing() { stop(); }
-  Sealing(const Sealing&) = delete;
-  Sealing& operator=(const Sealing&) = delete;
-
-  // One byte more than a batch is needed before a batch may go: the last segment, even a full one, is marked.
-  bool full() const { return plain_.size() == batch_size; }
-  ByteView batch() const { return plain_; }
-  std::size_t fill(ByteView plaintext) {
-    const auto part = plaintext.first(std::min(plaintext.size(), batch_size - plain_.size()));
-    plain_.insert(plain_.end(), part.begin(), part.end());
-    return part.size();
-  }
-  // To be fed by the caller with the full batch; waits for what the thread has to hash before.
-  crypto::Sha256Lane& hash() {
-    while (thread_hashes_ && spare_.size() + 1 < batches) {
-      auto batch = empty_.pop();
-      if (!batch) break;
-      spare_.push_back(std::move(*batch));
-    }
-    thread_hashes_ = false;
-    return hash_;
-  }
-  // Gives the full batch to the thread and takes an empty one. The thread is started by the first.
-  enum class Hash { done, wanted };
-  Status hand_over(Hash hash) {
-    if (!thread_.joinable()) {
-      CHECK(outcome_);
-      spare_.resize(batches - 1);
-      for (auto& batch : spare_) batch.reserve(batch_size);
-      file_->bypass_cache();
-      thread_ = Thread([this] { work(); });
-    }
-    if (spare_.empty()) {
-      auto batch = empty_.pop();
-      if (!batch) {  // closed by the thread: it failed
-        stop();
-        return outcome_;
-      }
-      spare_.push_back(std::move(*batch));
-    }
-    thread_hashes_ = thread_hashes_ || hash == Hash::wanted;
-    (void)full_.try_push({std::exchange(plain_, std::move(spare_.back())), hash});
-    spare_.pop_back();
-    return {};
-  }
-  Status finish() {
-    stop();
-    CHECK(std::exchange(outcome_, {}));
-    return seal(plain_, Hash::done, true);
-  }
-  Digest digest() { return hash_.finish(plain_); }  // of everything, if all batches were hashed; after finish()
-
-  File& file() { return *file_; }
-  std::unique_ptr<File> take_file() { return std::move(file_); }
-  const Secret& key() const { return key_; }
-  Secret take_key() { return std::move(key_); }
-  ByteView header() const { return sealer_.header(); }
-
- private:
-  struct Batch {
-    Bytes plaintext;
-    Hash hash = Hash::done;
-  };
-  // Seals a batch behind what waits, and writes up to a boundary of write_unit: whole pages of the file system's cache
-  // need not be cleared or read first. All of it at the end.
-  Status seal(ByteView plaintext, Hash hash, bool last) {
-    if (sealed_.empty()) {
-      const auto most = write_unit + crypto::floe_header_size + batch_segments * floe.encrypted_segment;
-      sealed_.resize(most);
-      std::ranges::copy(sealer_.header(), sealed_.begin());
-      waiting_ = sealer_.header().size();
-    }
-    const std::size_t segment = floe.plaintext_segment();
-    for (; plaintext.size() > segment || (!last && plaintext.size() == segment); waiting_ += floe.encrypted_segment) {
-      auto* const out = sealed_.data() + waiting_;
-      hash == Hash::wanted ? sealer_.inner_and_hash(plaintext.first(segment), out, hash_)
-                           : sealer_.inner(plaintext.first(segment), out);
-      plaintext = plaintext.subspan(segment);
-    }
-    if (last) waiting_ += sealer_.last(plaintext, sealed_.data() + waiting_);
-    const std::size_t written = last ? waiting_ : waiting_ - waiting_ % write_unit;
-    CHECK(file_->append(ByteView(sealed_).first(written)));
-    waiting_ -= written;
-    std::copy_n(sealed_.data() + written, waiting_, sealed_.data());
-    return {};
-  }
-  void work() {
-    while (auto batch = full_.pop()) {
-      outcome_ = seal(batch->plaintext, batch->hash, false);
-      if (!outcome_) return empty_.close();
-      batch->plaintext.clear();
-      (void)empty_.try_push(std::move(batch->plaintext));
-    }
-  }
-  // Waits for what was handed over. Afterwards everything belongs to the caller's thread again.
-  void stop() {
-    full_.close();
-    if (thread_.joinable()) thread_.join();
-  }
-
-  std::unique_ptr<File> file_;
-  Secret key_;
-  crypto::FloeSealer sealer_;
-  Bytes plain_;
-  std::vector<Bytes> spare_;    // empty
-  bool thread_hashes_ = false;  // what it was given; hash_ is then its own, too
-
-  // Of the thread while it runs: sealer_, file_, and
-  PageBytes sealed_;  // pages, for writing past the page cache
-  static_assert(page_bytes % direct_block == 0);
-  std::size_t waiting_ = 0;  // sealed and not written
-  Status outcome_;
-  crypto::Sha256Lane hash_;
-  BoundedQueue<Batch> full_{batches};
-  BoundedQueue<Bytes> empty_{batches};
-  Thread thread_;
-};
+constexpr std::size_t read_ahead_from = 2 * read_segments * blob_floe.plaintext_segment();
 
 // Where the blobs of one tenant lie.
 class Places {
@@ -294,7 +161,7 @@ class SealedReader final : public BlobReader {
   Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) override {
     if (offset >= size()) return 0;
     out = out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size() - offset)));
-    const std::uint64_t segment_size = floe.plaintext_segment();
+    const std::uint64_t segment_size = blob_floe.plaintext_segment();
     const std::uint64_t end = out.empty() ? 0 : (offset + out.size() - 1) / segment_size + 1;
     const bool ahead = out.size() >= read_ahead_from;
     std::size_t done = 0;
@@ -363,7 +230,7 @@ class SealedReader final : public BlobReader {
   }
   // Opens segment i and copies what of it lies at `offset` of the plaintext; straight into `out` where it fits whole.
   Result<std::size_t> open_into(std::uint64_t i, std::uint64_t offset, MutableBytes out) {
-    const std::uint64_t begin = i * floe.plaintext_segment();
+    const std::uint64_t begin = i * blob_floe.plaintext_segment();
     const auto encrypted =
         ByteView(loaded_.bytes)
             .subspan(static_cast<std::size_t>(opener_.offset_of(i) - opener_.offset_of(loaded_.first)),
@@ -407,7 +274,7 @@ class SealedReader final : public BlobReader {
 Result<std::unique_ptr<BlobReader>> open_sealed(std::unique_ptr<File> file, const Secret& data_key, std::string path) {
   Bytes header(crypto::floe_header_size);
   header.resize(TRY(file->read_at(0, header)));
-  auto opener = crypto::FloeOpener::open(data_key, as_bytes(associated), header, TRY(file->size()), floe);
+  auto opener = crypto::FloeOpener::open(data_key, as_bytes(blob_associated), header, TRY(file->size()), blob_floe);
   if (!opener) return fail(Errc::corrupt, fmt::format("{}: restore it from a backup", opener.error().message), path);
   return std::make_unique<SealedReader>(std::move(file), std::move(*opener), std::move(path));
 }
