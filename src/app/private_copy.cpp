@@ -12,8 +12,6 @@
 
 #include <cerrno>
 
-#include "base/page_bytes.h"
-
 namespace hauberk::app {
 namespace {
 
@@ -57,6 +55,8 @@ Result<Descriptor> mount_memory(std::uint64_t bytes) {
   const Descriptor fs(fs_open("tmpfs"));
   if (fs.get() < 0) return no_namespace("fsopen");
   const auto size = std::to_string(bytes);
+  // Large pages, where the kernel has them, for copying and for who maps the model.
+  (void)fs_config(fs.get(), FSCONFIG_SET_STRING, "huge", "within_size");
   if (fs_config(fs.get(), FSCONFIG_SET_STRING, "size", size.c_str()) != 0 ||
       fs_config(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr) != 0)
     return no_namespace("fsconfig");
@@ -80,7 +80,7 @@ std::string PrivateCopy::path() const {
   return fmt::format("/proc/{}/fd/{}/{}", ::getpid(), mount_.get(), tree_.name());
 }
 
-Status PrivateCopy::copy(const FileTree::Item& item) {
+Status PrivateCopy::copy(const FileTree::Item& item, PageBytes& piece) {
   const auto place = place_of(item);
   for (auto slash = place.find('/'); slash != std::string::npos; slash = place.find('/', slash + 1))
     if (::mkdirat(mount_.get(), place.substr(0, slash).c_str(), 0700) != 0 && errno != EEXIST)
@@ -89,12 +89,13 @@ Status PrivateCopy::copy(const FileTree::Item& item) {
   const Descriptor to(
       ::openat(mount_.get(), place.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
   if (to.get() < 0) return could_not_copy(item.path);
-  PageBytes piece(copy_piece);
+  // Large pages are given within a file's size only.
+  if (::ftruncate(to.get(), static_cast<off_t>(item.size)) != 0) return could_not_copy(item.path);
   for (off_t at = 0;;) {
     const auto count = ::pread(from.get(), piece.data(), piece.size(), at);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return could_not_copy(item.path);
-    if (count == 0) return {};
+    if (count == 0) return ::ftruncate(to.get(), at) == 0 ? Status() : could_not_copy(item.path);
     for (ssize_t done = 0; done < count;) {
       const auto written = ::write(to.get(), piece.data() + done, static_cast<std::size_t>(count - done));
       if (written < 0 && errno == EINTR) continue;
@@ -112,7 +113,8 @@ Result<PrivateCopy> PrivateCopy::of(const std::string& path, const FileTreeOptio
   for (const auto& item : tree.files()) bytes += item.size + 16384;
   CHECK(enter_namespace());
   PrivateCopy copy(std::move(tree), TRY(mount_memory(bytes)));
-  for (const auto& item : copy.tree_.files()) CHECK(copy.copy(item));
+  PageBytes piece(copy_piece);
+  for (const auto& item : copy.tree_.files()) CHECK(copy.copy(item, piece));
   return copy;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/descriptor.h"
 #include "base/file_tree.h"
+#include "base/page_bytes.h"
 
 namespace hauberk::app {
 
@@ -29,7 +30,7 @@ class PrivateCopy {
 
  private:
   PrivateCopy(FileTree tree, Descriptor mount) : tree_(std::move(tree)), mount_(std::move(mount)) {}
-  Status copy(const FileTree::Item& item);
+  Status copy(const FileTree::Item& item, PageBytes& piece);
   std::string place_of(const FileTree::Item& item) const;  // below the mount
 
   FileTree tree_;
