@@ -43,8 +43,9 @@ class KmsKeys final : public crypto::KeyKeeper {
     if (out.version.empty() || !check_kms_place(out.version))
       return fail(Errc::unavailable, "the answer of KMS names no key");
     const auto spec = told("KeySpec").empty() ? told("CustomerMasterKeySpec") : told("KeySpec");
+    // A symmetric key of this spec has one use, which KMS need not name.
     if (use == KeyUse::sign ? spec != "ECC_NIST_P256" || told("KeyUsage") != "SIGN_VERIFY"
-                            : spec != "SYMMETRIC_DEFAULT" || told("KeyUsage") != "ENCRYPT_DECRYPT")
+                            : spec != "SYMMETRIC_DEFAULT")
       return fail(Errc::unsupported, use == KeyUse::sign
                                          ? "it is no key to sign with: make one with the spec ECC_NIST_P256 and the "
                                            "usage SIGN_VERIFY"

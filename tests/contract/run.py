@@ -32,7 +32,7 @@ def kms(aws: keepers.Aws) -> dict:
     client = aws.client("kms")
     for name in "ab":
         for purpose in ("model", "evidence", "wrap"):
-            kind = {"KeyUsage": "ENCRYPT_DECRYPT"} if purpose == "wrap" else {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}
+            kind = {} if purpose == "wrap" else {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}
             key = client.create_key(**kind)["KeyMetadata"]["KeyId"]
             client.create_alias(AliasName=f"alias/{purpose}-{name}", TargetKeyId=key)
     return {"HAUBERK_TEST_KMS": aws.url, "AWS_ACCESS_KEY_ID": keepers.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": keepers.SECRET_KEY}

@@ -184,7 +184,7 @@ class Kms(Keys):
         self.with_environment(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION="eu-west-1")
 
         def make(purpose: str) -> str:
-            kind = {"KeyUsage": "ENCRYPT_DECRYPT"} if purpose == "wrap" else {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}
+            kind = {} if purpose == "wrap" else {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}
             return client.create_key(**kind)["KeyMetadata"]["KeyId"]
 
         for purpose in ("model", "evidence", "wrap"):
