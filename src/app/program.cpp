@@ -12,6 +12,7 @@
 #include "app/scan_worker.h"
 #include "app/workspace.h"
 #include "base/json.h"
+#include "core/version.h"
 
 namespace hauberk::app {
 namespace {
@@ -172,6 +173,7 @@ int run_program(int argc, char** argv) {
   declare_globals(global_args, globals);
   tree.root.get_option("--config")->envname("HAUBERK_CONFIG");
   tree.root.get_option("--data")->envname("HAUBERK_DATA");
+  tree.root.set_version_flag("--version", fmt::format("hauberk {}", program_version), "print the version and exit");
   tree.root.require_subcommand(1);
   tree.root.footer(std::string(footer));
   for (const auto& command : all_commands()) add_verb(tree, command);

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "scan/arrow.h"
+
 namespace hauberk::scan {
 namespace {
 
@@ -111,6 +113,7 @@ std::string_view passive_kind(Reader& data, std::string_view file_name) {
   for (const auto& magic : weak)
     if (head.starts_with(magic.bytes) && file_name.ends_with(magic.ending)) return magic.kind;
   if (is_parquet(data, head)) return "parquet";
+  if (is_arrow_stream(data)) return "arrow";
   if (is_event_log(head, file_name)) return "tensorboard";
   if (is_coreml_weights(data, head)) return "coreml-weights";
   if (is_word_vectors(data, head)) return "word-vectors";

@@ -1,5 +1,6 @@
 #include "scan/scanner.h"
 
+#include "scan/arrow.h"
 #include "scan/ascii.h"
 #include "scan/flat_models.h"
 #include "scan/formats.h"
@@ -32,6 +33,13 @@ bool is_checkpoint_shard(std::string_view name) {
 // Scripts that say by their names what they are.
 bool is_script_name(std::string_view name) {
   return ends_with_one_of(name, {".sh", ".bash", ".zsh", ".pl", ".rb", ".lua", ".js"});
+}
+
+std::string inspect_passive(Reader& data, Inspection& inspection) {
+  const auto kind = passive_kind(data, inspection.name());
+  if (kind == "arrow") inspect_arrow(data, inspection);
+  if (kind == "parquet") inspect_parquet(data, inspection);
+  return std::string(kind);
 }
 
 std::string inspect_format(Reader& data, Inspection& inspection, Format format) {
@@ -136,7 +144,7 @@ std::string inspect_format(Reader& data, Inspection& inspection, Format format) 
                       "compiled Python code: whoever imports it runs it, and nobody can read it");
       break;
     case Format::passive:
-      return std::string(passive_kind(data, inspection.name()));
+      return inspect_passive(data, inspection);
     case Format::empty:
       if (is_model_name(inspection.name())) inspection.malformed("scan.unsupported", 0, "the file is empty");
       break;

@@ -14,7 +14,7 @@
 namespace hauberk::scan {
 
 // Changes whenever the rules or the table of callables do: evidence of another version is stale.
-inline constexpr std::string_view rules_version = "2026.11.3";
+inline constexpr std::string_view rules_version = "2026.11.4";
 
 struct ScanOptions {
   ScanLimits limits;

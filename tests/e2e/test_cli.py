@@ -121,6 +121,7 @@ class Help(Test):
 
     def test_version_is_a_version(self):
         self.assertRegex(self.expect(self.make().hauberk("version")).out, r"\d+\.\d+\.\d+")
+        self.assertRegex(self.expect(self.make().hauberk("--version")).out, r"^hauberk \d+\.\d+\.\d+\n$")
         self.assertRegex(self.expect(self.make().hauberk("version", "--json")).json()["version"], r"^\d+\.\d+\.\d+")
 
 
