@@ -82,22 +82,23 @@ std::string parquet(const std::string& schema) {
   return "PAR1" + footer + four(static_cast<std::uint32_t>(footer.size())) + "PAR1";
 }
 
-const Extension plain{"geoarrow.point", R"({"crs": null})"};
-const Extension harmful{"arrow.py_extension_type", system_call};
+const Extension plain_type{"geoarrow.point", R"({"crs": null})"};
+const Extension harmful_type{"arrow.py_extension_type", system_call};
 
 TEST(Arrow, columns_of_data_are_clean) {
-  for (const auto& [content, name] : {std::pair{message(plain), "t.arrow"},
-                                      {file(message(plain), plain), "t.feather"},
-                                      {parquet(message(plain)), "t.parquet"},
-                                      {parquet(message(plain, 3)), "t.parquet"}}) {
+  for (const auto& [content, name] : {std::pair{message(plain_type), "t.arrow"},
+                                      {file(message(plain_type), plain_type), "t.feather"},
+                                      {parquet(message(plain_type)), "t.parquet"},
+                                      {parquet(message(plain_type, 3)), "t.parquet"}}) {
     const auto report = scan_bytes(content, name);
     EXPECT_EQ(report.verdict, ScanVerdict::clean) << name << report.findings.size();
   }
 }
 
 TEST(Arrow, what_opening_a_table_unpickles_is_looked_at_wherever_it_stands) {
-  for (const auto& content : {message(harmful), message(harmful, 5), file(message(harmful), plain),
-                              file(message(plain), harmful), parquet(message(harmful)), parquet(message(harmful, 2))}) {
+  for (const auto& content :
+       {message(harmful_type), message(harmful_type, 5), file(message(harmful_type), plain_type),
+        file(message(plain_type), harmful_type), parquet(message(harmful_type)), parquet(message(harmful_type, 2))}) {
     const auto report = scan_bytes(content, "t");
     EXPECT_EQ(report.verdict, ScanVerdict::malicious);
     EXPECT_TRUE(has_rule(report, "arrow.python-type"));
@@ -121,14 +122,14 @@ TEST(Arrow, a_pickle_that_describes_any_type_is_looked_at) {
 }
 
 TEST(Arrow, what_is_cut_off_is_not_called_clean) {
-  const auto whole = file(message(plain), plain), table = parquet(message(plain));
+  const auto whole = file(message(plain_type), plain_type), table = parquet(message(plain_type));
   for (std::size_t length = 8; length < whole.size(); length += 7)
     EXPECT_NE(scan_bytes(whole.substr(0, length), "t.arrow").verdict, ScanVerdict::clean) << length;
   auto no_footer = table;
   no_footer.replace(no_footer.size() - 8, 4, four(0x7fffffff));
   EXPECT_TRUE(has_rule(scan_bytes(no_footer, "t.parquet"), "parquet.malformed"));
-  EXPECT_TRUE(has_rule(scan_bytes(parquet(message(plain).substr(0, 60)), "t.parquet"), "arrow.malformed"));
-  EXPECT_TRUE(has_rule(scan_bytes(parquet(message(plain, 0, 3)), "t.parquet"), "arrow.malformed")) << "no schema";
+  EXPECT_TRUE(has_rule(scan_bytes(parquet(message(plain_type).substr(0, 60)), "t.parquet"), "arrow.malformed"));
+  EXPECT_TRUE(has_rule(scan_bytes(parquet(message(plain_type, 0, 3)), "t.parquet"), "arrow.malformed")) << "no schema";
 }
 
 // Forty tables, of which each has the next one twice.
