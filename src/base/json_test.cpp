@@ -42,6 +42,12 @@ TEST(Json, finds_duplicate_keys_in_large_objects_too) {
   EXPECT_FALSE(parse(text + "\"k3\":1}"));
 }
 
+TEST(Json, nothing_is_no_document) {
+  EXPECT_FALSE(parse(std::string_view()));  // whose data() is null
+  EXPECT_FALSE(parse(" "));
+  EXPECT_FALSE(members(std::string_view()));
+}
+
 TEST(Json, depth_and_size_are_bounded) {
   const auto nested = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };
   EXPECT_TRUE(parse(nested(100)));
