@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+
+#include "base/file.h"
 
 namespace hauberk::app {
 namespace {
@@ -65,6 +68,22 @@ Result<Descriptor> mount_memory(std::uint64_t bytes) {
   return mount;
 }
 
+// What the kernel could give without swapping; without its word all there is.
+std::uint64_t available_memory() {
+  SystemFiles files;
+  const auto text = read_file(files, "/proc/meminfo", 64 << 10);
+  constexpr std::string_view label = "MemAvailable:";
+  const auto at = text ? as_text(*text).find(label) : std::string_view::npos;
+  if (at == std::string_view::npos) return UINT64_MAX;
+  const auto rest = as_text(*text).substr(at + label.size());
+  const auto begin = rest.find_first_not_of(' ');
+  std::uint64_t kilobytes = 0;
+  if (begin == std::string_view::npos ||
+      std::from_chars(rest.data() + begin, rest.data() + rest.size(), kilobytes).ec != std::errc())
+    return UINT64_MAX;
+  return kilobytes << 10;
+}
+
 Status could_not_copy(const std::string& path) {
   return fail(errno == ENOSPC || errno == ENOMEM ? Errc::exhausted : Errc::unavailable,
               fmt::format("it cannot be copied into memory: {}", ::strerror(errno)), path);
@@ -111,6 +130,9 @@ Result<PrivateCopy> PrivateCopy::of(const std::string& path, const FileTreeOptio
   // What it says now; what grows meanwhile does not fit. Each file and folder takes pages of its own.
   std::uint64_t bytes = 1 << 20;
   for (const auto& item : tree.files()) bytes += item.size + 16384;
+  if (const auto free = available_memory(); bytes > free)
+    return fail(Errc::exhausted,
+                fmt::format("a copy takes {} MB of memory, and {} MB are available", bytes >> 20, free >> 20), path);
   CHECK(enter_namespace());
   PrivateCopy copy(std::move(tree), TRY(mount_memory(bytes)));
   PageBytes piece(copy_piece);

@@ -267,8 +267,12 @@ Status SystemFiles::make_directories(const std::string& path) {
 Result<FileInfo> SystemFiles::info(const std::string& path) {
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return system_error("examine the file", path);
-  return FileInfo{static_cast<std::uint64_t>(info.st_size), info.st_mode & 07777u, S_ISDIR(info.st_mode),
-                  Instant(std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec))};
+  return FileInfo{static_cast<std::uint64_t>(info.st_size),
+                  info.st_mode & 07777u,
+                  S_ISDIR(info.st_mode),
+                  Instant(std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec)),
+                  info.st_uid,
+                  !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode) && !S_ISLNK(info.st_mode)};
 }
 
 Result<std::vector<std::string>> SystemFiles::list(const std::string& directory) {

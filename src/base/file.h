@@ -48,7 +48,9 @@ struct FileInfo {
   std::uint64_t size = 0;
   std::uint32_t mode = 0;  // permission bits
   bool directory = false;
-  Instant modified{};  // last write
+  Instant modified{};       // last write
+  std::uint32_t owner = 0;  // user id
+  bool special = false;     // a pipe, a device or a socket
 };
 
 class Files {

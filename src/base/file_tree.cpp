@@ -46,7 +46,14 @@ Descriptor open_below(int folder, const std::string& path, Links links, int flag
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (links == Links::refuse ? RESOLVE_NO_SYMLINKS : 0);
-  return Descriptor(static_cast<int>(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how)));
+  // EAGAIN: somebody renamed something, anywhere, while ".." was on the way, and the kernel could not be sure.
+  constexpr int attempts = 10'000;
+  int opened = -1;
+  for (int i = 0; i < attempts; ++i) {
+    opened = static_cast<int>(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how));
+    if (opened >= 0 || errno != EAGAIN) break;
+  }
+  return Descriptor(opened);
 }
 
 FileTree::Item described(std::string path, const struct stat& info) {
@@ -74,6 +81,11 @@ class FileTreeWalk {
     const auto identity = std::pair(info.st_dev, info.st_ino);
     if (std::ranges::find(above_, identity) != above_.end())
       return fail(Errc::invalid, "it is a symbolic link to a folder that holds it", where);
+    if (++folders_ > options_.most_folders)
+      return fail(
+          Errc::exhausted,
+          fmt::format("there are more than {} folders, those behind links counted each time", options_.most_folders),
+          tree_.name_);
     above_.push_back(identity);
     CHECK(each_name(folder, prefix, where, depth));
     above_.pop_back();
@@ -125,6 +137,7 @@ class FileTreeWalk {
   FileTree& tree_;
   const FileTreeOptions& options_;
   std::vector<std::pair<dev_t, ino_t>> above_;  // the folders on the way down
+  std::size_t folders_ = 0;
 };
 
 Result<FileTree> FileTree::open(const std::string& path, const FileTreeOptions& options) {

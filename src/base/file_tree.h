@@ -24,6 +24,7 @@ struct FileTreeOptions {
   Links links = Links::refuse;
   bool top_may_be_link = false;
   std::size_t most_files = 1'000'000;
+  std::size_t most_folders = 200'000;  // links to folders make many of few
   int most_folders_deep = 64;
   // Paths below the folder to leave out, with all that is below them; may be empty.
   std::function<bool(std::string_view path)> leave_out;

@@ -45,6 +45,8 @@ Bytes encoded(Encode encode) {
 Instant instant(const ASN1_TIME* time) {
   std::tm parts{};
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return Instant::min();
+  constexpr int last_year = 2250;  // an Instant ends soon after; the year 9999 stands for "no end"
+  if (parts.tm_year + 1900 > last_year) return Instant::max();
   return std::chrono::time_point_cast<Duration>(std::chrono::sys_seconds(std::chrono::seconds(::timegm(&parts))));
 }
 
@@ -142,12 +144,18 @@ Status Certificate::may_sign_content() const {
   const bool has_usage = (flags & EXFLAG_KUSAGE) != 0, has_extended = (flags & EXFLAG_XKUSAGE) != 0;
   if (has_usage && (X509_get_key_usage(x509) & KU_DIGITAL_SIGNATURE) == 0)
     return fail(Errc::denied, "the signer's certificate is not for digital signatures (keyUsage)");
-  if (has_extended && (X509_get_extended_key_usage(x509) & (XKU_CODE_SIGN | XKU_ANYEKU)) == 0)
+  if (has_extended && (X509_get_extended_key_usage(x509) & XKU_CODE_SIGN) == 0)
     return fail(Errc::denied, "the signer's certificate is not for signing code (extendedKeyUsage)");
   if (!has_usage && !has_extended)
     return fail(Errc::denied,
                 "the signer's certificate does not say that it may sign: it has neither keyUsage nor extendedKeyUsage");
   return {};
+}
+
+bool Certificate::is_for_code() const {
+  auto* x509 = impl_->x509.get();
+  return (X509_get_extension_flags(x509) & EXFLAG_XKUSAGE) != 0 &&
+         (X509_get_extended_key_usage(x509) & XKU_CODE_SIGN) != 0;
 }
 
 Result<std::vector<Certificate>> verify_chain(const Certificate& leaf, std::span<const Certificate> helpers,
@@ -165,6 +173,7 @@ Result<std::vector<Certificate>> verify_chain(const Certificate& leaf, std::span
   X509_VERIFY_PARAM_set_time(parameters, std::chrono::system_clock::to_time_t(
                                              std::chrono::time_point_cast<std::chrono::system_clock::duration>(at)));
   X509_VERIFY_PARAM_set_depth(parameters, 8);
+  X509_VERIFY_PARAM_set_auth_level(parameters, 2);  // 112 bits: RSA of 2048 bits and SHA-256 or better
   // What the caller names is trusted as it is, be it a root or not.
   X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN);
   if (X509_verify_cert(context.get()) != 1)

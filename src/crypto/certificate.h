@@ -35,6 +35,7 @@ class Certificate {
   // denied: its key usage is without digitalSignature, or its extended key usage without codeSigning, or it has
   // neither.
   Status may_sign_content() const;
+  bool is_for_code() const;  // its extended key usage says so
 
   struct Impl;
 

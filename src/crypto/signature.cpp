@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -92,6 +94,43 @@ int no_passphrase(char*, int, int, void*) { return -1; }
 
 constexpr std::size_t largest_pem = 64 << 10;
 
+Bytes public_der(const EVP_PKEY* key) {
+  unsigned char* der = nullptr;
+  const int size = i2d_PUBKEY(key, &der);
+  if (size <= 0) return {};
+  Bytes out(der, der + size);
+  OPENSSL_free(der);
+  return out;
+}
+
+// One key has several spellings: its point compressed or not, its curve by name or by all its numbers. Revocations and
+// the counting of signers go by the id, and so by this one. Null: it cannot be read.
+Key in_one_spelling(const EVP_PKEY* key, const char* group) {
+  std::string curve = group;
+  Bytes x(72), y(72);
+  BIGNUM *raw_x = nullptr, *raw_y = nullptr;
+  const bool read = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &raw_x) == 1;
+  const bool whole = read && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_Y, &raw_y) == 1;
+  const Owned<BIGNUM, BN_free> px(raw_x), py(raw_y);
+  const int width = (EVP_PKEY_get_bits(key) + 7) / 8;
+  if (!whole || width <= 0 || width > 72 || BN_bn2binpad(px.get(), x.data(), width) != width ||
+      BN_bn2binpad(py.get(), y.data(), width) != width)
+    return nullptr;
+  Bytes point{0x04};
+  point.insert(point.end(), x.begin(), x.begin() + width);
+  point.insert(point.end(), y.begin(), y.begin() + width);
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve.data(), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()),
+      OSSL_PARAM_construct_end()};
+  const Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+  EVP_PKEY* made = nullptr;
+  if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_PUBLIC_KEY, const_cast<OSSL_PARAM*>(parameters)) != 1)
+    return nullptr;
+  return Key(made);
+}
+
 }  // namespace
 
 std::string_view name(SignatureAlgorithm algorithm) { return of(algorithm).name; }
@@ -108,11 +147,10 @@ struct VerifyingKey::Impl {
     impl->algorithm = TRY(algorithm_of(key.get()));
     if (impl->algorithm == SignatureAlgorithm::ed25519 && !honest_ed25519(key.get()))
       return fail(Errc::invalid, "this Ed25519 key is no proper public key: anybody could sign with it");
-    unsigned char* der = nullptr;
-    const int size = i2d_PUBKEY(key.get(), &der);
-    if (size <= 0) return fail(Errc::invalid, "the public key is no point that could be written: it is refused");
-    impl->der.assign(der, der + size);
-    OPENSSL_free(der);
+    if (impl->algorithm != SignatureAlgorithm::ed25519) key = in_one_spelling(key.get(), of(impl->algorithm).group);
+    if (key) impl->der = public_der(key.get());
+    if (impl->der.empty())
+      return fail(Errc::invalid, "the public key is no point that could be written: it is refused");
     impl->id = fmt::format("{}:{:.16}", name(impl->algorithm), sha256(impl->der).hex());
     const Bio bio(BIO_new(BIO_s_mem()));
     if (PEM_write_bio_PUBKEY(bio.get(), key.get()) != 1) std::abort();
@@ -140,10 +178,9 @@ Result<VerifyingKey> VerifyingKey::from_der(ByteView info) {
   Key key(info.size() > largest_pem ? nullptr : d2i_PUBKEY(nullptr, &begin, static_cast<long>(info.size())));
   if (!key || begin != info.data() + info.size())
     return fail(Errc::invalid, "expected a public key in DER (SubjectPublicKeyInfo)");
-  auto made = TRY(Impl::make(std::move(key)));
-  if (!std::ranges::equal(made->der, info))
+  if (!std::ranges::equal(public_der(key.get()), info))
     return fail(Errc::invalid, "the public key is spelled in another way than DER has it");
-  return VerifyingKey(std::move(made));
+  return VerifyingKey(TRY(Impl::make(std::move(key))));
 }
 
 SignatureAlgorithm VerifyingKey::algorithm() const { return impl_->algorithm; }

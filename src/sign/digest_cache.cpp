@@ -1,13 +1,14 @@
 #include "sign/digest_cache.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/json.h"
 
 namespace hauberk::sign {
 namespace {
 
-constexpr std::string_view cache_type = "hauberk-digests-v1";
+constexpr std::string_view cache_type = "hauberk-digests-v2";
 constexpr std::uint64_t largest_cache = 512u << 20;
 constexpr auto still = std::chrono::seconds(2);
 
@@ -20,12 +21,15 @@ std::string key_of(const FileTree::Item& item, std::uint64_t begin, std::uint64_
 
 Result<DigestCache> DigestCache::load(Files& files, const std::string& path) {
   DigestCache cache;
+  cache.lasts_ = true;
   const auto info = files.info(path);
   if (!info)
     return info.error().code == Errc::not_found ? Result<DigestCache>(std::move(cache)) : std::unexpected(info.error());
   if ((info->mode & 022) != 0)
     return fail(Errc::denied,
                 fmt::format("others may write it (mode {:04o}), and so forge digests; remove it", info->mode), path);
+  if (info->owner != ::geteuid())
+    return fail(Errc::denied, "it belongs to another user, who can forge digests; name a file of your own", path);
   const auto value = json::parse(as_text(TRY(read_file(files, path, largest_cache))), {.bytes = largest_cache});
   if (!value || value->text_or("type", "") != cache_type) return cache;
   const auto* digests = value->find("digests");

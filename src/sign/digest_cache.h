@@ -1,8 +1,10 @@
 // DigestCache: digests of files as long as nobody touches them, so that signing again after a small change reads only
 // what changed. A file is the same if device, inode, size and time of change are: every write moves that time, and
-// nobody but root can set it. What changed less than two seconds before it was hashed is not kept, since the clock of a
-// file system may be coarser than two writes. The file belongs to its user alone: whoever can write it can forge
-// digests. One thread.
+// nobody but root can set it. A program that has mapped the file into its memory moves the time with its first write
+// after the system has stored the page: so pages are stored before they are hashed, and file systems that store none
+// (tmpfs), or of which this is not known, are not kept. What changed less than two seconds before it was hashed is not
+// kept, since the clock of a file system may be coarser than two writes. The file belongs to its user alone: whoever
+// can write it can forge digests. One thread.
 #pragma once
 
 #include <map>
@@ -17,8 +19,11 @@ namespace hauberk::sign {
 class DigestCache {
  public:
   DigestCache() = default;
-  // Of the file, which may be missing. denied: others may write it. A damaged one is an empty one.
+  // Of the file, which may be missing. denied: others may write it, or it is another's. A damaged one is an empty one.
   static Result<DigestCache> load(Files& files, const std::string& path);
+
+  // Whether it outlives the process, so that others have time to write what it does not notice.
+  bool lasts() const { return lasts_; }
 
   // Null where it is not known.
   const Bytes* find(const FileTree::Item& item, std::uint64_t begin, std::uint64_t end, bool blake2b) const;
@@ -33,6 +38,7 @@ class DigestCache {
     mutable bool used = false;
   };
   std::map<std::string, Entry, std::less<>> entries_;
+  bool lasts_ = false;
 };
 
 }  // namespace hauberk::sign

@@ -1,8 +1,11 @@
 #include "sign/model_hash.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <openssl/evp.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +14,7 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <unordered_map>
 
 #include "base/page_bytes.h"
 #include "base/sync.h"
@@ -262,6 +266,18 @@ Result<std::vector<Bytes>> hash_all(const FileTree& tree, std::span<const FileRa
   return work.take();
 }
 
+// Whether a later write moves the file's time of change, through a mapping too: all its pages are stored, and the file
+// system notices the next write to each.
+bool settles(const FileTree& tree, const FileTree::Item& item) {
+  constexpr long trusted[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+  const auto file = tree.open_file(item);
+  struct statfs system{};
+  return file && ::fstatfs(file->get(), &system) == 0 &&
+         std::ranges::find(trusted, static_cast<long>(system.f_type)) != std::end(trusted) &&
+         ::sync_file_range(file->get(), 0, 0,
+                           SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0;
+}
+
 }  // namespace
 
 Result<std::vector<Bytes>> hash_ranges(const FileTree& tree, std::span<const FileRange> ranges,
@@ -280,10 +296,15 @@ Result<std::vector<Bytes>> hash_ranges(const FileTree& tree, std::span<const Fil
       places.push_back(i);
     }
   }
+  std::unordered_map<std::size_t, bool> settled;
+  for (const auto& range : unknown)
+    if (!settled.contains(range.file))
+      settled.emplace(range.file, !options.cache->lasts() || settles(tree, tree.files()[range.file]));
   auto fresh = TRY(hash_all(tree, unknown, options));
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     const auto& range = unknown[i];
-    options.cache->keep(tree.files()[range.file], range.begin, range.end, options.blake2b, fresh[i], options.now);
+    if (settled.at(range.file))
+      options.cache->keep(tree.files()[range.file], range.begin, range.end, options.blake2b, fresh[i], options.now);
     digests[places[i]] = std::move(fresh[i]);
   }
   return digests;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "crypto/envelope.h"
@@ -153,6 +154,28 @@ Digest ModelSignature::root() const {
   crypto::Sha256 hash;
   for (const auto& resource : resources) hash.update(resource.digest);
   return hash.finish();
+}
+
+std::vector<Digest> ModelSignature::roots() const {
+  // A path whose parts sort one by one, and the number of the shard's first byte.
+  const auto by_parts = [&](const Resource& one) {
+    std::pair<std::string, std::uint64_t> key{one.name, 0};
+    if (serialization.method == Serialization::Method::shards)
+      if (const auto last = one.name.rfind(':'); last != std::string::npos && last != 0)
+        if (const auto first = one.name.rfind(':', last - 1); first != std::string::npos) {
+          key.first.resize(first);
+          (void)std::from_chars(one.name.data() + first + 1, one.name.data() + last, key.second);
+        }
+    std::ranges::replace(key.first, '/', '\0');
+    return key;
+  };
+  ModelSignature sorted = *this;
+  std::vector<Digest> all{root()};
+  std::ranges::sort(sorted.resources, {}, &Resource::name);
+  all.push_back(sorted.root());
+  std::ranges::sort(sorted.resources, {}, by_parts);
+  all.push_back(sorted.root());
+  return all;
 }
 
 Digest ModelSignature::identity() const {

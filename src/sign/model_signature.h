@@ -39,6 +39,9 @@ struct ModelSignature {
   Serialization serialization;
 
   Digest root() const;  // of contents and their order, as the standard has it
+  // That one, and those that the same contents have where they are sorted: by name, as here and in the standard, and by
+  // the parts of the path, as the reference implementation does.
+  std::vector<Digest> roots() const;
   Digest identity()
       const;  // of names and contents: SHA-256 of each name and digest, sorted, each with its length before
 };

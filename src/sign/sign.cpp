@@ -7,6 +7,7 @@
 #include <iterator>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/utf8.h"
 #include "crypto/certificate.h"
@@ -82,8 +83,19 @@ struct Listing {
   std::vector<std::string> names;
   std::vector<FileRange> ranges;
 };
-Listing listing_of(const FileTree& tree, const Serialization& how) {
+Result<Listing> listing_of(const FileTree& tree, const Serialization& how) {
+  constexpr std::uint64_t most_shards = 1'000'000;
   Listing listing;
+  std::uint64_t shards = 0;
+  for (const auto& file : tree.files()) {
+    if (how.method == Method::files) break;
+    const auto more = file.size / how.shard_size + 1;
+    shards = more > most_shards ? more : shards + more;
+    if (shards > most_shards)
+      return fail(Errc::exhausted,
+                  fmt::format("in shards of {} bytes that is more than {} shards", how.shard_size, most_shards),
+                  file.path);
+  }
   for (std::size_t i = 0; i < tree.files().size(); ++i) {
     const auto& file = tree.files()[i];
     if (how.method == Method::files) {
@@ -117,7 +129,11 @@ void sort_and_unite(std::vector<std::string>& names) {
 class Comparing {
  public:
   Comparing(const ModelSignature& list, const CompareOptions& options) : list_(list), options_(options) {
-    for (std::size_t i = 0; i < list.resources.size(); ++i) listed_.emplace(list.resources[i].name, i);
+    for (std::size_t i = 0; i < list.resources.size(); ++i) {
+      const auto& name = list.resources[i].name;
+      listed_.emplace(name, i);
+      of_signed_files_.insert(path_of(name, list.serialization));
+    }
     for (auto path : options.only) {
       while (path.ends_with('/')) path.pop_back();
       only_.insert(std::move(path));
@@ -125,7 +141,7 @@ class Comparing {
   }
 
   Result<Comparison> run(const FileTree& tree) {
-    const auto listing = listing_of(tree, list_.serialization);
+    const auto listing = TRY(listing_of(tree, list_.serialization));
     std::vector<bool> met(list_.resources.size());
     std::vector<FileRange> ranges;
     std::vector<std::size_t> expected;
@@ -133,7 +149,13 @@ class Comparing {
       if (!wanted(listing.names[i])) continue;
       const auto found = place_of(listing.names[i], tree);
       if (!found) {
-        if (!options_.ignore_unsigned) not_signed(listing.names[i]);
+        // What was added to a signed file is no file that was added.
+        const auto path = path_of(listing.names[i], list_.serialization);
+        if (!options_.ignore_unsigned)
+          result_.not_signed.emplace_back(path);
+        else if (of_signed_files_.contains(tree.is_single_file() ? std::string_view(".") : path) ||
+                 of_signed_files_.contains(path))
+          result_.changed.emplace_back(path);
         continue;
       }
       met[*found] = true;
@@ -149,12 +171,21 @@ class Comparing {
     }
     if (of_interest == 0)
       return fail(Errc::not_found, "the signature lists nothing of the files that are to be checked");
+    for (const auto& path : only_)
+      if (std::ranges::none_of(list_.resources, [&](const Resource& one) { return is_of(one.name, path); }))
+        return fail(Errc::not_found,
+                    "the signature lists no such file or folder: write the path as it does, from the model on", path);
     CHECK(compare(tree, ranges, expected));
     tidy();
     return std::move(result_);
   }
 
  private:
+  // Whether the file or shard is what `path` names, or lies below it.
+  bool is_of(std::string_view name, std::string_view path) const {
+    const auto file = path_of(name, list_.serialization);
+    return name == path || file == path || (file.starts_with(path) && file.substr(path.size()).starts_with('/'));
+  }
   bool wanted(std::string_view name) const {
     const auto path = path_of(name, list_.serialization);
     return only_.empty() || only_.contains(name) || covers(only_, path);
@@ -162,11 +193,12 @@ class Comparing {
 
   std::optional<std::size_t> place_of(const std::string& name, const FileTree& tree) const {
     auto found = listed_.find(name);
-    if (found == listed_.end() && tree.is_single_file()) found = listed_.find(".");  // so early signers called it
+    if (found == listed_.end() && tree.is_single_file()) {  // "." early signers called it
+      const auto range = std::string_view(name).substr(path_of(name, list_.serialization).size());
+      found = listed_.find("." + std::string(range));
+    }
     return found != listed_.end() ? std::optional(found->second) : std::nullopt;
   }
-
-  void not_signed(std::string_view name) { result_.not_signed.emplace_back(path_of(name, list_.serialization)); }
 
   Status compare(const FileTree& tree, std::span<const FileRange> ranges, std::span<const std::size_t> expected) {
     auto hashing = options_.hashing;
@@ -205,6 +237,7 @@ class Comparing {
   const ModelSignature& list_;
   const CompareOptions& options_;
   std::unordered_map<std::string_view, std::size_t> listed_;
+  std::unordered_set<std::string_view> of_signed_files_;
   std::set<std::string, std::less<>> only_;
   Comparison result_;
 };
@@ -214,7 +247,7 @@ class Comparing {
 Result<ModelSignature> list_model(const ModelPlace& place, Serialization serialization, const HashOptions& options) {
   const auto ignored = TRY(all_ignored(place, {}));
   const auto tree = TRY(walk(place, serialization, ignored));
-  const auto listing = listing_of(tree, serialization);
+  const auto listing = TRY(listing_of(tree, serialization));
   if (listing.names.empty())
     return fail(Errc::precondition, "there is nothing to sign: the model holds no files", place.path);
   auto hashing = options;
@@ -292,7 +325,7 @@ Result<Comparison> compare_model(const ModelPlace& place, const ModelSignature& 
     return std::unexpected(std::move(error));
   }
   auto comparison = TRY(Comparing(list, options).run(*tree));
-  std::set<std::string, std::less<>> own(std::begin(always_ignored), std::end(always_ignored));
+  std::set<std::string, std::less<>> own;
   for (const auto& bundle : place.bundles)
     if (auto path = below(place.path, bundle)) own.insert(std::move(*path));
   for (const auto& path : tree->left_out())

@@ -52,7 +52,7 @@ struct CompareOptions {
 // How the model on the disk differs from the signed list.
 struct Comparison {
   std::vector<std::string> changed, missing, not_signed;  // names, sorted
-  std::vector<std::string> ignored;  // there, but left out by the signature or the caller; not version control's own
+  std::vector<std::string> ignored;  // there, but left out: by the standard, the signature or the caller
   std::size_t checked = 0;           // files or shards with the right digest
   std::uint64_t bytes = 0;           // of these
   bool holds() const { return changed.empty() && missing.empty() && not_signed.empty(); }
@@ -61,7 +61,8 @@ struct Comparison {
 std::set<std::string, std::less<>> signed_paths(const ModelSignature& list);
 // The same of two lists, where no file is at hand: what is there against what was signed.
 Comparison compare_lists(const ModelSignature& present, const ModelSignature& signed_list);
-// Errors: also denied (a symbolic link that the signature does not allow) and not_found (`only` names nothing signed).
+// Errors: also denied (a symbolic link that the signature does not allow) and not_found (`only` names what is not
+// signed), exhausted (too many shards).
 Result<Comparison> compare_model(const ModelPlace& place, const ModelSignature& list, const CompareOptions& options);
 
 }  // namespace hauberk::sign

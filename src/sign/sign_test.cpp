@@ -143,6 +143,57 @@ TEST_F(SignTest, a_part_can_be_verified_alone) {
   EXPECT_EQ(compare_model(place(), list, {.only = {"nothing"}}).error().code, Errc::not_found);
 }
 
+TEST_F(SignTest, what_was_added_to_a_signed_file_is_no_file_that_may_be_unsigned) {
+  write("m/w", "AAAAAABBBBBB");
+  const auto list = listed({.method = Method::shards, .shard_size = 6});
+  EXPECT_TRUE(compared(list, {.ignore_unsigned = true}).holds());
+  write("m/w", "AAAAAABBBBBBEVIL");
+  write("m/other", "not signed");
+  EXPECT_EQ(names(compared(list, {.ignore_unsigned = true}).changed), "w ");
+  // A file by itself, as early signers called it.
+  const ModelPlace one{path("m/w"), {}, {}};
+  auto called_dot = list;
+  called_dot.resources = {{".:0:6", list.resources[0].digest}, {".:6:12", list.resources[1].digest}};
+  EXPECT_EQ(names(compare_model(one, called_dot, {.ignore_unsigned = true})->changed), "w ");
+  write("m/w", "AAAAAABBBBBB");
+  EXPECT_TRUE(compare_model(one, called_dot, {})->holds());
+  write("m/w", "AAAAAAAAAAAA");
+  called_dot.resources = {{".", list.resources[0].digest}};
+  EXPECT_FALSE(compare_model(one, called_dot, {})->holds()) << "one digest for all shards";
+}
+
+TEST_F(SignTest, every_part_that_is_asked_for_must_be_signed) {
+  write_example();
+  const auto list = listed();
+  write("m/sub/w.bin", "changed");
+  EXPECT_TRUE(compared(list, {.only = {"config.json"}}).holds());
+  for (const std::string other : {"./sub/w.bin", "Sub/w.bin", "nowhere", "m/sub", "su"}) {
+    const auto part = compare_model(place(), list, {.only = {"config.json", other}});
+    ASSERT_FALSE(part) << other;
+    EXPECT_EQ(part.error().code, Errc::not_found);
+  }
+}
+
+TEST_F(SignTest, a_file_of_more_shards_than_anybody_signs_is_refused) {
+  write("m/w", "AAAAAABBBBBB");
+  const auto list = listed({.method = Method::shards, .shard_size = 6});
+  std::filesystem::resize_file(path("m/w"), std::uintmax_t{1} << 40);
+  const auto compared = compare_model(place(), list, {});
+  ASSERT_FALSE(compared);
+  EXPECT_EQ(compared.error().code, Errc::exhausted);
+}
+
+TEST_F(SignTest, knows_the_root_digests_of_other_orders) {
+  write_example();
+  const auto list = listed();
+  auto by_parts = list;  // a/b before a-b/c
+  std::ranges::swap(by_parts.resources[0], by_parts.resources[1]);
+  ASSERT_EQ(by_parts.resources[0].name, "a/b");
+  ASSERT_NE(list.root(), by_parts.root());
+  for (const auto& one : {list, by_parts})
+    for (const auto& root : {list.root(), by_parts.root()}) EXPECT_NE(std::ranges::count(one.roots(), root), 0);
+}
+
 TEST_F(SignTest, what_is_left_out_is_recorded_and_shown_when_there) {
   write_example();
   write("m/.git/HEAD", "");
@@ -153,7 +204,7 @@ TEST_F(SignTest, what_is_left_out_is_recorded_and_shown_when_there) {
   EXPECT_EQ(names(list.serialization.ignore_paths), ".git .gitattributes .github .gitignore a model.sig notes.txt ");
   const auto comparison = compared(list);
   EXPECT_TRUE(comparison.holds());
-  EXPECT_EQ(names(comparison.ignored), "a notes.txt ");
+  EXPECT_EQ(names(comparison.ignored), ".git a notes.txt ");
   for (const auto& bad : {".", "..", "../m2", "/etc", "*.txt", "a/..", ""})
     EXPECT_EQ(list_model({path("m"), {}, {bad}}, {}, {}).error().code, Errc::invalid) << bad;
 }
@@ -335,6 +386,47 @@ TEST_F(SignTest, as_many_different_signers_as_are_wanted_must_have_signed_what_i
   const auto split = verify_model(request);
   ASSERT_TRUE(split);
   EXPECT_FALSE(split->comparison.holds()) << "two of the three signed something else";
+}
+
+TEST_F(SignTest, a_signer_too_many_does_no_harm) {
+  write_example();
+  const auto list = listed();
+  write("m/extra", "more");
+  const auto larger = listed();
+  const auto a = crypto::SigningKey::generate(), b = crypto::SigningKey::generate(), c = crypto::SigningKey::generate();
+  VerifyRequest request{.model = path("m"), .bundles = {}, .trust = {}, .threshold = 2, .compare = {}, .now = now};
+  for (const auto* key : {&a, &b, &c})
+    request.trust.keys.push_back(*crypto::VerifyingKey::from_pem(key->verifying().pem()));
+  request.bundles = {{"a", *sign_list(larger, signer_of(a))},
+                     {"c", *sign_list(list, signer_of(c))},
+                     {"broken", {}, Error{Errc::corrupt, "no bundle", {}}},
+                     {"b", *sign_list(larger, signer_of(b))}};
+  const auto verified = verify_model(request);
+  ASSERT_TRUE(verified) << verified.error().text();
+  EXPECT_TRUE(verified->comparison.holds());
+  EXPECT_EQ(verified->signers.size(), 2u);
+  EXPECT_EQ(verified->not_counted.size(), 2u);
+  EXPECT_TRUE(verified->files.contains("extra"));
+  request.threshold = 3;
+  const auto three = verify_model(request);
+  EXPECT_TRUE(!three || !three->comparison.holds());
+}
+
+TEST_F(SignTest, what_counts_as_signed_is_what_all_signers_list) {
+  write_example();
+  const auto all = listed(), less = listed({}, {"sub"});
+  const auto a = crypto::SigningKey::generate(), b = crypto::SigningKey::generate();
+  for (const bool turned : {false, true}) {
+    VerifyRequest request{.model = path("m"), .bundles = {}, .trust = {}, .threshold = 2, .compare = {}, .now = now};
+    for (const auto* key : {&a, &b})
+      request.trust.keys.push_back(*crypto::VerifyingKey::from_pem(key->verifying().pem()));
+    request.bundles = {{"a", *sign_list(all, signer_of(a))}, {"b", *sign_list(less, signer_of(b))}};
+    if (turned) std::ranges::reverse(request.bundles);
+    const auto verified = verify_model(request);
+    ASSERT_TRUE(verified) << verified.error().text();
+    EXPECT_TRUE(verified->files.contains("a/b"));
+    EXPECT_FALSE(verified->files.contains("sub/w.bin"));
+  }
 }
 
 TEST_F(SignTest, what_is_revoked_does_not_count_however_well_it_is_signed) {

@@ -141,6 +141,7 @@ class Check {
   Status check_issued(const std::vector<Certificate>& chain, Instant at) const {
     const auto& leaf = chain.front();
     CHECK(leaf.may_sign_content());
+    if (!leaf.is_for_code()) return denied("the signer's certificate is not for signing code (extendedKeyUsage)");
     std::optional<Error> reason;
     for (const auto& authority : trust_.root->authorities) {
       if (at < authority.from || at > authority.to) continue;

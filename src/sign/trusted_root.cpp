@@ -7,6 +7,15 @@
 namespace hauberk::sign {
 namespace {
 
+// Years beyond those of an Instant stand for "no end".
+Result<Instant> end_of(std::string_view text) {
+  constexpr std::string_view last_year = "2250";
+  const auto year = text.substr(0, std::min<std::size_t>(4, text.size()));
+  const bool far =
+      year.size() == 4 && year.find_first_not_of("0123456789") == std::string_view::npos && year > last_year;
+  return far ? Result<Instant>(Instant::max()) : parse_rfc3339(text);
+}
+
 constexpr std::string_view trusted_root_type = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
 constexpr std::string_view trusted_root_type_2 = "application/vnd.dev.sigstore.trustedroot.v0.2+json";
 
@@ -23,7 +32,7 @@ Result<Validity> validity_of(const json::Value* holder) {
   const auto* period = holder != nullptr ? holder->find("validFor") : nullptr;
   if (period == nullptr) return validity;
   if (const auto start = period->text_or("start", ""); !start.empty()) validity.from = TRY(parse_rfc3339(start));
-  if (const auto end = period->text_or("end", ""); !end.empty()) validity.to = TRY(parse_rfc3339(end));
+  if (const auto end = period->text_or("end", ""); !end.empty()) validity.to = TRY(end_of(end));
   return validity;
 }
 

@@ -11,13 +11,14 @@ namespace hauberk::sign {
 struct NamedBundle {
   std::string path;  // left out of the model where it lies in it
   Bundle bundle;
+  std::optional<Error> unreadable = {};  // why there is no bundle
 };
 
 struct VerifyRequest {
   std::string model;
   std::vector<NamedBundle> bundles;
   Trust trust;
-  std::size_t threshold = 1;  // so many different keys or certificates
+  std::size_t threshold = 1;  // so many different holders of different keys
   std::optional<RevocationList> revoked = {};
   bool require_time = false;  // a signer counts only if somebody trusted says when it signed
   std::vector<std::string> ignore_paths;
@@ -27,10 +28,11 @@ struct VerifyRequest {
 };
 
 struct Verified {
-  std::vector<Signer> signers;           // different ones, in the order of the bundles
-  std::vector<std::string> not_counted;  // "path: reason" of bundles that are not among them
-  ModelSignature list;                   // of the first signer
-  Comparison comparison;                 // with the lists of all of them
+  std::vector<Signer> signers;               // different ones, in the order of the bundles
+  std::vector<std::string> not_counted;      // "path: reason" of bundles that are not among them
+  ModelSignature list;                       // of the first signer
+  std::set<std::string, std::less<>> files;  // that all of them list
+  Comparison comparison;                     // with the lists of all of them
 };
 Result<Verified> verify_model(const VerifyRequest& request);
 

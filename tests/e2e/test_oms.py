@@ -7,6 +7,7 @@ import base64
 import contextlib
 import http.server
 import json
+import mmap
 import os
 import pathlib
 import shutil
@@ -365,7 +366,7 @@ class Signing(unittest.TestCase):
         self.assertNotIn("\x1b", result.stdout)
         facts = json.loads(tool.hauberk("verify", "model", "--key", "key.pub", "--json").stdout)
         self.assertEqual((facts["verified"], facts["changed"], facts["unsigned"], facts["ignored"]),
-                         (False, ["config.json"], ["sub/extra\x1b[31m"], ["empty"]))
+                         (False, ["config.json"], ["sub/extra\x1b[31m"], [".gitignore", "empty"]))
         part = tool.hauberk("verify", "model", "--key", "key.pub", "--only", "sub/weights.bin", "--json")
         self.ok(part)
         self.assertTrue(json.loads(part.stdout)["partial"])
@@ -406,6 +407,83 @@ class Signing(unittest.TestCase):
         self.denied(tool.hauberk("verify", "model", *keys, "--signature", "anna.sig", "--signature", "anna.sig",
                                  "--threshold", "2"), "signed once already")
         self.assertEqual(tool.hauberk("verify", "model", *keys, *both, "--threshold", "3").returncode, 2)
+
+    def test_a_key_is_one_key_however_it_is_spelled(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem"))
+        tool.openssl("ec", "-in", "key.pem", "-pubout", "-conv_form", "compressed", "-out", "compressed.pub")
+        tool.openssl("ec", "-in", "key.pem", "-pubout", "-param_enc", "explicit", "-out", "explicit.pub")
+        ids = set()
+        for public in ("key.pub", "compressed.pub", "explicit.pub"):
+            result = tool.hauberk("verify", "model", "--key", public, "--json")
+            self.ok(result)
+            ids.add(json.loads(result.stdout)["signers"][0]["name"])
+        self.assertEqual(len(ids), 1, ids)
+        shutil.copy(tool.model / "model.sig", tool.folder / "again.sig")
+        self.denied(tool.hauberk("verify", "model", "--key", "key.pub", "--key", "compressed.pub", "--signature", "model/model.sig",
+                                 "--signature", "again.sig"), "signed once already")
+
+    def test_holders_of_certificates_are_counted_and_not_their_keys(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        tool.make_authority()
+        for number in "12":
+            tool.make_key("prime256v1")
+            tool.issue("key", "inter", "keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning")
+            self.ok(tool.hauberk("sign", "model", "--key", "key.pem", "--certificate", "key.crt", "--certificate-chain", "inter.crt", "-o", f"{number}.sig"))
+        both = ["verify", "model", "--certificate-authority", "ca.crt", "--signature", "1.sig", "--signature", "2.sig"]
+        self.denied(tool.hauberk(*both, "--threshold", "2"), "CN=key has signed once already")
+        self.ok(tool.hauberk(*both, "--threshold", "1"))
+
+    def test_certificates_may_have_no_end_and_no_weak_signature(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        tool.make_authority()
+        good = "keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning"
+        sign = ["sign", "model", "--key", "key.pem", "--certificate", "key.crt", "--certificate-chain", "inter.crt"]
+        verify = ["verify", "model", "--certificate-authority", "ca.crt"]
+        tool.issue("key", "inter", good, days=str(365 * 3000))
+        self.ok(tool.hauberk(*sign))
+        self.ok(tool.hauberk(*verify))
+        tool.issue("key", "inter", "keyUsage=critical,digitalSignature\nextendedKeyUsage=anyExtendedKeyUsage")
+        self.denied(tool.hauberk(*sign), "not for signing code")
+        tool.openssl("x509", "-req", "-sha1", "-in", "inter.csr", "-CA", "ca.crt", "-CAkey", "ca.pem", "-CAcreateserial", "-days", "30",
+                     "-extfile", "inter.ext", "-out", "inter.crt")
+        tool.issue("key", "inter", good)
+        self.ok(tool.hauberk(*sign))
+        self.denied(tool.hauberk(*verify), "too weak")
+
+    def test_what_would_take_for_ever_ends(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem", "--allow-symlinks"))
+        folder = tool.model
+        for _ in range(25):
+            (folder / "n").mkdir()
+            (folder / "l").symlink_to("n")
+            folder = folder / "n"
+        bomb = tool.hauberk("verify", "model", "--key", "key.pub")
+        self.assertIn("folders", bomb.stderr)
+        self.assertNotEqual(bomb.returncode, 0)
+        (tool.model / "model.sig").unlink()
+        os.mkfifo(tool.model / "model.sig")
+        self.assertIn("no regular file", tool.hauberk("verify", "model", "--key", "key.pub").stderr)
+
+    def test_digests_of_files_that_change_unseen_are_not_kept(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem"))
+        verify = ["verify", "model", "--key", "key.pub", "--cache", "digests"]
+        with open(tool.model / "sub" / "weights.bin", "r+b") as file, mmap.mmap(file.fileno(), 0) as view:
+            view[0] = view[0]
+            time.sleep(2.1)
+            self.ok(tool.hauberk(*verify))
+            view[0] ^= 1
+            self.denied(tool.hauberk(*verify), "changed    sub/weights.bin")
+        if os.geteuid() == 0:
+            os.chown(tool.folder / "digests", 65534, 65534)
+            self.denied(tool.hauberk(*verify), "belongs to another user")
 
     def test_a_timestamp_outlives_the_certificate(self):
         tool = self.tool

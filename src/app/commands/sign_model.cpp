@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -136,7 +137,7 @@ Result<std::vector<crypto::Certificate>> signing_chain(Context& context, const S
   auto chain = TRY(read_certificates(context, {arguments.certificate}));
   for (auto& one : TRY(read_certificates(context, arguments.chain))) chain.push_back(std::move(one));
   const auto& leaf = chain.front();
-  if (leaf.public_key_der() != key.der())
+  if (const auto its_key = leaf.key(); !its_key || !(*its_key == key))
     return fail(Errc::invalid, "the certificate is not of this key", arguments.certificate);
   CHECK(leaf.may_sign_content());
   const auto now = context.clock.now();
@@ -285,7 +286,12 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
     event.outcome = "ok";
     CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
   }
-  CHECK(write_file_atomically(context.files, output, as_bytes(sign::write_bundle(bundle)), OpenMode::create_public));
+  const auto text = sign::write_bundle(bundle);
+  if (text.size() > largest_bundle)
+    return fail(Errc::unsupported, fmt::format("the signature has {} bytes, and {} are all that a verifier reads: too "
+                                               "many files or shards; sign parts of the model",
+                                               text.size(), largest_bundle));
+  CHECK(write_file_atomically(context.files, output, as_bytes(text), OpenMode::create_public));
   const auto took = std::chrono::duration<double>(context.clock.tick() - start).count();
   const auto unit = list.serialization.method == sign::Serialization::Method::files ? "files" : "shards";
   if (context.json) {
@@ -450,7 +456,7 @@ Result<int> verify_file(const VerifyModelArguments& arguments, Context& context,
 
 Result<int> report_verified(const VerifyModelArguments& arguments, Context& context, const sign::Verified& verified,
                             Duration took) {
-  const auto& [signers, not_counted, list, comparison] = verified;
+  const auto& [signers, not_counted, list, files, comparison] = verified;
   const bool holds = comparison.holds() && (comparison.ignored.empty() || !arguments.no_ignored);
   if (context.json) {
     json::Value who = json::Value::array();
@@ -488,12 +494,20 @@ Result<std::vector<sign::NamedBundle>> read_bundles(const VerifyModelArguments& 
   auto paths = arguments.signatures;
   if (paths.empty() && is_version(context, arguments.model))
     return fail(Errc::invalid, "name the signature of the version with --signature");
-  if (paths.empty()) paths.push_back(default_bundle(context, arguments.model));
+  if (paths.empty()) {
+    paths.push_back(default_bundle(context, arguments.model));
+    if (const auto info = context.files.info(paths.front()); info && info->special)
+      return fail(Errc::invalid, "the signature is no regular file", paths.front());
+  }
   std::vector<sign::NamedBundle> bundles;
   for (const auto& path : paths) {
     auto bundle = sign::parse_bundle(as_text(TRY(read_file(context.files, path, largest_bundle))));
-    if (!bundle) return std::unexpected(std::move(bundle).error().in(path));
-    bundles.push_back({path, std::move(*bundle)});
+    if (bundle)
+      bundles.push_back({path, std::move(*bundle)});
+    else if (arguments.threshold > 0 && paths.size() > 1)  // enough others may be good
+      bundles.push_back({path, {}, std::move(bundle).error()});
+    else
+      return std::unexpected(std::move(bundle).error().in(path));
   }
   return bundles;
 }
@@ -577,6 +591,7 @@ Result<std::vector<std::string>> secret_variables(Context& context) {
 Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   if (is_version(context, arguments.model))
     return fail(Errc::invalid, "versions of the registry are verified whenever they are served or exported");
+  const auto original = std::filesystem::weakly_canonical(arguments.model);
   // First of all: namespaces are entered before any thread is there.
   auto copy = TRY(PrivateCopy::of(
       arguments.model, {.top_may_be_link = true, .leave_out = [](std::string_view path) { return path == ".git"; }}));
@@ -585,20 +600,24 @@ Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   auto bundles = TRY(read_bundles(arguments, context));
   auto revoked = TRY(read_revocations(context, arguments));
   CHECK(check_threshold(arguments, bundles.size()));
-  // A signature in the folder lies in the copy, too.
-  auto folder = arguments.model;
-  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
-  for (auto& bundle : bundles)
-    if (bundle.path.starts_with(folder + "/")) bundle.path = copy.path() + bundle.path.substr(folder.size());
+  // What lies in the folder, however it is spelled, lies in the copy, too.
+  const auto in_copy = [&](const std::string& path) {
+    const auto below = std::filesystem::weakly_canonical(path).lexically_relative(original).generic_string();
+    return below.empty() || below == "." || below == ".." || below.starts_with("../") ? path
+                                                                                      : copy.path() + "/" + below;
+  };
+  for (auto& bundle : bundles) bundle.path = in_copy(bundle.path);
+  auto of_copy = arguments;
+  for (auto& path : of_copy.ignore)
+    if (path.starts_with('/')) path = in_copy(path);
   const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, ""));
   const auto start = context.clock.tick();
-  const auto verified = TRY(sign::verify_model(request_of(arguments, context, copy.path(), std::move(bundles),
+  const auto verified = TRY(sign::verify_model(request_of(of_copy, context, copy.path(), std::move(bundles),
                                                           std::move(trust), std::move(revoked), how_to->options)));
   how_to->progress.finish();
   if (!verified.comparison.holds() || (arguments.no_ignored && !verified.comparison.ignored.empty()))
     return report_verified(arguments, context, verified, context.clock.tick() - start);
-  const auto listed = sign::signed_paths(verified.list);
-  CHECK(copy.keep_only([&](std::string_view path) { return listed.contains(path); }));
+  CHECK(copy.keep_only([&](std::string_view path) { return verified.files.contains(path); }));
   CHECK(copy.seal());
   return std::unexpected(become(arguments.command, copy.path(), secrets));
 }
