@@ -114,6 +114,10 @@ Result<dom::element> parse_dom(std::string_view text, const Limits& limits) {
       parser().allocate(std::max<std::size_t>(parser().capacity(), 4096), limits.depth + 1) != simdjson::SUCCESS)
     return fail(Errc::exhausted, "no memory to parse JSON");
   if (text.empty()) return fail(Errc::invalid, "not valid JSON: it is empty");
+  if (text.size() > limits.values && static_cast<std::size_t>(std::ranges::count_if(text, [](char c) {
+                                       return c == ',' || c == '[' || c == '{';
+                                     })) > limits.values)
+    return fail(Errc::invalid, fmt::format("JSON of more than {} values", limits.values));
   dom::element root;
   if (const auto error = parser().parse(text.data(), text.size()).get(root); error != simdjson::SUCCESS)
     return fail(Errc::invalid, fmt::format("not valid JSON: {}", simdjson::error_message(error)));

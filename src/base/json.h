@@ -89,6 +89,9 @@ class Value {
 struct Limits {
   std::size_t bytes = 64u << 20;
   std::size_t depth = 100;
+  // Commas and opening brackets, those in strings included: each value takes some 50 bytes of memory, and "[0,0,…" has
+  // one for every two bytes.
+  std::size_t values = std::size_t{64} << 20;
 };
 
 // The whole text must be one JSON value. Errc::invalid with the reason and, where known, the place.

@@ -42,6 +42,12 @@ TEST(Json, finds_duplicate_keys_in_large_objects_too) {
   EXPECT_FALSE(parse(text + "\"k3\":1}"));
 }
 
+TEST(Json, the_number_of_values_is_bounded) {
+  EXPECT_TRUE(parse("[1,2,3]", {.values = 3}));
+  EXPECT_FALSE(parse("[1,2,3,4]", {.values = 3}));
+  EXPECT_FALSE(parse("[[],{},[]]", {.values = 4}));
+}
+
 TEST(Json, nothing_is_no_document) {
   EXPECT_FALSE(parse(std::string_view()));  // whose data() is null
   EXPECT_FALSE(parse(" "));

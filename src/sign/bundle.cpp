@@ -165,7 +165,7 @@ Status parse_file_signature(const json::Value& value, Bundle& bundle) {
 }  // namespace
 
 Result<Bundle> parse_bundle(std::string_view text) {
-  const auto value = json::parse(text, {.bytes = largest_bundle, .depth = 16});
+  const auto value = json::parse(text, {.bytes = largest_bundle, .depth = 16, .values = 1u << 20});
   if (!value) return not_a_bundle(value.error().message);
   CHECK(only_members(*value, {"mediaType", "verificationMaterial", "dsseEnvelope", "messageSignature"}, "it"));
   Bundle bundle{.version = TRY(version_of(value->text_or("mediaType", "")))};

@@ -218,7 +218,7 @@ std::string write_statement(const ModelSignature& signature) {
 }
 
 Result<ModelSignature> parse_statement(std::string_view payload, Legacy legacy) {
-  const auto value = json::parse(payload, {.depth = 8});
+  const auto value = json::parse(payload, {.depth = 8, .values = 8u << 20});
   if (!value) return not_a_signature(value.error().message);
   if (holds_nul(*value)) return not_a_signature("a text in it holds NUL");
   CHECK(only_members(&*value, {"_type", "subject", "predicateType", "predicate"}, "the statement"));
