@@ -156,24 +156,26 @@ Digest ModelSignature::root() const {
   return hash.finish();
 }
 
-std::vector<Digest> ModelSignature::roots() const {
-  // A path whose parts sort one by one, and the number of the shard's first byte.
-  const auto by_parts = [&](const Resource& one) {
+void sort_by_parts(std::vector<Resource>& resources, Serialization::Method method) {
+  std::ranges::sort(resources, {}, [method](const Resource& one) {
     std::pair<std::string, std::uint64_t> key{one.name, 0};
-    if (serialization.method == Serialization::Method::shards)
+    if (method == Method::shards)
       if (const auto last = one.name.rfind(':'); last != std::string::npos && last != 0)
         if (const auto first = one.name.rfind(':', last - 1); first != std::string::npos) {
           key.first.resize(first);
           (void)std::from_chars(one.name.data() + first + 1, one.name.data() + last, key.second);
         }
-    std::ranges::replace(key.first, '/', '\0');
+    std::ranges::replace(key.first, '/', '\0');  // below every other character
     return key;
-  };
+  });
+}
+
+std::vector<Digest> ModelSignature::roots() const {
   ModelSignature sorted = *this;
   std::vector<Digest> all{root()};
   std::ranges::sort(sorted.resources, {}, &Resource::name);
   all.push_back(sorted.root());
-  std::ranges::sort(sorted.resources, {}, by_parts);
+  sort_by_parts(sorted.resources, serialization.method);
   all.push_back(sorted.root());
   return all;
 }
@@ -199,9 +201,12 @@ Digest ModelSignature::identity() const {
 std::string write_statement(const ModelSignature& signature) {
   const auto& how = signature.serialization;
   const std::string_view hash = how.hash == Hash::sha256 ? "sha256" : "blake2b";
+  const auto algorithm = how.as_reference && how.method == Method::shards
+                             ? fmt::format("{}-sharded-{}", hash, how.shard_size)
+                             : std::string(hash);
   json::Value resources = json::Value::array(), ignored = json::Value::array();
   for (const auto& one : signature.resources)
-    resources.push(json::Value().set("name", one.name).set("digest", hex(one.digest)).set("algorithm", hash));
+    resources.push(json::Value().set("name", one.name).set("digest", hex(one.digest)).set("algorithm", algorithm));
   for (const auto& path : how.ignore_paths) ignored.push(path);
   json::Value serialization;
   serialization.set("method", how.method == Method::files ? "files" : "shards").set("hash_type", hash);

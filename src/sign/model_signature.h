@@ -31,6 +31,8 @@ struct Serialization {
   std::uint64_t shard_size = 0;  // bytes; of shards only
   bool allow_symlinks = false;
   std::vector<std::string> ignore_paths;  // left out, with all that is below
+  // The reference implementation reads of shards and single files only what is spelled as it does: written, not read.
+  bool as_reference = false;
 };
 
 struct ModelSignature {
@@ -45,6 +47,9 @@ struct ModelSignature {
   Digest identity()
       const;  // of names and contents: SHA-256 of each name and digest, sorted, each with its length before
 };
+
+// As the reference implementation sorts: by the parts of the path, then by the first byte of the shard.
+void sort_by_parts(std::vector<Resource>& resources, Serialization::Method method);
 
 std::string write_statement(const ModelSignature& signature);
 // Errc::corrupt with the reason; the root digest is computed anew and compared. `legacy` also reads the statements of

@@ -258,6 +258,10 @@ Result<ModelSignature> list_model(const ModelPlace& place, Serialization seriali
   list.serialization.ignore_paths.assign(ignored.begin(), ignored.end());
   for (std::size_t i = 0; i < digests.size(); ++i) list.resources.push_back({listing.names[i], std::move(digests[i])});
   std::ranges::sort(list.resources, {}, &Resource::name);
+  if (!list.serialization.as_reference) return list;
+  if (tree.is_single_file())
+    for (auto& one : list.resources) one.name.replace(0, path_of(one.name, list.serialization).size(), ".");
+  sort_by_parts(list.resources, list.serialization.method);
   return list;
 }
 

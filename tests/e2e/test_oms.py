@@ -300,6 +300,25 @@ class Signing(unittest.TestCase):
                           "--signing_certificate", "key.crt", "--certificate_chain", "inter.crt", "model"))
         self.ok(tool.hauberk("verify", "model", "--certificate-authority", "ca.crt", "--signature", "theirs.sig"))
 
+    @unittest.skipUnless(PEER.exists(), "no model_signing: pip install model-signing")
+    def test_the_reference_implementation_reads_shards_and_single_files_that_are_spelled_for_it(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        (tool.model / "empty").unlink()  # which has no shard
+        one = pathlib.Path("model/sub/weights.bin")
+        script = ("import sys; from model_signing import hashing, verifying;"
+                  "config = hashing.Config().use_shard_serialization(hashing_algorithm='sha256', shard_size=1000000);"
+                  "verifying.Config().use_elliptic_key_verifier(public_key='key.pub').set_hashing_config(config).verify(sys.argv[1], sys.argv[2])")
+        for what, shards in (("model", False), (one, False), ("model", True), (one, True)):
+            with self.subTest(what=what, shards=shards):
+                words = ["--shard-size", "1MB"] if shards else []
+                self.ok(tool.hauberk("sign", what, "--key", "key.pem", "-o", "one.sig", "--for-model-signing", *words))
+                self.ok(tool.hauberk("verify", what, "--key", "key.pub", "--signature", "one.sig"))
+                if shards:
+                    self.ok(subprocess.run([PEER.parent / "python", "-c", script, what, "one.sig"], capture_output=True, text=True, cwd=tool.folder))
+                else:
+                    self.ok(tool.peer("verify", "key", "--public_key", "key.pub", "--signature", "one.sig", what))
+
     @unittest.skipUnless(COSIGN, "no cosign: make peers")
     def test_cosign_agrees_both_ways(self):
         tool = self.tool

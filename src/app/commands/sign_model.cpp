@@ -39,6 +39,7 @@ struct SignModelArguments {
   std::string cache;
   std::string timestamp_url;
   bool allow_symlinks = false;
+  bool for_reference = false;
   std::int64_t jobs = 0;
 };
 
@@ -243,7 +244,7 @@ Result<std::unique_ptr<Signing>> open_signing(Context& context, const SignModelA
 
 Result<sign::ModelSignature> list_to_sign(const SignModelArguments& arguments, Context& context,
                                           const std::string& output) {
-  sign::Serialization how{.allow_symlinks = arguments.allow_symlinks};
+  sign::Serialization how{.allow_symlinks = arguments.allow_symlinks, .as_reference = arguments.for_reference};
   if (!arguments.shard_size.empty()) {
     how.method = sign::Serialization::Method::shards;
     how.shard_size = TRY(parse_size(arguments.shard_size));
@@ -683,6 +684,8 @@ std::vector<Command> sign_commands() {
             "hash files in pieces of this size, as in 1GB: faster for few large files, and each verifies alone");
         args.option("--timestamp-url", a->timestamp_url, "URL",
                     "have a timestamp authority (RFC 3161) say when it was signed");
+        args.flag("--for-model-signing", a->for_reference,
+                  "spell shards and single files as the Python package model-signing wants them");
         args.flag("--allow-symlinks", a->allow_symlinks, "take links below the folder for what they point at");
         args.option("--cache", a->cache, "FILE",
                     "keep digests there, and do not read files again that nobody changed since", Hint::file);
