@@ -1,8 +1,10 @@
 #include "adapters/blobs_sealed.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "adapters/blobs_sealed_sealing.h"
+#include "base/file_lock.h"
 #include "base/page_bytes.h"
 #include "base/sync.h"
 #include "core/artifact.h"
@@ -106,6 +109,7 @@ class SealedWriter final : public BlobWriter {
     StoredBlob blob{.digest = sealing_.digest(), .size = size_};
     const auto path = places_.path_of(blob.digest);
     blob.existed = files_.info(path).has_value();
+    if (blob.existed) (void)::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);  // garbage is what is old
     if (!blob.existed) {
       CHECK(sealing_.file().sync());
       CHECK(make_durable_folder(files_, parent_directory(path)));
@@ -314,6 +318,14 @@ std::optional<Digest> parse_file_name(std::string_view file) {
   return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
+class StoreLock final : public BlobLock {
+ public:
+  explicit StoreLock(Descriptor file) : file_(std::move(file)) {}
+
+ private:
+  Descriptor file_;
+};
+
 class SealedBlobs final : public BlobStore {
  public:
   SealedBlobs(Files& files, Random& random, std::string folder, Secret key, std::string tenant)
@@ -329,6 +341,11 @@ class SealedBlobs final : public BlobStore {
   }
 
   const std::string& tenant() const override { return places_.tenant(); }
+
+  Result<std::unique_ptr<BlobLock>> lock() override {
+    return std::make_unique<StoreLock>(
+        TRY(lock_file(join_path(places_.folder(), "lock"), LockMode::exclusive, std::chrono::minutes(10))));
+  }
 
   Result<std::unique_ptr<BlobWriter>> create(std::uint64_t max_size) override {
     auto file = TRY(files_.open_unnamed(places_.temporary_folder(), OpenMode::create_new));

@@ -77,6 +77,12 @@ Result<LoadedSettings> load_settings(Context& context) {
   return loaded;
 }
 
+Result<Descriptor> Workspace::lock_keys(Context& context, LockMode mode) {
+  const auto keys = join_path(TRY(load_settings(context)).data, "keys");
+  if (!context.files.info(keys)) return Descriptor();  // what follows says that there is no data
+  return lock_file(join_path(keys, "lock"), mode, std::chrono::minutes(2));
+}
+
 Result<std::unique_ptr<Workspace>> Workspace::open(Context& context) {
   return open(context, TRY(load_settings(context)));
 }
@@ -98,7 +104,8 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSetti
 Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSettings loaded) {
   const std::string data = loaded.data;
   const auto catalog = join_path(data, "catalog.db");
-  CHECK(context.files.make_directories(data));
+  CHECK(context.files.make_directories(join_path(data, "keys")));
+  const auto alone = TRY(lock_file(join_path(data, "keys/lock"), LockMode::exclusive, std::chrono::minutes(2)));
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   for (const auto environment : all_environments) {
     // A run that was killed may have left keys behind: nothing is sealed with them yet, but they are never overwritten.

@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "app/key_access.h"
+#include "base/file_lock.h"
 #include "config/settings.h"
 #include "core/event.h"
 #include "registry/ports.h"
@@ -40,6 +41,8 @@ class Workspace {
     return keys_[static_cast<std::size_t>(environment)];
   }
   adapters::KeyFolder key_folder(Environment environment) const { return access_.folder(loaded_.data, environment); }
+  // To be held by whoever changes keys (exclusive), from before they are read; by whoever wraps with them (shared).
+  static Result<Descriptor> lock_keys(Context& context, LockMode mode);
   adapters::AddressKeyFile address_key() const { return access_.address_key(loaded_.data); }
   Catalog& catalog() { return *catalog_; }
 

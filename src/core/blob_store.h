@@ -30,7 +30,8 @@ struct StoredBlob {
   Digest digest;           // of the plaintext
   std::uint64_t size = 0;  // of the plaintext
   Secret data_key;         // to be wrapped at once
-  bool existed = false;    // the same content was there before; then data_key is empty and the old wrapping is good
+  bool existed = false;    // the same content was there before; then data_key is empty, the old wrapping is good, and
+                           // the blob counts as stored now
 };
 
 class BlobWriter {
@@ -49,9 +50,18 @@ class BlobReader {
   virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) = 0;
 };
 
+// Held as long as it lives.
+class BlobLock {
+ public:
+  virtual ~BlobLock() = default;
+};
+
 class BlobStore {
  public:
   virtual ~BlobStore() = default;
+  // For one process at a time: from finish() until the blob's key is where others find it, or from the look at a blob's
+  // age to its removal.
+  virtual Result<std::unique_ptr<BlobLock>> lock() = 0;
   virtual const std::string& tenant() const = 0;
   virtual Result<std::unique_ptr<BlobWriter>> create(std::uint64_t max_size) = 0;
   // The same as write() on each of these writers of this store, and cheaper: several digests at once take little longer

@@ -86,16 +86,20 @@ class Importer {
   // there (its key too); it was there without a key, since an import was killed (written anew); its file was lost and
   // the catalogue's key belongs to that file (replaced).
   Status keep(Stream& stream) {
-    bool taking_over = false;
+    std::optional<Digest> taking_over;
     for (int attempt = 1; attempt <= most_attempts; ++attempt) {
       if (taking_over) CHECK(stream_again(stream));
+      // Between a file and its key nobody else may come.
+      const auto lock = TRY(ports_.blobs.lock());
+      if (taking_over && !TRY(ports_.catalog.wrapped_key(*taking_over, Environment::dev)) &&
+          TRY(ports_.blobs.contains(*taking_over)))
+        CHECK(ports_.blobs.remove(ports_.blobs.address_of(*taking_over)));
       auto blob = TRY(stream.writer->finish());
       const auto known = TRY(ports_.catalog.wrapped_key(blob.digest, Environment::dev));
       const bool new_here = std::ranges::find(keys_, blob.digest, &WrappedKey::blob) == keys_.end();
       if (blob.existed && !known && new_here) {
-        CHECK(ports_.blobs.remove(ports_.blobs.address_of(blob.digest)));
         done_ -= std::min(done_, blob.size);
-        taking_over = true;
+        taking_over = blob.digest;
         continue;
       }
       if (!blob.existed) {

@@ -14,14 +14,19 @@ constexpr std::size_t check_buffer_bytes = 1u << 20, batch_keys = 500;
 struct Place {
   std::string where;  // of the first version that refers to it
   std::uint64_t size = 0;
+  std::set<Environment> served_by{};  // beside dev
 };
 
 // What the versions refer to, each blob once.
 Result<std::map<Digest, Place>> referred(const Ports& ports) {
   std::map<Digest, Place> blobs;
   for (const auto& version : TRY(ports.catalog.versions("")))
-    for (const auto& file : version.manifest.files)
-      blobs.try_emplace(file.digest, Place{fmt::format("{} {}", version.ref(), file.path), file.size});
+    for (const auto& file : version.manifest.files) {
+      auto& place = blobs.try_emplace(file.digest, Place{fmt::format("{} {}", version.ref(), file.path), file.size})
+                        .first->second;
+      for (const auto environment : {Environment::staging, Environment::production})
+        if (serves(environment, version.state)) place.served_by.insert(environment);
+    }
   return blobs;
 }
 
@@ -31,10 +36,26 @@ std::set<BlobAddress> addresses_of(const Ports& ports, const std::map<Digest, Pl
   return addresses;
 }
 
+// Empty if the other environments have the same data key, where they have one or must.
+Result<std::string> fault_of_keys(const Ports& ports, const Digest& digest, const Place& place,
+                                  const Secret& data_key) {
+  for (const auto environment : {Environment::staging, Environment::production}) {
+    if (!TRY(ports.catalog.wrapped_key(digest, environment))) {
+      if (place.served_by.contains(environment)) return fmt::format("{} has no data key of it", name(environment));
+      continue;
+    }
+    const auto key = unwrap_from(ports, digest, environment);
+    if (!key) return fmt::format("{}: {}", name(environment), key.error().text());
+    if (!key->same_as(data_key)) return fmt::format("{} has another data key of it", name(environment));
+  }
+  return "";
+}
+
 // Empty if the blob is what its name says.
 Result<std::string> fault_of(const Ports& ports, const Digest& digest, const Place& place, Bytes& buffer) {
   auto key = unwrap_from(ports, digest, Environment::dev);
   if (!key) return key.error().text();
+  if (auto fault = TRY(fault_of_keys(ports, digest, place, *key)); !fault.empty()) return fault;
   auto reader = ports.blobs.open(digest, std::move(*key));
   if (!reader) return reader.error().text();
   if ((*reader)->size() != place.size) return "its size is not that of the manifest";
@@ -89,8 +110,13 @@ Result<Garbage> collect_garbage(const Ports& ports, Duration age, GarbageMode mo
     if (!belonging.contains(address)) ++garbage.young;
   for (const auto& address : candidates) {
     if (belonging.contains(address)) continue;
+    if (mode == GarbageMode::remove) {
+      const auto lock = TRY(ports.blobs.lock());
+      const auto time = ports.blobs.stored_at(address);
+      if (!time || *time > oldest) continue;  // an import has taken it over
+      CHECK(ports.blobs.remove(address));
+    }
     --garbage.young;
-    if (mode == GarbageMode::remove) CHECK(ports.blobs.remove(address));
     garbage.orphans.push_back(address);
   }
   return garbage;

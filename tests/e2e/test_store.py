@@ -1,11 +1,13 @@
 """Upkeep of the encrypted content: verification, rotation of the wrapping key, what belongs to nobody."""
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -74,6 +76,46 @@ class Store(Test):
         self.assertIn("not valid here", self.expect(listed(old), 1).err)
         self.expect(listed(new))
         self.assertEqual([key["state"] for key in self.expect(place.hauberk("key", "list", "-e", "dev", "--json")).json() if key["purpose"] == "token"], ["active"])
+
+    def at_once(self, place, *commands):
+        """Runs them side by side, and says how each ended."""
+        running = [subprocess.Popen(place.command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=place.folder) for words in commands]
+        return [process.wait(timeout=120) for process in running]
+
+    def test_rotations_at_once_lose_no_key(self):
+        place = self.make(copy_of=prepared())
+        for purpose in ("evidence", "ledger", "model", "token"):
+            for _ in range(4):
+                rotate = ("key", "rotate", "-e", "dev", "--purpose", purpose)
+                self.assertEqual(self.at_once(place, rotate, rotate), [0, 0])
+        for _ in range(6):
+            rotate = ("store", "rotate", "-e", "dev")
+            self.assertEqual(self.at_once(place, rotate, rotate), [0, 0])
+            self.expect(place.hauberk("store", "verify"))
+        self.expect(place.hauberk("ledger", "verify"))
+        recorded = {event["target"] for event in map(json.loads, self.expect(place.hauberk("ledger", "export", "-e", "dev")).out.splitlines())
+                    if event.get("kind") == "key.rotate"}
+        there = {key["id"] for key in self.expect(place.hauberk("key", "list", "-e", "dev", "--json")).json()}
+        self.assertLessEqual(recorded, there)
+
+    def test_imports_of_the_same_content_at_once_keep_its_key(self):
+        place = self.make(copy_of=prepared())
+        for turn in range(8):
+            (place.folder / "config.json").write_text(json.dumps({"turn": turn}))
+            self.assertEqual(set(self.at_once(place, *(("model", "import", "config.json", "--name", f"m{turn}-{one}") for one in range(4)))), {0})
+            self.expect(place.hauberk("store", "verify"))
+
+    def test_data_keys_of_every_environment_are_checked(self):
+        for statement in ("UPDATE wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE environment = 'production'",
+                          "DELETE FROM wrapped_keys WHERE environment = 'production'",
+                          "UPDATE wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE environment = 'staging'"):
+            with self.subTest(statement):
+                place = self.make(copy_of=prepared())
+                self.expect(place.hauberk("store", "verify"))
+                with contextlib.closing(sqlite3.connect(place.data / "catalog.db")) as catalog, catalog:
+                    self.assertGreater(catalog.execute(statement).rowcount, 0)
+                found = self.expect(place.hauberk("store", "verify"), 1)
+                self.assertIn("staging" if "staging" in statement else "production", found.out + found.err)
 
     def test_what_belongs_to_nobody_goes_when_it_is_old(self):
         place = self.make(copy_of=prepared())

@@ -34,6 +34,7 @@ class MemoryBlobs final : public BlobStore {
   std::size_t fail_write_after = SIZE_MAX;  // bytes; then the disk is full
 
   const std::string& tenant() const override { return tenant_name; }
+  Result<std::unique_ptr<BlobLock>> lock() override { return std::make_unique<BlobLock>(); }
   Status write_together(std::span<BlobWriter* const> writers, std::span<const ByteView> pieces) override {
     for (std::size_t i = 0; i < writers.size(); ++i) CHECK(writers[i]->write(pieces[i]));
     return {};

@@ -93,6 +93,7 @@ Result<int> run_public(const KeyArguments& arguments, Context& context) {
 
 Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
+  const auto alone = TRY(Workspace::lock_keys(context, LockMode::exclusive));
   const auto purpose = std::ranges::find_if(purposes, [&](const auto& one) {
                          return crypto::name(one.first) == arguments.purpose;
                        })->first;
@@ -138,6 +139,7 @@ Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
 
 // Seals or opens the key files of every environment; the files themselves say which they are.
 Result<int> run_sealing(const KeyArguments& arguments, adapters::KeySealing sealing, Context& context) {
+  const auto alone = TRY(Workspace::lock_keys(context, LockMode::exclusive));
   auto loaded = TRY(load_settings(context));
   if (!arguments.before.empty()) {
     loaded.passphrases_before.push_back(TRY(SecretRef::parse(arguments.before)));

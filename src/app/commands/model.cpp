@@ -139,6 +139,7 @@ struct ImportArguments {
 };
 
 Result<int> run_import(const ImportArguments& arguments, Context& context) {
+  const auto keys_stay = TRY(Workspace::lock_keys(context, LockMode::shared));
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
   auto source = TRY(registry::open_source(arguments.path));
@@ -326,6 +327,7 @@ struct PromoteArguments {
 };
 
 Result<int> run_promote(const PromoteArguments& arguments, Context& context) {
+  const auto keys_stay = TRY(Workspace::lock_keys(context, LockMode::shared));
   auto workspace = TRY(Workspace::open(context));
   const auto target = TRY(parse_environment(arguments.to));
   const auto principal = TRY(workspace->principal(target));

@@ -73,6 +73,7 @@ Result<int> run_store_gc(const StoreArguments& arguments, Context& context) {
 
 Result<int> run_store_rotate(const StoreArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
+  const auto alone = TRY(Workspace::lock_keys(context, LockMode::exclusive));
   std::string folder;
   bool newer = false;
   {
