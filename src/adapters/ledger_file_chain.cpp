@@ -180,13 +180,16 @@ Status LedgerChain::write_part(const TileBuilder::Part& part) {
     CHECK(ports_.files.make_directories(parent_directory(file)));
     made = ports_.files.open(file, OpenMode::create_new);
   }
-  if (!made && made.error().code == Errc::exists) {  // of a try that failed, or of a writer that was killed
-    CHECK(ports_.files.remove(file));
-    made = ports_.files.open(file, OpenMode::create_new);
+  if (made) {
+    CHECK((*made)->append(part.content));
+    CHECK((*made)->sync());
+  } else if (made.error().code == Errc::exists) {
+    // Of an earlier checkpoint, which still needs it; or of a try that failed, or of a writer that was killed.
+    const auto there = read_file(ports_.files, file, part.content.size());
+    if (!there || *there != part.content) CHECK(write_file_atomically(ports_.files, file, part.content));
+  } else {
+    return std::unexpected(std::move(made).error());
   }
-  if (!made) return std::unexpected(std::move(made).error());
-  CHECK((*made)->append(part.content));
-  CHECK((*made)->sync());
   // Partial ones may go once the full one is there.
   if (const auto partial = file + ".p"; !part.name.contains(".p/"))
     if (const auto names = ports_.files.list(partial))

@@ -227,13 +227,30 @@ class TreeCheck {
  private:
   void compare(const TileBuilder::Part& part, const ChainPosition& position) {
     if (problem) return;
-    const auto content = read_file(files_, join_path(directory_, part.name), part.content.size());
+    auto content = read_file(files_, join_path(directory_, part.name), part.content.size());
+    if (!content && content.error().code == Errc::not_found && part.name.contains(".p/"))
+      content = beginning_of(join_path(directory_, full_name(part.name)), part.content.size());
     if (content && *content == part.content) return;
     problem = LedgerProblem{position.sequence, part.name, 0,
                             content || content.error().code != Errc::not_found
                                 ? "changed: the tile is not that of the records; remove the folder \"tile\", the next "
                                   "writer makes it anew"
                                 : "dropped: the tile is missing; the next writer makes it anew"};
+  }
+
+  Result<Bytes> beginning_of(const std::string& path, std::size_t size) {
+    const auto file = TRY(files_.open(path, OpenMode::read));
+    Bytes content(size);
+    content.resize(TRY(file->read_at(0, content)));
+    return content;
+  }
+
+  // The note may be of before the last checkpoint, and then by the key of before.
+  static std::vector<std::string> ledger_keys(const Checkpoint& newest, crypto::KeyProvider& keys) {
+    std::vector<std::string> ids{newest.key_id};
+    for (const auto& pem : keys.earlier_keys_pem(crypto::KeyPurpose::ledger))
+      if (const auto key = crypto::VerifyingKey::from_pem(pem)) ids.push_back(key->id());
+    return ids;
   }
 
   void read_note(std::string_view text, const Checkpoint& newest, crypto::KeyProvider& keys) {
@@ -250,9 +267,13 @@ class TreeCheck {
       if (const auto pem = keys.public_key_pem(crypto::KeyPurpose::ledger))
         if (const auto key = crypto::VerifyingKey::from_pem(*pem))
           if (auto verifier = crypto::NoteVerifier::of(newest.origin, *key)) own = std::move(*verifier);
+    const auto ids = ledger_keys(newest, keys);
     const bool signed_here = std::ranges::any_of(parsed->signatures, [&](const crypto::NoteSignature& one) {
-      return one.name == newest.origin && (!own || one.hint == own->hint) &&
-             keys.verify(crypto::KeyPurpose::ledger, newest.key_id, as_bytes(parsed->text), one.signature).has_value();
+      return one.name == newest.origin && std::ranges::any_of(ids, [&](const std::string& id) {
+               if (id == newest.key_id ? own && one.hint != own->hint : checkpoint->size >= newest.position.sequence)
+                 return false;
+               return keys.verify(crypto::KeyPurpose::ledger, id, as_bytes(parsed->text), one.signature).has_value();
+             });
     });
     if (!signed_here || checkpoint->origin != newest.origin)
       return wrong("changed: the note is not signed by the ledger's key");

@@ -301,6 +301,51 @@ TEST_F(LedgerFile, its_tiles_are_those_of_its_records_and_no_byte_of_them_may_ch
   EXPECT_EQ(problem(), "");
 }
 
+TEST_F(LedgerFile, a_partial_tile_may_be_the_beginning_of_the_full_one) {
+  make_long(250, 250);
+  const auto later = root_ / "later";
+  fs::copy(folder_, later, fs::copy_options::recursive);
+  auto wanted = options();
+  wanted.directory = later.string();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(append_to_ledger(ports(files_), wanted, event(i)));
+  // As after a kill between the full tile and the next checkpoint.
+  for (const std::string tile : {"tile/0/000", "tile/entries/000"}) {
+    fs::remove_all(folder_ / (tile + ".p"));
+    EXPECT_TRUE(problem().starts_with("dropped")) << tile;
+    fs::copy(later / tile, folder_ / tile);
+  }
+  EXPECT_EQ(problem(), "");
+  auto content = read_text(folder_ / "tile/0/000");
+  content[5] ^= 1;
+  write_text(folder_ / "tile/0/000", content);
+  EXPECT_TRUE(problem().starts_with("changed"));
+  fs::copy(later / "tile/0/000", folder_ / "tile/0/000", fs::copy_options::overwrite_existing);
+  ASSERT_TRUE(append_to_ledger(ports(files_), options(), event(1)));
+  EXPECT_EQ(problem(), "");
+}
+
+// A writer that ends at any of its changes leaves a log that verifies as it lies there, before any other writer comes.
+TEST_F(LedgerFile, a_log_whose_writer_was_killed_verifies) {
+  for (const int count : {250, 255, 257, 511}) {
+    fs::remove_all(folder_);
+    make_long(count, static_cast<std::uint64_t>(count));
+    const auto copy = root_ / "copy";
+    for (std::uint64_t n = 1;; ++n) {
+      fs::remove_all(copy);
+      fs::copy(folder_, copy, fs::copy_options::recursive);
+      FaultyFiles faulty(files_);
+      faulty.fail_change(n);
+      auto wanted = options();
+      wanted.directory = copy.string();
+      (void)append_to_ledger(ports(faulty), wanted, event(1));
+      const auto state = verify_ledger(files_, copy.string(), *keys_);
+      ASSERT_TRUE(state) << state.error().text();
+      EXPECT_FALSE(state->problem) << count << " records, change " << n << ": " << state->problem->message;
+      if (faulty.changes() < n) break;
+    }
+  }
+}
+
 TEST_F(LedgerFile, tiles_follow_from_the_records_and_are_made_anew) {
   make_long(600, 250);
   const auto root = verified().root;

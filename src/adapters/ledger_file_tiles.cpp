@@ -23,6 +23,16 @@ Result<std::vector<Digest>> read_hashes(Files& files, const std::string& path, s
   return hashes;
 }
 
+// A partial tile may be gone once the full one is there.
+Result<std::vector<Digest>> first_hashes(Files& files, const std::string& directory, unsigned level, std::uint64_t tile,
+                                         std::size_t width) {
+  auto found = read_hashes(files, join_path(directory, tile_name(level, tile, width)), width);
+  if (found || width == tile_width) return found;
+  found = read_hashes(files, join_path(directory, tile_name(level, tile, tile_width)), tile_width);
+  if (found) found->resize(width);
+  return found;
+}
+
 Bytes bytes_of(std::span<const Digest> hashes) {
   Bytes bytes;
   bytes.reserve(hashes.size() * 32);
@@ -53,6 +63,8 @@ std::string tile_name(std::optional<unsigned> level, std::uint64_t number, std::
   return name;
 }
 
+std::string full_name(std::string_view partial) { return std::string(partial.substr(0, partial.find(".p/"))); }
+
 std::string entry_of(std::string_view line) {
   return line.size() <= longest_entry ? std::string(line) : crypto::sha256(as_bytes(line)).text();
 }
@@ -64,15 +76,16 @@ Result<TileBuilder> TileBuilder::open(Files& files, const std::string& directory
   for (unsigned level = 0; level == 0 || full_tiles(size, level - 1) != 0; ++level) {
     levels.emplace_back();
     const auto width = partial_width(size, level);
-    if (width != 0)
-      levels.back() =
-          TRY(read_hashes(files, join_path(directory, tile_name(level, full_tiles(size, level), width)), width));
+    if (width != 0) levels.back() = TRY(first_hashes(files, directory, level, full_tiles(size, level), width));
   }
   builder.edge_ = crypto::MerkleEdge::restored(size, std::move(levels));
   if (builder.edge_.root() != root) return fail(Errc::corrupt, "the tiles are those of another tree", directory);
   if (const auto width = partial_width(size, 0); width != 0) {
     const auto name = tile_name(std::nullopt, full_tiles(size, 0), width);
-    builder.entries_ = TRY(read_file(files, join_path(directory, name), largest_tile));
+    auto entries = read_file(files, join_path(directory, name), largest_tile);
+    const bool of_full = !entries && entries.error().code == Errc::not_found;
+    if (of_full) entries = read_file(files, join_path(directory, full_name(name)), largest_tile);
+    builder.entries_ = TRY(std::move(entries));
     // The bundle must be that of the tile's hashes.
     auto rest = ByteView(builder.entries_);
     for (const auto& leaf : builder.edge_.partial_tiles()[0]) {
@@ -81,7 +94,8 @@ Result<TileBuilder> TileBuilder::open(Files& files, const std::string& directory
         return fail(Errc::corrupt, "the entries are those of another tree", directory);
       rest = rest.subspan(2 + length);
     }
-    if (!rest.empty()) return fail(Errc::corrupt, "there are more entries than hashes", directory);
+    if (of_full) builder.entries_.resize(builder.entries_.size() - rest.size());
+    if (!of_full && !rest.empty()) return fail(Errc::corrupt, "there are more entries than hashes", directory);
   }
   return builder;
 }
@@ -124,13 +138,7 @@ crypto::NodeSource tile_source(Files& files, std::string directory, std::uint64_
     if (hashes.empty()) {
       const bool full = tile < full_tiles(size, level);
       const auto width = full ? tile_width : partial_width(size, level);
-      auto found = read_hashes(files, join_path(directory, tile_name(level, tile, width)), width);
-      // A partial tile may be gone once the full one is there.
-      if (!found && !full) {
-        found = read_hashes(files, join_path(directory, tile_name(level, tile, tile_width)), tile_width);
-        if (found) found->resize(width);
-      }
-      hashes = TRY(std::move(found));
+      hashes = TRY(first_hashes(files, directory, level, tile, width));
     }
     const auto begin = static_cast<std::size_t>(first % tile_width);
     if (begin + count > hashes.size()) return fail(Errc::corrupt, "the tile ends too early", directory);

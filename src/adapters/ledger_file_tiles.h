@@ -21,6 +21,8 @@ inline constexpr std::string_view note_file = "checkpoint";
 
 // "tile/0/x001/067", "tile/entries/003.p/17"; without a level it is a bundle of entries.
 std::string tile_name(std::optional<unsigned> level, std::uint64_t number, std::size_t width);
+// The same tile or bundle when it is full; the partial one is its beginning, and may go once that is there.
+std::string full_name(std::string_view partial);
 // What goes into the tree for a record's line.
 std::string entry_of(std::string_view line);
 
