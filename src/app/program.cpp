@@ -8,6 +8,7 @@
 #include <map>
 
 #include "app/args_impl.h"
+#include "app/become.h"
 #include "app/output.h"
 #include "app/scan_worker.h"
 #include "app/workspace.h"
@@ -165,6 +166,7 @@ std::vector<VerbSpec> verb_specs() {
 int run_program(int argc, char** argv) {
   if (argc >= 2 && std::string_view(argv[1]) == "scan-worker") return run_scan_worker(argc, argv);
   ::signal(SIGPIPE, SIG_IGN);
+  write_no_cores();
 
   Tree tree;
   Globals globals;

@@ -35,6 +35,8 @@ constexpr std::string_view gate_policy =
     "approvals: 1            # by distinct people other than the importer\n"
     "self_approval: false\n";
 
+constexpr std::string_view keys_lock = "keys.lock";  // not among the keys, which may be mounted read-only
+
 std::string local_user() {
   if (const passwd* entry = ::getpwuid(::geteuid()); entry != nullptr) return fmt::format("os:{}", entry->pw_name);
   return fmt::format("os:{}", ::geteuid());
@@ -78,9 +80,12 @@ Result<LoadedSettings> load_settings(Context& context) {
 }
 
 Result<Descriptor> Workspace::lock_keys(Context& context, LockMode mode) {
-  const auto keys = join_path(TRY(load_settings(context)).data, "keys");
-  if (!context.files.info(keys)) return Descriptor();  // what follows says that there is no data
-  return lock_file(join_path(keys, "lock"), mode, std::chrono::minutes(2));
+  const auto data = TRY(load_settings(context)).data;
+  if (!context.files.info(join_path(data, "keys"))) return Descriptor();  // what follows says that there is no data
+  auto lock = lock_file(join_path(data, keys_lock), mode, std::chrono::minutes(2));
+  // Where nothing can be written nothing is wrapped; what comes says so in its own words.
+  if (!lock && lock.error().code == Errc::denied && mode == LockMode::shared) return Descriptor();
+  return lock;
 }
 
 Result<std::unique_ptr<Workspace>> Workspace::open(Context& context) {
@@ -104,8 +109,8 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSetti
 Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSettings loaded) {
   const std::string data = loaded.data;
   const auto catalog = join_path(data, "catalog.db");
-  CHECK(context.files.make_directories(join_path(data, "keys")));
-  const auto alone = TRY(lock_file(join_path(data, "keys/lock"), LockMode::exclusive, std::chrono::minutes(2)));
+  CHECK(context.files.make_directories(data));
+  const auto alone = TRY(lock_file(join_path(data, keys_lock), LockMode::exclusive, std::chrono::minutes(2)));
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   for (const auto environment : all_environments) {
     // A run that was killed may have left keys behind: nothing is sealed with them yet, but they are never overwritten.

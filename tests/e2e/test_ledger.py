@@ -71,6 +71,13 @@ class Log(Test):
         self.assertEqual(root([leaf(one) for one in found]), base64.b64decode(encoded))
         self.assertEqual(self.checkpoint(place)["origin"], origin)
 
+    def test_a_ledger_that_was_removed_is_missed(self):
+        place = self.make(copy_of=prepared())
+        shutil.rmtree(self.folder(place))
+        self.assertIn("the ledger was removed", self.expect(place.hauberk("ledger", "verify"), 1).out)
+        self.assertFalse(self.expect(place.hauberk("ledger", "verify", "-e", "dev", "--json"), 1).json()[0]["verified"])
+        self.expect(place.hauberk("ledger", "verify", "-e", "production"))
+
     def test_a_proof_is_checked_without_the_machine_that_made_it(self):
         place = self.make(copy_of=prepared())
         self.more_records(place, 3)

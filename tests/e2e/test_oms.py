@@ -646,6 +646,13 @@ class Exec(unittest.TestCase):
         for secret in ("sesame", "hvs.1", "hbk_x"):
             self.assertNotIn(secret, told.out)
 
+    def test_the_command_may_leave_the_cores_that_hauberk_does_not(self):
+        script = "ulimit -S -c unlimited 2>/dev/null; ulimit -S -c"
+        expected = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+        words = " ".join(["exec", str(harness.BINARY), *self.exec])
+        told = subprocess.run(["sh", "-c", f"ulimit -S -c unlimited 2>/dev/null; {words} sh -c 'ulimit -S -c'"], capture_output=True, text=True, cwd=self.tool.folder)
+        self.assertEqual(told.stdout, expected, told.stderr)
+
     def test_a_change_after_the_check_is_not_seen(self):
         script = "echo evil > model/w.bin; cat {}/w.bin; sh -c 'cat $HAUBERK_MODEL/w.bin'"
         done = self.tool.hauberk(*self.exec, "sh", "-c", script)

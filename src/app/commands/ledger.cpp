@@ -77,6 +77,12 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
                                .set("message", problem->message));
         context.out.bad(fmt::format("{}: record {}: {} ({} at byte {})", place, problem->sequence, problem->message,
                                     problem->file, problem->offset));
+      } else if (chain == chains[0] && state->records == 0) {
+        if (code == 0) code = 1;
+        constexpr std::string_view gone =
+            "dropped: there is no record, not even that of `init`: the ledger was removed, or `init` was cut short";
+        one.set("verified", false).set("problem", json::Value().set("sequence", 1).set("message", gone));
+        context.out.bad(fmt::format("{}: {}", place, gone));
       } else {
         context.out.good(fmt::format(
             "{}: {} records{}", place, state->records,
