@@ -32,17 +32,13 @@ Error why_withheld(const KeyFolder& folder, KeyPurpose purpose, const StoredKey&
           {}};
 }
 
-KeySealing sealing_of(const KeyFolder& folder) {
-  return folder.passphrase == nullptr ? KeySealing::open : KeySealing::sealed;
-}
-
 Status make_key(const KeyFolder& folder, KeyPurpose purpose, const std::string& made) {
   if (const auto* wanted = wanted_reference(folder, purpose)) {
     const auto place = TRY(take_over(folder, purpose, *wanted));
     return write_reference(folder, join_path(folder.path, reference_file(purpose)), purpose, place.key, made);
   }
-  return write_key(place_in(folder, join_path(folder.path, key_file(purpose)), purpose), fresh_key(folder, purpose),
-                   sealing_of(folder), made);
+  const auto place = place_in(folder, join_path(folder.path, key_file(purpose)), purpose);
+  return write_key(place, fresh_key(folder, purpose), sealing_at(place), made);
 }
 
 // What the old key did stays good: its public half verifies, or it unwraps or knows its tokens.
@@ -59,8 +55,8 @@ Status keep_old(const KeyFolder& folder, KeyPurpose purpose, const StoredKey& ol
   }
   if (kept != nullptr) return write_reference(folder, join_path(place, stem + ".ref"), purpose, kept->key, old.made);
   const auto content = TRY(read_key(place_in(folder, join_path(folder.path, old.file), purpose)));
-  return write_key(place_in(folder, join_path(place, stem + ".key"), purpose), content.text, sealing_of(folder),
-                   old.made);
+  const auto retired = place_in(folder, join_path(place, stem + ".key"), purpose);
+  return write_key(retired, content.text, sealing_at(retired), old.made);
 }
 
 }  // namespace
@@ -166,7 +162,7 @@ Result<KeyRotation> rotate_key_file(const KeyFolder& folder, KeyPurpose purpose)
   } else {
     CHECK(keep_old(folder, purpose, old));
     CHECK(folder.files.sync_directory(folder.path));
-    CHECK(write_key(place_in(folder, file, purpose), fresh_key(folder, purpose), sealing_of(folder), made));
+    CHECK(make_key(folder, purpose, made));
     if (TRY(is_there(folder, reference_file(purpose)))) CHECK(folder.files.remove(reference));
     done.now = TRY(read_current(folder, purpose)).id();
   }
@@ -183,19 +179,14 @@ std::unexpected<Error> no_newer_key(const KeyFolder& folder, KeyPurpose purpose)
 }
 
 Result<std::size_t> seal_keys_file(const KeyFolder& folder, KeySealing sealing) {
-  if (folder.passphrase == nullptr)
-    return fail(Errc::precondition, "which passphrase? Set keys.passphrase in hauberk.yaml to where it is");
   std::vector<std::pair<KeyPurpose, std::string>> all;
   for (const auto& kind : key_file_kinds)
     if (TRY(is_there(folder, std::string(kind.file)))) all.emplace_back(kind.purpose, kind.file);
   for (const auto purpose : {KeyPurpose::wrap, KeyPurpose::token})
     for (const auto& one : TRY(read_retired(folder, purpose)))
       if (!one.file.ends_with(".ref")) all.emplace_back(purpose, one.file);
-  for (const auto& [purpose, file] : all) {
-    const auto place = place_in(folder, join_path(folder.path, file), purpose);
-    const auto content = TRY(read_key(place));
-    CHECK(write_key(place, content.text, sealing, content.made));
-  }
+  for (const auto& [purpose, file] : all)
+    CHECK(seal_key(place_in(folder, join_path(folder.path, file), purpose), sealing));
   return all.size();
 }
 

@@ -25,8 +25,7 @@ Result<Secret> open_address_key(const AddressKeyFile& file, bool store_has_one) 
                 file.path);
   CHECK(file.files.make_directories(parent_directory(file.path)));
   CHECK(file.files.sync_directory(parent_directory(parent_directory(file.path))));
-  const auto made = write_key(place_of(file), fresh_symmetric_key(file.random),
-                              file.passphrase == nullptr ? KeySealing::open : KeySealing::sealed,
+  const auto made = write_key(place_of(file), fresh_symmetric_key(file.random), sealing_at(place_of(file)),
                               rfc3339(file.clock.now()), IfThere::refuse);
   if (!made && made.error().code != Errc::exists) return std::unexpected(made.error());
   return read_address_key(file);  // ours, or that of another process that was faster
@@ -38,11 +37,6 @@ Result<AddressKeyListing> list_address_key(const AddressKeyFile& file) {
                            content.sealed};
 }
 
-Status seal_address_key(const AddressKeyFile& file, KeySealing sealing) {
-  if (file.passphrase == nullptr)
-    return fail(Errc::precondition, "which passphrase? Set keys.passphrase in hauberk.yaml to where it is");
-  const auto content = TRY(read_key(place_of(file)));
-  return write_key(place_of(file), content.text, sealing, content.made);
-}
+Status seal_address_key(const AddressKeyFile& file, KeySealing sealing) { return seal_key(place_of(file), sealing); }
 
 }  // namespace hauberk::adapters

@@ -189,7 +189,7 @@ Result<KeyFileContent> read_key(const KeyFilePlace& place) {
 }
 
 Status write_key(const KeyFilePlace& place, const Secret& text, KeySealing sealing, const std::string& made,
-                 IfThere there) {
+                 IfThere if_there) {
   const auto header = first_line(place.label, made);
   Bytes content = to_bytes(header + "\n");
   if (sealing == KeySealing::sealed) {
@@ -201,15 +201,20 @@ Status write_key(const KeyFilePlace& place, const Secret& text, KeySealing seali
     content.insert(content.end(), raw.begin(), raw.end());
   }
   if (content.back() != '\n') content.push_back('\n');
-  const auto written = [&]() -> Status {
-    if (there == IfThere::replace) return write_file_atomically(place.files, place.path, content);
-    const auto file = TRY(place.files.open_unnamed(parent_directory(place.path), OpenMode::create_new));
-    CHECK(file->append(content));
-    CHECK(file->sync());
-    return file->publish(place.path, there);
-  }();
+  const auto written = write_file_atomically(place.files, place.path, content, OpenMode::create_new, if_there);
   ::explicit_bzero(content.data(), content.size());
   return written;
+}
+
+KeySealing sealing_at(const KeyFilePlace& place) {
+  return place.passphrase == nullptr ? KeySealing::open : KeySealing::sealed;
+}
+
+Status seal_key(const KeyFilePlace& place, KeySealing sealing) {
+  if (place.passphrase == nullptr)
+    return fail(Errc::precondition, "which passphrase? Set keys.passphrase in hauberk.yaml to where it is");
+  const auto content = TRY(read_key(place));
+  return write_key(place, content.text, sealing, content.made);
 }
 
 std::string StoredKey::id() const {

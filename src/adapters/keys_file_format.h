@@ -51,7 +51,10 @@ struct KeyFilePlace {
 KeyFilePlace place_in(const KeyFolder& folder, const std::string& path, crypto::KeyPurpose purpose);
 Result<KeyFileContent> read_key(const KeyFilePlace& place);
 Status write_key(const KeyFilePlace& place, const Secret& text, KeySealing sealing, const std::string& made,
-                 IfThere there = IfThere::replace);
+                 IfThere if_there = IfThere::replace);
+KeySealing sealing_at(const KeyFilePlace& place);  // of new keys: as the passphrase is known or not
+// Writes it again, sealed or open. precondition: no passphrase is known.
+Status seal_key(const KeyFilePlace& place, KeySealing sealing);
 Result<Secret> symmetric_key(const Secret& content, const std::string& path);  // from the text of a file
 Secret fresh_symmetric_key(Random& random);                                    // as it lies in a file
 

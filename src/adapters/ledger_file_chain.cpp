@@ -1,14 +1,8 @@
 #include "adapters/ledger_file_chain.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <thread>
 
 #include "base/log.h"
 
@@ -24,33 +18,17 @@ Result<std::unique_ptr<LedgerChain>> LedgerChain::open(const LedgerPorts& ports,
   return chain;
 }
 
-LedgerChain::~LedgerChain() {
-  if (lock_ >= 0) ::close(lock_);  // and lets go of the lock
-}
-
 // The lock is the kernel's and ends with the process, however it ends: a killed writer leaves no stale one behind.
 Status LedgerChain::lock() {
-  const auto file = path("lock");
-  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (lock_ < 0) {
-    const auto code = errno == EROFS || errno == EACCES || errno == EPERM ? Errc::denied
-                      : errno == ENOSPC || errno == EDQUOT                ? Errc::exhausted
-                                                                          : Errc::unavailable;
-    return fail(
-        code, fmt::format("cannot open the ledger for writing: {}; events cannot be recorded there", ::strerror(errno)),
-        file);
+  auto lock = lock_file(path("lock"), LockMode::exclusive, options_.lock_wait,
+                        "another process writes this ledger; end it first, a ledger has one writer at a time");
+  if (lock) {
+    lock_ = std::move(*lock);
+    return {};
   }
-  constexpr auto pause = std::chrono::milliseconds(5);
-  for (Duration waited{}; ::flock(lock_, LOCK_EX | LOCK_NB) != 0; waited += pause) {
-    if (errno != EWOULDBLOCK && errno != EINTR)
-      return fail(Errc::unavailable, fmt::format("cannot lock the ledger: {}", ::strerror(errno)), file);
-    if (waited >= options_.lock_wait)
-      return fail(Errc::unavailable,
-                  "another process writes this ledger; end it first, a ledger has one writer at a time",
-                  options_.directory);
-    std::this_thread::sleep_for(pause);
-  }
-  return {};
+  auto error = std::move(lock).error();
+  if (error.code != Errc::unavailable) error.message += "; events cannot be recorded there";
+  return std::unexpected(std::move(error));
 }
 
 Status LedgerChain::open_checkpoints(std::optional<Checkpoint>& last) {

@@ -14,6 +14,7 @@
 #include "adapters/ledger_file.h"
 #include "adapters/ledger_file_format.h"
 #include "adapters/ledger_file_tiles.h"
+#include "base/file_lock.h"
 
 namespace hauberk::adapters {
 
@@ -30,7 +31,6 @@ class LedgerChain {
  public:
   // After an unclean end the batch holds a `recovered` record already. unavailable: another writer holds the folder.
   static Result<std::unique_ptr<LedgerChain>> open(const LedgerPorts& ports, const LedgerOptions& options);
-  ~LedgerChain();
   LedgerChain(const LedgerChain&) = delete;
   LedgerChain& operator=(const LedgerChain&) = delete;
 
@@ -57,7 +57,7 @@ class LedgerChain {
 
   LedgerPorts ports_;
   LedgerOptions options_;
-  int lock_ = -1;
+  Descriptor lock_;
   crypto::Sha256 sha256_;
 
   ChainPosition committed_;     // what is on the disk

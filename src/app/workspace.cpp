@@ -37,6 +37,10 @@ constexpr std::string_view gate_policy =
 
 constexpr std::string_view keys_lock = "keys.lock";  // not among the keys, which may be mounted read-only
 
+Result<Descriptor> lock_keys_of(const std::string& data, LockMode mode) {
+  return lock_file(join_path(data, keys_lock), mode, std::chrono::minutes(2));
+}
+
 std::string local_user() {
   if (const passwd* entry = ::getpwuid(::geteuid()); entry != nullptr) return fmt::format("os:{}", entry->pw_name);
   return fmt::format("os:{}", ::geteuid());
@@ -82,7 +86,7 @@ Result<LoadedSettings> load_settings(Context& context) {
 Result<Descriptor> Workspace::lock_keys(Context& context, LockMode mode) {
   const auto data = TRY(load_settings(context)).data;
   if (!context.files.info(join_path(data, "keys"))) return Descriptor();  // what follows says that there is no data
-  auto lock = lock_file(join_path(data, keys_lock), mode, std::chrono::minutes(2));
+  auto lock = lock_keys_of(data, mode);
   // Where nothing can be written nothing is wrapped; what comes says so in its own words.
   if (!lock && lock.error().code == Errc::denied && mode == LockMode::shared) return Descriptor();
   return lock;
@@ -110,7 +114,7 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
   const std::string data = loaded.data;
   const auto catalog = join_path(data, "catalog.db");
   CHECK(context.files.make_directories(data));
-  const auto alone = TRY(lock_file(join_path(data, keys_lock), LockMode::exclusive, std::chrono::minutes(2)));
+  const auto alone = TRY(lock_keys_of(data, LockMode::exclusive));
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   for (const auto environment : all_environments) {
     // A run that was killed may have left keys behind: nothing is sealed with them yet, but they are never overwritten.

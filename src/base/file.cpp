@@ -306,11 +306,11 @@ Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t lim
   return content;
 }
 
-Status write_file_atomically(Files& files, const std::string& path, ByteView content, OpenMode mode) {
+Status write_file_atomically(Files& files, const std::string& path, ByteView content, OpenMode mode, IfThere if_there) {
   const auto file = TRY(files.open_unnamed(parent_directory(path), mode));
   CHECK(file->append(content));
   CHECK(file->sync());
-  return file->publish(path, IfThere::replace);
+  return file->publish(path, if_there);
 }
 
 std::string join_path(std::string_view directory, std::string_view name) {

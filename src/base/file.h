@@ -93,7 +93,7 @@ class SystemFiles final : public Files {
 Result<Bytes> read_file(Files& files, const std::string& path, std::uint64_t limit);
 // Writes without a name, syncs, publishes: readers see the old content or the new, never a part.
 Status write_file_atomically(Files& files, const std::string& path, ByteView content,
-                             OpenMode mode = OpenMode::create_new);
+                             OpenMode mode = OpenMode::create_new, IfThere if_there = IfThere::replace);
 std::string join_path(std::string_view directory, std::string_view name);
 std::string parent_directory(std::string_view path);
 

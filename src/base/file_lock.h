@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/descriptor.h"
 #include "base/result.h"
@@ -13,7 +14,9 @@ namespace hauberk {
 
 enum class LockMode { shared, exclusive };
 
-// Makes the file if it is missing. unavailable: others held it for all of `patience`; denied, exhausted.
-Result<Descriptor> lock_file(const std::string& path, LockMode mode, Duration patience);
+// Makes the file if it is missing. unavailable: others held it for all of `patience`, which is then `busy`; denied,
+// exhausted.
+Result<Descriptor> lock_file(const std::string& path, LockMode mode, Duration patience,
+                             std::string_view busy = "other commands are at work on it; try again later");
 
 }  // namespace hauberk

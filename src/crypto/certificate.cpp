@@ -144,7 +144,7 @@ Status Certificate::may_sign_content() const {
   const bool has_usage = (flags & EXFLAG_KUSAGE) != 0, has_extended = (flags & EXFLAG_XKUSAGE) != 0;
   if (has_usage && (X509_get_key_usage(x509) & KU_DIGITAL_SIGNATURE) == 0)
     return fail(Errc::denied, "the signer's certificate is not for digital signatures (keyUsage)");
-  if (has_extended && (X509_get_extended_key_usage(x509) & XKU_CODE_SIGN) == 0)
+  if (has_extended && !is_for_code())
     return fail(Errc::denied, "the signer's certificate is not for signing code (extendedKeyUsage)");
   if (!has_usage && !has_extended)
     return fail(Errc::denied,

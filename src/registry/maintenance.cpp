@@ -9,6 +9,7 @@
 namespace hauberk::registry {
 namespace {
 
+constexpr Environment beyond_dev[] = {Environment::staging, Environment::production};
 constexpr std::size_t check_buffer_bytes = 1u << 20, batch_keys = 500;
 
 struct Place {
@@ -24,7 +25,7 @@ Result<std::map<Digest, Place>> referred(const Ports& ports) {
     for (const auto& file : version.manifest.files) {
       auto& place = blobs.try_emplace(file.digest, Place{fmt::format("{} {}", version.ref(), file.path), file.size})
                         .first->second;
-      for (const auto environment : {Environment::staging, Environment::production})
+      for (const auto environment : beyond_dev)
         if (serves(environment, version.state)) place.served_by.insert(environment);
     }
   return blobs;
@@ -39,7 +40,7 @@ std::set<BlobAddress> addresses_of(const Ports& ports, const std::map<Digest, Pl
 // Empty if the other environments have the same data key, where they have one or must.
 Result<std::string> fault_of_keys(const Ports& ports, const Digest& digest, const Place& place,
                                   const Secret& data_key) {
-  for (const auto environment : {Environment::staging, Environment::production}) {
+  for (const auto environment : beyond_dev) {
     if (!TRY(ports.catalog.wrapped_key(digest, environment))) {
       if (place.served_by.contains(environment)) return fmt::format("{} has no data key of it", name(environment));
       continue;

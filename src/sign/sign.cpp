@@ -27,22 +27,13 @@ std::optional<std::string> inside(const fs::path& relative) {
   return text.ends_with('/') ? text.substr(0, text.size() - 1) : text;
 }
 
-// `path` as seen from the folder, if it lies below it. Links on the way to the folder may be spelled either way.
-std::optional<std::string> below(const std::string& folder, const std::string& path) {
-  std::error_code error;
-  const auto spelled = [&](const std::string& name) { return fs::absolute(name, error).lexically_normal(); };
-  if (auto found = inside(spelled(path).lexically_relative(spelled(folder) / ""))) return found;
-  const auto resolved = [&](const std::string& name) { return fs::weakly_canonical(name, error); };
-  return inside(resolved(path).lexically_relative(resolved(folder)));
-}
-
 Result<std::string> ignored_path(const ModelPlace& place, const std::string& text) {
   const auto refuse = [&](std::string_view why) {
     return fail(Errc::invalid, fmt::format("the path to ignore {}", why), text);
   };
   if (text.find_first_of("*?[") != std::string::npos) return refuse("is a pattern: name each file or folder");
   const bool absolute = text.starts_with('/');
-  const auto found = below(place.path, absolute ? text : (fs::path(place.path) / text).string());
+  const auto found = path_below(place.path, absolute ? text : (fs::path(place.path) / text).string());
   return found ? Result<std::string>(*found) : refuse("must be a file or folder below the model");
 }
 
@@ -57,7 +48,7 @@ Result<std::set<std::string, std::less<>>> all_ignored(const ModelPlace& place, 
   std::set<std::string, std::less<>> ignored(std::begin(always_ignored), std::end(always_ignored));
   for (const auto& path : place.ignore_paths) ignored.insert(TRY(ignored_path(place, path)));
   for (const auto& bundle : place.bundles)
-    if (auto path = below(place.path, bundle)) ignored.insert(std::move(*path));
+    if (auto path = path_below(place.path, bundle)) ignored.insert(std::move(*path));
   for (const auto& path : listed)
     // Some signers write paths as seen from where they stood. What does not lie in the model leaves nothing out.
     if (path.find('\0') == std::string::npos && !path.starts_with('/'))
@@ -162,15 +153,9 @@ class Comparing {
       ranges.push_back(listing.ranges[i]);
       expected.push_back(*found);
     }
-    std::size_t of_interest = 0;
-    for (std::size_t i = 0; i < met.size(); ++i) {
-      const auto& name = list_.resources[i].name;
-      if (!met[i] && !wanted(name)) continue;
-      ++of_interest;
-      if (!met[i]) result_.missing.emplace_back(path_of(name, list_.serialization));
-    }
-    if (of_interest == 0)
-      return fail(Errc::not_found, "the signature lists nothing of the files that are to be checked");
+    for (std::size_t i = 0; i < met.size(); ++i)
+      if (const auto& name = list_.resources[i].name; !met[i] && wanted(name))
+        result_.missing.emplace_back(path_of(name, list_.serialization));
     for (const auto& path : only_)
       if (std::ranges::none_of(list_.resources, [&](const Resource& one) { return is_of(one.name, path); }))
         return fail(Errc::not_found,
@@ -187,8 +172,7 @@ class Comparing {
     return name == path || file == path || (file.starts_with(path) && file.substr(path.size()).starts_with('/'));
   }
   bool wanted(std::string_view name) const {
-    const auto path = path_of(name, list_.serialization);
-    return only_.empty() || only_.contains(name) || covers(only_, path);
+    return only_.empty() || std::ranges::any_of(only_, [&](const std::string& path) { return is_of(name, path); });
   }
 
   std::optional<std::size_t> place_of(const std::string& name, const FileTree& tree) const {
@@ -243,6 +227,14 @@ class Comparing {
 };
 
 }  // namespace
+
+std::optional<std::string> path_below(const std::string& folder, const std::string& path) {
+  std::error_code error;
+  const auto spelled = [&](const std::string& name) { return fs::absolute(name, error).lexically_normal(); };
+  if (auto found = inside(spelled(path).lexically_relative(spelled(folder) / ""))) return found;
+  const auto resolved = [&](const std::string& name) { return fs::weakly_canonical(name, error); };
+  return inside(resolved(path).lexically_relative(resolved(folder)));
+}
 
 Result<ModelSignature> list_model(const ModelPlace& place, Serialization serialization, const HashOptions& options) {
   const auto ignored = TRY(all_ignored(place, {}));
@@ -331,7 +323,7 @@ Result<Comparison> compare_model(const ModelPlace& place, const ModelSignature& 
   auto comparison = TRY(Comparing(list, options).run(*tree));
   std::set<std::string, std::less<>> own;
   for (const auto& bundle : place.bundles)
-    if (auto path = below(place.path, bundle)) own.insert(std::move(*path));
+    if (auto path = path_below(place.path, bundle)) own.insert(std::move(*path));
   for (const auto& path : tree->left_out())
     if (!own.contains(path)) comparison.ignored.push_back(path);
   return comparison;

@@ -30,6 +30,9 @@ struct ModelPlace {
 // complete: those of version control, the bundle's and the caller's.
 Result<ModelSignature> list_model(const ModelPlace& place, Serialization serialization, const HashOptions& options);
 
+// `path` as seen from the folder, if it lies below it. Links on the way to the folder may be spelled either way.
+std::optional<std::string> path_below(const std::string& folder, const std::string& path);
+
 // The list of a model whose files and digests are known already, sorted by path or not.
 ModelSignature list_of(std::string name, std::vector<Resource> files);
 

@@ -462,6 +462,17 @@ TEST_F(SignTest, what_a_revoked_key_signed_earlier_counts_where_somebody_trusted
   EXPECT_TRUE(check_revoked(revoked, signer, bundle, {}));
 }
 
+TEST_F(SignTest, a_content_is_revoked_by_any_of_its_digests) {
+  write("m/a", "A");
+  const auto bundle = *sign_list(listed(), signer_of(SigningKey::generate()));
+  const Digest one = crypto::sha256(as_bytes("one")), other = crypto::sha256(as_bytes("other"));
+  const RevocationList revoked{.until = now,
+                               .entries = {{Environment::dev, Revocable::model, other.text(), "bad", now}}};
+  const Digest both[] = {one, other};
+  EXPECT_FALSE(check_revoked(revoked, Signer{}, bundle, both));
+  EXPECT_TRUE(check_revoked(revoked, Signer{}, bundle, {both, 1}));
+}
+
 TEST_F(SignTest, the_twin_of_a_revoked_signature_is_revoked) {
   write("m/a", "A");
   using enum crypto::SignatureAlgorithm;

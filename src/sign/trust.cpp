@@ -229,12 +229,19 @@ Result<RevocationList> open_revocations(std::string_view text, const crypto::Ver
   return list;
 }
 
-Status check_revoked(const RevocationList& revoked, const Signer& signer, const Bundle& bundle, const Digest& content) {
+Status check_has_time(const Signer& signer) {
+  if (signer.time) return {};
+  return fail(Errc::denied, "nobody trusted says when it was signed, and a trusted time is required");
+}
+
+Status check_revoked(const RevocationList& revoked, const Signer& signer, const Bundle& bundle,
+                     std::span<const Digest> contents) {
   const auto refuse = [](const Revocation& one) {
     return fail(Errc::denied,
                 fmt::format("the {} is revoked since {}: {}", name(one.thing), rfc3339(one.since), one.reason));
   };
-  if (const auto* one = revoked.find(Revocable::model, content.text())) return refuse(*one);
+  for (const auto& content : contents)
+    if (const auto* one = revoked.find(Revocable::model, content.text())) return refuse(*one);
   // Of a signature by ECDSA anybody makes a second one that holds, too.
   auto spellings = crypto::twins_of_signature(bundle.signature());
   spellings.emplace_back(bundle.signature().begin(), bundle.signature().end());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,9 +44,13 @@ struct Signer {
 // Over the bundle's envelope. `legacy` also takes what version 0.2.0 of OMS signed. Errors: denied (the signature does
 // not hold, or its signer is not trusted), corrupt, invalid (Trust names no way or two).
 Result<Signer> check_envelope(const Bundle& bundle, const Trust& trust, Instant now, Legacy legacy = Legacy::refuse);
-// denied: the key, the signature or the content is revoked. `content`: "sha256:…" of what was signed. A key's
-// signatures of before its revocation count where somebody trusted says when they were made.
-Status check_revoked(const RevocationList& revoked, const Signer& signer, const Bundle& bundle, const Digest& content);
+// denied: the key, the signature or the content is revoked. `contents`: all digests by which what was signed may have
+// been revoked (ModelSignature::roots). A key's signatures of before its revocation count where somebody trusted says
+// when they were made.
+Status check_revoked(const RevocationList& revoked, const Signer& signer, const Bundle& bundle,
+                     std::span<const Digest> contents);
+// denied: nobody trusted says when it was signed.
+Status check_has_time(const Signer& signer);
 // Over a file with that SHA-256.
 Result<Signer> check_file(const Bundle& bundle, const Trust& trust, const Digest& file, Instant now);
 

@@ -15,11 +15,9 @@ struct Counted {
 // First the signature, then what it signs: nothing unsigned is parsed any further.
 Result<Counted> check_bundle(const VerifyRequest& request, const Bundle& bundle) {
   auto signer = TRY(check_envelope(bundle, request.trust, request.now, request.legacy));
-  if (request.require_time && !signer.time)
-    return fail(Errc::denied, "nobody trusted says when it was signed, and a trusted time is required");
+  if (request.require_time) CHECK(check_has_time(signer));
   auto list = TRY(parse_statement(bundle.envelope->payload, request.legacy));
-  if (request.revoked)
-    for (const auto& root : list.roots()) CHECK(check_revoked(*request.revoked, signer, bundle, root));
+  if (request.revoked) CHECK(check_revoked(*request.revoked, signer, bundle, list.roots()));
   return Counted{std::move(signer), std::move(list)};
 }
 

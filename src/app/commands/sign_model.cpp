@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -428,9 +427,7 @@ Status check_one_signer(const VerifyModelArguments& arguments, const sign::Trust
     return fail(Errc::denied, fmt::format("{} signers are wanted, and this is the signature of one; if one of them "
                                           "suffices, say --threshold 1",
                                           wanted));
-  if (arguments.require_timestamp && !signer.time)
-    return fail(Errc::denied, "nobody trusted says when it was signed, and a trusted time is required");
-  return {};
+  return arguments.require_timestamp ? sign::check_has_time(signer) : Status();
 }
 
 // A bundle of a signature over one file's bytes, as `cosign sign-blob` makes them.
@@ -444,7 +441,7 @@ Result<int> verify_file(const VerifyModelArguments& arguments, Context& context,
   std::ranges::copy(digests.front(), digest.bytes.begin());
   const auto signer = TRY(sign::check_file(bundle, trust, digest, context.clock.now()));
   CHECK(check_one_signer(arguments, trust, signer));
-  if (revoked) CHECK(sign::check_revoked(*revoked, signer, bundle, digest));
+  if (revoked) CHECK(sign::check_revoked(*revoked, signer, bundle, {&digest, 1}));
   if (context.json) {
     context.out.json(
         json::Value().set("verified", true).set("digest", digest.text()).set("signer", signer_json(signer)));
@@ -529,7 +526,7 @@ Result<int> verify_version(const VerifyModelArguments& arguments, Context& conte
   CHECK(check_one_signer(arguments, trust, verified.signers.front()));
   verified.list = TRY(sign::parse_statement(bundle.envelope->payload));
   if (version.state == VersionState::revoked) return fail(Errc::denied, "it is revoked", version.ref());
-  if (revoked) CHECK(sign::check_revoked(*revoked, verified.signers.front(), bundle, verified.list.root()));
+  if (revoked) CHECK(sign::check_revoked(*revoked, verified.signers.front(), bundle, verified.list.roots()));
   verified.comparison = sign::compare_lists(list_of(version), verified.list);
   verified.comparison.bytes = version.manifest.total_size();
   return report_verified(arguments, context, verified, Duration{});
@@ -592,7 +589,6 @@ Result<std::vector<std::string>> secret_variables(Context& context) {
 Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   if (is_version(context, arguments.model))
     return fail(Errc::invalid, "versions of the registry are verified whenever they are served or exported");
-  const auto original = std::filesystem::weakly_canonical(arguments.model);
   // First of all: namespaces are entered before any thread is there.
   auto copy = TRY(PrivateCopy::of(
       arguments.model, {.top_may_be_link = true, .leave_out = [](std::string_view path) { return path == ".git"; }}));
@@ -603,9 +599,8 @@ Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   CHECK(check_threshold(arguments, bundles.size()));
   // What lies in the folder, however it is spelled, lies in the copy, too.
   const auto in_copy = [&](const std::string& path) {
-    const auto below = std::filesystem::weakly_canonical(path).lexically_relative(original).generic_string();
-    return below.empty() || below == "." || below == ".." || below.starts_with("../") ? path
-                                                                                      : copy.path() + "/" + below;
+    const auto found = sign::path_below(arguments.model, path);
+    return found ? copy.path() + "/" + *found : path;
   };
   for (auto& bundle : bundles) bundle.path = in_copy(bundle.path);
   auto of_copy = arguments;
