@@ -453,9 +453,9 @@ class CatalogSqlite final : public Catalog {
       Query same(db_, "SELECT 1 FROM tokens WHERE environment = ? AND id = ?", token.environment, token.id);
       if (TRY(same.step())) return fail(Errc::exists, "a token with this id exists already", token.id);
     }
-    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id,
+    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id,
                 token.subject, scopes_text, ByteView(token.mac), token.created, token.expires, token.revoked,
-                std::int64_t{token.service}, std::int64_t{token.inherit})
+                std::int64_t{token.service}, std::int64_t{token.inherit}, write_names(token.made_by))
               .run());
     return transaction.commit_change();
   }
@@ -475,10 +475,11 @@ class CatalogSqlite final : public Catalog {
 
   Result<std::vector<TokenRecord>> tokens(Environment environment) override {
     const std::lock_guard lock(mutex_);
-    Query query(db_,
-                "SELECT id, subject, scopes, mac, created, expires, revoked, service, inherit FROM tokens WHERE "
-                "environment = ? ORDER BY created, id",
-                environment);
+    Query query(
+        db_,
+        "SELECT id, subject, scopes, mac, created, expires, revoked, service, inherit, made_by FROM tokens WHERE "
+        "environment = ? ORDER BY created, id",
+        environment);
     std::vector<TokenRecord> found;
     while (TRY(query.step())) {
       TokenRecord token{query.text(0), environment, query.text(1), {}, query.blob(3), query.instant(4), {}, {}};
@@ -487,6 +488,7 @@ class CatalogSqlite final : public Catalog {
       if (!query.is_null(6)) token.revoked = query.instant(6);
       token.service = query.integer(7) != 0;
       token.inherit = query.integer(8) != 0;
+      token.made_by = TRY(read_names(query.text(9)));
       found.push_back(std::move(token));
     }
     return found;
@@ -597,21 +599,32 @@ class CatalogSqlite final : public Catalog {
     return transaction.commit_change();
   }
 
-  static std::string write_scopes(const std::vector<Scope>& scopes) {
+  static std::string write_names(const std::vector<std::string>& names) {
     auto list = json::Value::array();
-    for (const auto& scope : scopes) list.push(scope.text());
+    for (const auto& name : names) list.push(name);
     return json::write(list);
+  }
+  static Result<std::vector<std::string>> read_names(const std::string& text) {
+    const auto list = TRY(json::parse(text));
+    std::vector<std::string> names;
+    for (const auto& name : list.is_array() ? *list.as_array() : json::Array{})
+      if (const auto* one = name.as_string()) names.push_back(*one);
+    return names;
+  }
+  static std::string write_scopes(const std::vector<Scope>& scopes) {
+    std::vector<std::string> texts;
+    for (const auto& scope : scopes) texts.push_back(scope.text());
+    return write_names(texts);
   }
   // A grant that this version does not understand grants nothing, and the others stay what they are.
   static Result<std::vector<Scope>> read_scopes(const std::string& text) {
-    const auto list = TRY(json::parse(text));
     std::vector<Scope> scopes;
-    for (const auto& scope : list.is_array() ? *list.as_array() : json::Array{})
-      if (auto parsed = Scope::parse(scope.as_string() != nullptr ? *scope.as_string() : ""))
+    for (const auto& scope : TRY(read_names(text)))
+      if (auto parsed = Scope::parse(scope))
         scopes.push_back(std::move(*parsed));
       else
         log::warning("a stored grant is not understood and grants nothing; make the token or role again",
-                     {{"grant", json::write(scope)}});
+                     {{"grant", scope}});
     return scopes;
   }
 

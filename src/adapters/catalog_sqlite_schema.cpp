@@ -137,6 +137,9 @@ ALTER TABLE earlier_revocations RENAME TO revocations;
 CREATE TRIGGER revocations_stay BEFORE UPDATE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations do not change'); END;
 CREATE TRIGGER revocations_remain BEFORE DELETE ON revocations BEGIN SELECT RAISE(ABORT, 'revocations are not deleted'); END;
 )sql",
+    R"sql(
+ALTER TABLE tokens ADD COLUMN made_by TEXT NOT NULL DEFAULT '[]';
+)sql",
 };
 
 }  // namespace

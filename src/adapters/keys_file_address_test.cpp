@@ -42,7 +42,7 @@ TEST_F(KeysFileAddress, it_is_made_once_and_guarded) {
   EXPECT_TRUE(open()->same_as(*key));
   EXPECT_TRUE(open(false)->same_as(*key));
   const auto content = text();
-  EXPECT_TRUE(content.starts_with("hauberk-key-v1 address store 2026-11-27T02:30:00Z\n")) << content;
+  EXPECT_TRUE(content.starts_with("hauberk-key-v1 address store 2026-11-27T02:30:00Z check:")) << content;
   const auto listed = list_address_key(file());
   ASSERT_TRUE(listed);
   EXPECT_TRUE(listed->id.starts_with("aes256:"));

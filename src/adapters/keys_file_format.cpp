@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -34,13 +35,50 @@ Result<crypto::SigningKey> signing(const Secret& content, const std::string& pat
   return key;
 }
 
-// The first line of a key file: when the key was made, empty for a file that does not say. corrupt: another's line.
-Result<std::string> read_first_line(std::string_view line, const KeyFilePlace& place) {
+// Whoever owns the file or its folder chooses the key.
+Status check_owner(Files& files, const std::string& path, std::uint32_t owner) {
+  const auto folder = parent_directory(path);
+  const auto ours = [](std::uint32_t who) { return who == 0 || who == ::geteuid(); };
+  if (!ours(owner))
+    return fail(Errc::denied, fmt::format("the key belongs to another user (id {}): take it over with chown", owner),
+                path);
+  if (const auto info = TRY(files.info(folder)); !ours(info.owner))
+    return fail(
+        Errc::denied,
+        fmt::format("the folder of the keys belongs to another user (id {}): take it over with chown", info.owner),
+        folder);
+  return {};
+}
+
+// One changed character of a private key is another key, or a worse one: a file that is not sealed carries a check
+// value of all that it says. Not of release 0.1.
+constexpr std::string_view check_mark = " check:";
+constexpr std::size_t check_digits = 16;
+std::string check_of(std::string_view first, ByteView content) {
+  crypto::Sha256 sha256;
+  sha256.update(as_bytes(first));
+  sha256.update(as_bytes("\n"));
+  sha256.update(content);
+  return sha256.finish().hex().substr(0, check_digits);
+}
+
+struct FirstLine {
+  std::string made;   // when the key was made, empty for a file that does not say
+  std::string check;  // empty for a file that has none
+};
+// corrupt: another's line.
+Result<FirstLine> read_first_line(std::string_view line, const KeyFilePlace& place) {
   const auto expected = first_line(place.label, "");
-  if (line == expected) return std::string();
+  FirstLine out;
+  if (const auto at = line.find(check_mark);
+      at != std::string_view::npos && line.size() == at + check_mark.size() + check_digits) {
+    out.check = line.substr(at + check_mark.size());
+    line = line.substr(0, at);
+  }
+  if (line == expected) return out;
   if (line.starts_with(expected + " ")) {
-    const auto made = line.substr(expected.size() + 1);
-    if (parse_rfc3339(made)) return std::string(made);
+    out.made = line.substr(expected.size() + 1);
+    if (parse_rfc3339(out.made)) return out;
   } else if (line.starts_with(key_file_version) && line.size() < 96) {
     return fail(Errc::corrupt,
                 fmt::format("this is the key '{}', but '{}' belongs here: put the right file in its place",
@@ -168,13 +206,17 @@ Result<KeyFileContent> read_key(const KeyFilePlace& place) {
   if ((info->mode & 077) != 0)
     return fail(Errc::denied, fmt::format("others may read the key (mode {:04o}); run: chmod 600 {}", info->mode, path),
                 path);
+  CHECK(check_owner(place.files, path, info->owner));
   const Secret content(TRY(read_file(place.files, path, largest_key_file)));
   auto text = KeyFile::text(content);
   const auto header = text.substr(0, text.find('\n'));
-  KeyFileContent out{.text = {}, .made = TRY(read_first_line(header, place))};
+  const auto first = TRY(read_first_line(header, place));
+  KeyFileContent out{.text = {}, .made = first.made};
   text.remove_prefix(std::min(header.size() + 1, text.size()));
   out.sealed = text.starts_with("scrypt ");
   if (!out.sealed) {
+    if (!first.check.empty() && check_of(header.substr(0, header.find(check_mark)), as_bytes(text)) != first.check)
+      return fail(Errc::corrupt, "the key file was changed or damaged: restore it from your backup", path);
     out.text = Secret(text);
     return out;
   }
@@ -191,14 +233,20 @@ Result<KeyFileContent> read_key(const KeyFilePlace& place) {
 Status write_key(const KeyFilePlace& place, const Secret& text, KeySealing sealing, const std::string& made,
                  IfThere if_there) {
   const auto header = first_line(place.label, made);
-  Bytes content = to_bytes(header + "\n");
+  Bytes content;
   if (sealing == KeySealing::sealed) {
+    content = to_bytes(header + "\n");
     const auto sealed = TRY(place.passphrase->seal(place.random, header, text));
     content.insert(content.end(), sealed.begin(), sealed.end());
   } else {
     const auto raw = KeyFile::of(text);
-    content.reserve(content.size() + raw.size() + 1);  // no copy left behind by growth
+    const auto room = header.size() + check_mark.size() + check_digits + 1;
+    content.reserve(room + raw.size() + 1);  // no copy left behind by growth
+    content.resize(room);
     content.insert(content.end(), raw.begin(), raw.end());
+    if (content.back() != '\n') content.push_back('\n');
+    const auto line = fmt::format("{}{}{}\n", header, check_mark, check_of(header, ByteView(content).subspan(room)));
+    std::ranges::copy(line, content.begin());
   }
   if (content.back() != '\n') content.push_back('\n');
   const auto written = write_file_atomically(place.files, place.path, content, OpenMode::create_new, if_there);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -237,11 +238,44 @@ TEST_F(KeysFile, evidence_of_earlier_keys_stays_good_where_their_public_half_is_
   EXPECT_EQ(open().error().code, Errc::invalid) << "for what?";
 }
 
+// One character of a private key changed gives another key, which would sign and say nothing.
+TEST_F(KeysFile, that_were_changed_or_damaged_are_found_at_every_byte) {
+  for (const auto& file : private_files()) {
+    const auto whole = *read_file(files_, file, 10'000);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      auto changed = whole;
+      changed[i] = changed[i] == 'A' ? 'B' : 'A';
+      ASSERT_TRUE(write_file_atomically(files_, file, changed));
+      const auto opened = open();
+      ASSERT_FALSE(opened) << file << " at " << i;
+      EXPECT_EQ(opened.error().code, Errc::corrupt);
+    }
+    ASSERT_TRUE(write_file_atomically(files_, file, ByteView(whole).first(whole.size() - 1)));
+    EXPECT_FALSE(open()) << file;
+    ASSERT_TRUE(write_file_atomically(files_, file, whole));
+    EXPECT_TRUE(open());
+  }
+}
+
+TEST_F(KeysFile, of_another_user_are_refused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  ASSERT_EQ(::chown((dev() + "/model.pem").c_str(), 12345, static_cast<gid_t>(-1)), 0);
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::denied);
+  EXPECT_NE(opened.error().message.find("12345"), std::string::npos);
+  ASSERT_EQ(::chown((dev() + "/model.pem").c_str(), 0, static_cast<gid_t>(-1)), 0);
+  ASSERT_EQ(::chown(dev().c_str(), 12345, static_cast<gid_t>(-1)), 0);
+  EXPECT_EQ(open().error().code, Errc::denied);
+  ASSERT_EQ(::chown(dev().c_str(), 0, static_cast<gid_t>(-1)), 0);
+  EXPECT_TRUE(open());
+}
+
 TEST_F(KeysFile, of_former_days_whose_first_line_has_no_date_are_read) {
   const auto path = dev() + "/wrap.key";
   auto text = std::string(as_text(*read_file(files_, path, 10'000)));
-  EXPECT_TRUE(text.starts_with("hauberk-key-v1 wrap dev 2026-11-27T02:30:00Z\n")) << text.substr(0, 60);
-  text.erase(text.find(" 2026"), std::string_view(" 2026-11-27T02:30:00Z").size());
+  EXPECT_TRUE(text.starts_with("hauberk-key-v1 wrap dev 2026-11-27T02:30:00Z check:")) << text.substr(0, 60);
+  text.erase(text.find(" 2026"), text.find('\n') - text.find(" 2026"));
   ASSERT_TRUE(write_file_atomically(files_, path, as_bytes(text)));
   const auto id = *(*open())->key_id(crypto::KeyPurpose::wrap);
   for (const auto& key : *list_keys_file(folder()))

@@ -209,13 +209,15 @@ Result<std::unique_ptr<Ledger>> open_ledger_file(const LedgerPorts& ports, Ledge
   return std::make_unique<FileLedger>(ports, std::move(options), std::move(chain));
 }
 
-Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event) {
+Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event, Seal seal) {
   options.lock_wait = std::max<Duration>(options.lock_wait, std::chrono::seconds(5));
   const auto chain = TRY(LedgerChain::open(ports, options));
   chain->add(event);
   CHECK(chain->commit());
-  if (auto sealed = chain->seal(); !sealed)
+  if (auto sealed = chain->seal(); !sealed) {
+    if (seal == Seal::required) return std::unexpected(std::move(sealed).error().in("the ledger's checkpoint"));
     log::warning("the ledger's checkpoint could not be written", {{"error", sealed.error().text()}});
+  }
   return {};
 }
 

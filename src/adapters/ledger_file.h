@@ -42,8 +42,10 @@ struct LedgerPorts {
 Result<std::unique_ptr<Ledger>> open_ledger_file(const LedgerPorts& ports, LedgerOptions options);
 
 // For a command that appends and ends: waits up to 5 s for the folder's lock (or options.lock_wait, if longer),
-// appends, syncs, writes a checkpoint, lets go. Without a thread.
-Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event);
+// appends, syncs, writes a checkpoint, lets go. Without a thread. A record whose checkpoint cannot be signed or written
+// is there, unsealed, for the next writer to seal: an error only where the seal is required.
+enum class Seal { wanted, required };
+Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event, Seal seal = Seal::wanted);
 
 // Reads everything once, in constant memory. What is wrong with the chain is in LedgerState::problem; an Error means
 // that it could not be checked (unreadable, unknown key). Safe beside a writer: an unfinished last line is not counted.

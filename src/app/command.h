@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "core/access.h"
+#include "core/event.h"
 #include "core/principal.h"
 
 namespace hauberk::app {
@@ -24,6 +25,12 @@ class Output;  // app/output.h: tables, colours, progress, JSON
 struct Acting {
   Environment environment = Environment::dev;
   Principal principal;  // without a subject while the token is not known to be good
+};
+
+// What the ledger was told to be about to happen: if the verb fails, the program tells it.
+struct Announced {
+  Environment environment = Environment::dev;
+  Event event;
 };
 
 // What the program gives to a verb. One thread.
@@ -38,6 +45,7 @@ struct Context {
   bool quiet = false;  // --quiet: no progress and no hints
   Access access = Access::anybody("no verb runs yet");  // of the verb that runs
   std::optional<Acting> acting = {};
+  std::optional<Announced> announced = {};  // and not yet told how it ended
 };
 
 using Run = std::function<Result<int>(Context&)>;

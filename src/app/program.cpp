@@ -101,6 +101,18 @@ int print_error(Context& context, const Error& error) {
   return exit_code(error.code);
 }
 
+// What was announced and then failed: how it ended. Nothing was changed, as far as the verb knows.
+void record_failure(Context& context, const Error& error) {
+  if (!context.announced) return;
+  auto [environment, event] = *std::exchange(context.announced, std::nullopt);
+  event.outcome = "error";
+  event.reason = name(error.code);
+  context.access = Access::anybody("the program itself records it");
+  // Where even this cannot be written the intent stands alone, which says that nobody knows.
+  if (auto workspace = Workspace::open(context))
+    (void)(*workspace)->record(environment, std::move(event), context.acting ? context.acting->principal : Principal());
+}
+
 // What somebody was refused stands in the record of the environment where they tried.
 void record_refusal(Context& context, const Error& error, const CLI::App& verb) {
   const bool refused = error.code == Errc::no_grant || error.code == Errc::unauthenticated;
@@ -198,6 +210,7 @@ int run_program(int argc, char** argv) {
     context.access = access;
     const auto result = run(context);
     if (result) return *result;
+    record_failure(context, result.error());
     record_refusal(context, result.error(), *app);
     return print_error(context, result.error());
   }

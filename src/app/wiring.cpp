@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "adapters/keys_pkcs11.h"
-#include "adapters/ledger_file.h"
 #include "adapters/secrets_aws.h"
 #include "adapters/secrets_vault.h"
 #include "app/workspace.h"
@@ -88,12 +87,6 @@ Result<Policy> read_policy(std::string_view text, const std::string& file) {
   if (policy) return policy;
   const FieldErrors errors{{.pointer = policy.error().context, .message = policy.error().message}};
   return std::unexpected(config::to_error(config::locate(errors, *document, text, file)));
-}
-
-Status append_synchronously(Workspace& workspace, Files& files, const Clock& clock, Environment environment,
-                            const Event& event) {
-  return adapters::append_to_ledger({files, workspace.keys(environment), clock},
-                                    {.directory = workspace.ledger_folder(environment, "registry")}, event);
 }
 
 }  // namespace hauberk::app

@@ -36,8 +36,4 @@ json::Value deployment_section(const config::Settings& settings, std::string_vie
 // A policy file (YAML). Errors carry file, line and column.
 Result<Policy> read_policy(std::string_view text, const std::string& file);
 
-// One event to the registry's chain of the environment, on the disk when it returns.
-Status append_synchronously(Workspace& workspace, Files& files, const Clock& clock, Environment environment,
-                            const Event& event);
-
 }  // namespace hauberk::app

@@ -4,14 +4,16 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "adapters/blobs_sealed.h"
-#include "adapters/catalog_sqlite.h"
 #include "adapters/ledger_file.h"
 #include "app/output.h"
 #include "app/wiring.h"
 #include "config/yaml.h"
 #include "core/token_table.h"
 #include "crypto/token.h"
+#include "registry/recorded_catalog.h"
 #include "registry/tokens.h"
 #include "scan/scanner.h"
 
@@ -59,6 +61,12 @@ Result<std::optional<Secret>> presented_token() {
   return std::move(*token);
 }
 
+// What is wrong with the ledger is not what the user asked for: no wrong use.
+Error could_not(Error error, std::string_view what) {
+  if (exit_code(error.code) == 2) error.code = Errc::unavailable;
+  return std::move(error).in(what);
+}
+
 std::string environment_folder(const std::string& data, std::string_view part, Environment environment) {
   return join_path(join_path(data, part), name(environment));
 }
@@ -104,15 +112,13 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSetti
   }
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
   CHECK(workspace->open_parts());
-  workspace->catalog_ =
-      TRY(adapters::open_catalog_sqlite(join_path(workspace->loaded_.data, "catalog.db"), adapters::CatalogMode::open));
+  CHECK(workspace->open_catalog(adapters::CatalogMode::open));
   CHECK(workspace->admit());
   return workspace;
 }
 
 Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSettings loaded) {
   const std::string data = loaded.data;
-  const auto catalog = join_path(data, "catalog.db");
   CHECK(context.files.make_directories(data));
   const auto alone = TRY(lock_keys_of(data, LockMode::exclusive));
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
@@ -129,11 +135,19 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
   }
   CHECK(workspace->open_parts());
   // Last: a folder with a catalogue is a whole workspace.
-  auto opened = adapters::open_catalog_sqlite(catalog, adapters::CatalogMode::create);
-  if (!opened && opened.error().code == Errc::exists)
+  if (auto made = workspace->open_catalog(adapters::CatalogMode::create); !made) {
+    if (made.error().code != Errc::exists) return std::unexpected(std::move(made).error());
     return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
-  workspace->catalog_ = TRY(std::move(opened));
+  }
   return workspace;
+}
+
+Status Workspace::open_catalog(adapters::CatalogMode mode) {
+  auto catalog = TRY(adapters::open_catalog_sqlite(join_path(loaded_.data, "catalog.db"), mode));
+  catalog_ = registry::record_before_change(std::move(catalog), [this](Environment environment, Event event) {
+    return announce(environment, std::move(event));
+  });
+  return {};
 }
 
 Workspace::Workspace(Context& context, LoadedSettings loaded)
@@ -225,19 +239,41 @@ std::string Workspace::ledger_folder(Environment environment, std::string_view c
   return join_path(environment_folder(loaded_.data, "ledger", environment), chain);
 }
 
-Status Workspace::require_recorder(Environment environment) {
-  auto tried = keys(environment)->sign(crypto::KeyPurpose::ledger, as_bytes("hauberk: can this be recorded?"));
-  if (!tried) return std::unexpected(std::move(tried).error().in("it could not be recorded, so nothing was changed"));
+Status Workspace::announce(Environment environment, Event event) {
+  event.kind = "intent";
+  event.outcome = "begun";
+  const auto who = context_.acting ? context_.acting->principal : Principal();
+  if (auto written = append(environment, event, who, adapters::Seal::required); !written)
+    return std::unexpected(could_not(std::move(written).error(), "it could not be recorded, so nothing was changed"));
+  context_.announced = Announced{environment, std::move(event)};
   return {};
 }
 
+Status Workspace::announce(Environment environment, std::string operation, std::string target, std::string reason) {
+  Event event;
+  event.operation = std::move(operation);
+  event.target = std::move(target);
+  event.reason = std::move(reason);
+  return announce(environment, std::move(event));
+}
+
 Status Workspace::record(Environment environment, Event event, const Principal& principal) {
+  auto written = append(environment, std::move(event), principal, adapters::Seal::wanted);
+  const bool begun = std::exchange(context_.announced, std::nullopt).has_value();
+  if (!written && begun)
+    return std::unexpected(could_not(std::move(written).error(),
+                                     "it was done, but the ledger has only that it was begun; repair the ledger"));
+  return written;
+}
+
+Status Workspace::append(Environment environment, Event event, const Principal& principal, adapters::Seal seal) {
   event.time = context_.clock.now();
   event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(),
                      context_.random);
   event.principal = principal.subject;
   event.token_id = principal.token_id;
-  return append_synchronously(*this, context_.files, context_.clock, environment, event);
+  return adapters::append_to_ledger({context_.files, keys(environment), context_.clock},
+                                    {.directory = ledger_folder(environment, "registry")}, event, seal);
 }
 
 }  // namespace hauberk::app

@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "adapters/catalog_sqlite.h"
+#include "adapters/ledger_file.h"
 #include "app/command.h"
 #include "app/key_access.h"
 #include "base/file_lock.h"
@@ -53,17 +55,21 @@ class Workspace {
   // Everybody who reads the record needs the grant "ledger" in that environment. Errc::no_grant.
   Status require_ledger_reader(Environment environment);
   std::string ledger_folder(Environment environment, std::string_view chain) const;  // chain: "registry" or "gateway"
-  // Writes the event to the registry's chain of the environment and waits until it is on the disk.
+  // Nothing is changed before the ledger has it. The catalogue announces each of its changes itself; verbs announce
+  // what they change elsewhere: an event "intent" with the outcome "begun", on the disk when this returns. What cannot
+  // be recorded must not happen: an error is to end the verb.
+  Status announce(Environment environment, Event event);
+  Status announce(Environment environment, std::string operation, std::string target, std::string reason = {});
+  // Tells what happened: writes the event to the registry's chain of the environment and waits until it is on the disk.
   Status record(Environment environment, Event event, const Principal& principal);
-
-  // For what may only happen where it can be recorded: fails while the ledger's key does not sign.
-  Status require_recorder(Environment environment);
 
  private:
   Workspace(Context& context, LoadedSettings loaded);
   Result<Principal> authenticate(Environment environment);
   Status admit();
   Status open_parts();
+  Status open_catalog(adapters::CatalogMode mode);
+  Status append(Environment environment, Event event, const Principal& principal, adapters::Seal seal);
   Status load_policies();
 
   Context& context_;

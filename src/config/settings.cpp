@@ -53,9 +53,12 @@ void check_key_place(const std::string& place, std::string_view purpose, const F
   if (place == "file") return;
   const auto scheme = std::string_view(place).substr(0, place.find(':'));
   const bool known = scheme == "vault" || scheme == "aws-kms" || scheme == "pkcs11";
-  if (!known || scheme.size() + 1 >= place.size())
-    return field.fail(
+  if (!known || scheme.size() + 1 >= place.size()) {
+    field.fail(
         "expected file, vault:MOUNT/NAME, aws-kms:alias/NAME or pkcs11:token=LABEL;object=LABEL, where the key is");
+    field.errors.back().hide = true;  // it may be the key itself
+    return;
+  }
   if (place.contains("pin-value=") || place.contains("pin-source=")) {
     field.fail("a PIN does not belong here: say in pkcs11.pin where it is");
     field.errors.back().hide = true;

@@ -325,6 +325,52 @@ class Builder {
   std::string message_;
 };
 
+// Where the text is not even YAML nobody knows which value is a secret: keys and signs are shown, values are not.
+struct KeysOnly {
+  std::string line;
+  std::uint32_t column;  // of what was at `column` before
+};
+KeysOnly keys_only(std::string_view line, std::uint32_t column) {
+  constexpr std::size_t longest_key = 40;
+  const auto is_sign = [](char c) { return std::string_view(" \t\r,:{}[]\"'").contains(c); };
+  const auto is_key = [&](std::size_t begin, std::size_t end) {  // followed by a colon and a space
+    if (end < line.size() && (line[end] == '"' || line[end] == '\'')) ++end;
+    return end - begin <= longest_key && end < line.size() && line[end] == ':' &&
+           (end + 1 == line.size() || line[end + 1] == ' ');
+  };
+  KeysOnly out{{}, 0};
+  std::uint32_t at = 0;  // characters before
+  const auto put = [&](std::string_view text, std::uint32_t characters, std::uint32_t shown) {
+    if (column > at && column <= at + characters)
+      out.column += std::min(column - at, shown);
+    else if (column > at)
+      out.column += shown;
+    at += characters;
+    out.line += text;
+  };
+  for (std::size_t i = 0; i < line.size();) {
+    auto end = i;
+    while (end < line.size() && !is_sign(line[end])) ++end;
+    if (end == i) {
+      put(line.substr(i++, 1), 1, 1);
+      continue;
+    }
+    const auto run = line.substr(i, end - i);
+    const auto characters = static_cast<std::uint32_t>(
+        std::ranges::count_if(run, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+    const bool says_something = std::ranges::any_of(run, [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
+    });
+    if (is_key(i, end) || !says_something)
+      put(run, characters, characters);
+    else
+      put("…", characters, 1);
+    i = end;
+  }
+  if (column > at) out.column += column - at;  // behind the end
+  return out;
+}
+
 // What a terminal may be shown of a line: at most a hundred characters around the column, nothing that controls it.
 struct Excerpt {
   std::string text;
@@ -411,7 +457,9 @@ std::string render(const ConfigError& error) {
   std::string out =
       fmt::format("{}:{}:{}: error: {}\n", error.file, error.position.line, error.position.column, error.message);
   if (!error.line.empty()) {
-    const auto shown = excerpt(error.line, error.position.column);
+    const auto known = error.values_unknown ? keys_only(error.line, error.position.column)
+                                            : KeysOnly{error.line, error.position.column};
+    const auto shown = excerpt(known.line, known.column);
     out += fmt::format("{:5} | {}\n      | {:{}}^\n", error.position.line, shown.text, "", shown.caret);
   }
   if (!error.meaning.empty()) out += fmt::format("      = {}\n", error.meaning);
@@ -443,7 +491,7 @@ Position YamlDocument::position(std::string_view pointer, bool of_key) const {
 std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::string_view file,
                                                     const YamlLimits& limits) {
   const auto refuse = [&](Position where, std::string message, std::string_view line) {
-    return std::unexpected(ConfigError{std::string(file), where, std::move(message), "", std::string(line)});
+    return std::unexpected(ConfigError{std::string(file), where, std::move(message), "", std::string(line), true});
   };
   if (text.size() > limits.bytes)
     return refuse({}, fmt::format("the file has {} bytes; at most {} are accepted", text.size(), limits.bytes), "");

@@ -94,7 +94,7 @@ TEST(Yaml, every_value_has_its_place) {
 TEST(Yaml, errors_look_like_those_of_a_compiler) {
   const auto document = parse_yaml("a:\n  b: 1\n  b: 2\n", "f.yaml");
   ASSERT_FALSE(document);
-  EXPECT_EQ(render(document.error()), "f.yaml:3:3: error: the key 'b' occurs twice\n    3 |   b: 2\n      |   ^\n");
+  EXPECT_EQ(render(document.error()), "f.yaml:3:3: error: the key 'b' occurs twice\n    3 |   b: …\n      |   ^\n");
 }
 
 TEST(Yaml, no_control_character_of_a_file_reaches_the_terminal) {

@@ -40,12 +40,15 @@ struct TokenRecord {
   Environment environment = Environment::dev;
   std::string subject;
   std::vector<Scope> scopes;
-  Bytes mac;  // HMAC-SHA-256 of the whole token under the environment's token key
+  Bytes mac;  // token_record_mac() of core/token_table.h
   Instant created{};
   std::optional<Instant> expires;
   std::optional<Instant> revoked;
   bool service = false;  // of a service account
   bool inherit = false;  // beside its scopes it has what the roles of its subject grant, as they are when it is used
+  std::vector<std::string> made_by = {};  // who made it, and who made the token that they made it with, and so on
+  std::vector<Scope> inherited = {};      // not stored: what it has by the roles of its subject just now
+  std::vector<Scope> all_scopes() const;
 };
 
 // The subject has the role, over the names of the pattern, in that environment.
@@ -103,7 +106,7 @@ class Catalog {
 
   virtual Status add_token(const TokenRecord& token) = 0;
   virtual Status revoke_token(Environment environment, std::string_view id, Instant when) = 0;
-  virtual Result<std::vector<TokenRecord>> tokens(Environment environment) = 0;  // as they were made
+  virtual Result<std::vector<TokenRecord>> tokens(Environment environment) = 0;  // as they were made, none inherited
 
   virtual Status put_role(const CustomRole& role) = 0;  // replaces one of that name
   // precondition: somebody has it; not_found.

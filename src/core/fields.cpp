@@ -200,7 +200,9 @@ json::Value write_choice(const FieldType& type, std::int64_t value) {
 void FieldList::read(const json::Value& value, void* object, const FieldPlace& place) const {
   const auto* members = value.as_object();
   if (members == nullptr) {
-    place.fail(fmt::format("expected a section with keys, found {}", found_text(value)));
+    // A text may be a secret on the wrong level.
+    place.fail(fmt::format("expected a section with keys, found {}", value.is_string() ? "a text" : found_text(value)));
+    place.errors.back().hide = value.is_string();
     return;
   }
   const std::size_t before = place.errors.size();

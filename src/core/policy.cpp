@@ -120,6 +120,13 @@ std::string brief_value(const json::Value& value) {
   return text;
 }
 
+bool is_at_the_shell(std::string_view subject) { return subject.starts_with("os:"); }
+
+bool made(std::string_view maker, const Party& party) {
+  return !is_at_the_shell(maker) &&
+         std::ranges::any_of(party.made_by, [&](const auto& one) { return same_subject(one, maker); });
+}
+
 bool speaks_about(const Evidence& evidence, const Digest& digest) {
   return std::ranges::any_of(evidence.statement.subjects,
                              [&](const Subject& subject) { return subject.digest == digest; });
@@ -151,16 +158,23 @@ class Evaluation {
 
   void check_approvals(const Policy& policy, std::string_view importer) {
     if (policy.approvals == 0) return;
-    std::set<std::string_view> people;
+    std::vector<Party> importers = {{std::string(importer), {}}};
+    for (const auto* piece : about_)
+      if (piece->statement.predicate_type == predicate::import) importers.push_back(party_of(piece->statement));
+    std::vector<Party> approvers;  // each of whom none of the others may be
     bool left_out_importer = false;
     for (const auto* piece : about_) {
       if (piece->statement.predicate_type != predicate::approval || piece->statement.issuer().empty()) continue;
-      if (!policy.self_approval && piece->statement.issuer() == importer) {
+      auto approver = party_of(piece->statement);
+      const auto is_approver = [&](const Party& one) { return may_be_one(one, approver); };
+      if (!policy.self_approval && std::ranges::any_of(importers, is_approver)) {
         left_out_importer = true;
         continue;
       }
-      people.insert(piece->statement.issuer());
+      if (std::ranges::none_of(approvers, is_approver)) approvers.push_back(std::move(approver));
     }
+    std::set<std::string_view> people;
+    for (const auto& approver : approvers) people.insert(approver.subject);
     if (people.size() >= policy.approvals) {
       decision_.reasons.push_back(fmt::format("approved by {}", fmt::join(people, ", ")));
       return;
@@ -230,6 +244,18 @@ class Evaluation {
 };
 
 }  // namespace
+
+Party party_of(const Statement& statement) {
+  Party party{std::string(statement.issuer()), {}};
+  if (const auto* makers = statement.predicate.find("issuer_made_by"); makers != nullptr && makers->is_array())
+    for (const auto& maker : *makers->as_array())
+      if (const auto* subject = maker.as_string()) party.made_by.push_back(*subject);
+  return party;
+}
+
+bool may_be_one(const Party& a, const Party& b) {
+  return same_subject(a.subject, b.subject) || made(a.subject, b) || made(b.subject, a);
+}
 
 Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Evidence> evidence,
                   std::string_view importer, Instant now) {

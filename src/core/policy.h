@@ -50,8 +50,19 @@ struct Decision {
   std::vector<std::string> missing;  // what must still be brought, one sentence each
 };
 
+// Who stands behind a statement: the issuer and whoever made the token that they used (and the token it was made with).
+struct Party {
+  std::string subject;
+  std::vector<std::string> made_by;
+};
+Party party_of(const Statement& statement);  // by its "issuer" and "issuer_made_by"
+// Whether one of them may stand behind the other: they are the same, or one made the other's token. Whoever acts at the
+// machine's shell ("os:…") makes the first tokens of everybody and holds the keys anyway: that alone joins nobody.
+bool may_be_one(const Party& a, const Party& b);
+
 // Where several pieces of evidence of one type lie on the digest, the newest decides: a later REVIEW outweighs an older
-// CLEAN. `digest` must be a subject of what counts. `importer` is the subject who imported.
+// CLEAN. `digest` must be a subject of what counts. `importer` is the subject who imported; whoever
+// imported the same content under another name is one, too.
 // Revocation evidence on the digest denies always. What cannot be read (no time, no such member) never speaks for
 // anything.
 Decision evaluate(const Policy& policy, const Digest& digest, std::span<const Evidence> evidence,

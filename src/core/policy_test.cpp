@@ -111,6 +111,31 @@ TEST(Policy, counts_the_importer_only_where_it_says_so) {
   EXPECT_FALSE(weigh(Policy{{}, 2, true}, {approval("ian")}).allow);
 }
 
+TEST(Policy, counts_nobody_twice_who_may_be_one) {
+  const Policy one{{}, 1, false}, two{{}, 2, false};
+  const auto made = [](std::string_view type, std::string_view who, std::string_view by) {
+    return piece(type, who, "2026-11-24T11:30:00Z", R"({"issuer_made_by":[)" + std::string(by) + "]}");
+  };
+  // Upper and lower case.
+  EXPECT_FALSE(weigh(one, {approval("Ian")}).allow);
+  EXPECT_FALSE(weigh(two, {approval("ann"), approval("ANN")}).allow);
+  // Who imported the same content as something else.
+  EXPECT_FALSE(weigh(one, {piece(predicate::import, "ann", "2026-11-24T11:00:00Z"), approval("ann")}).allow);
+  EXPECT_TRUE(weigh(one, {piece(predicate::import, "ann", "2026-11-24T11:00:00Z"), approval("bob")}).allow);
+  // The importer made the approver's token, at one remove or two; or the approver the importer's.
+  EXPECT_FALSE(weigh(one, {made(predicate::approval, "ann", R"("ian","os:root")")}).allow);
+  EXPECT_FALSE(weigh(one, {made(predicate::approval, "ann", R"("bob","Ian")")}).allow);
+  EXPECT_FALSE(weigh(one, {made(predicate::import, "ian", R"("ann")"), approval("ann")}).allow);
+  // One approver made the other's; a third person is a second one.
+  EXPECT_FALSE(weigh(two, {approval("ann"), made(predicate::approval, "bob", R"("ann")")}).allow);
+  EXPECT_TRUE(weigh(two, {approval("ann"), made(predicate::approval, "bob", R"("ann")"), approval("cleo")}).allow);
+  // Whoever acts at the shell makes the first tokens of all; somebody else may have made both.
+  EXPECT_TRUE(weigh(one, {made(predicate::approval, "ann", R"("os:root")")}, "os:root").allow);
+  EXPECT_FALSE(weigh(one, {approval("os:root")}, "os:root").allow);
+  EXPECT_TRUE(
+      weigh(one, {made(predicate::import, "ian", R"("tom")"), made(predicate::approval, "ann", R"("tom")")}).allow);
+}
+
 TEST(Policy, does_not_take_an_approval_of_another_artifact) {
   EXPECT_FALSE(
       weigh(Policy{{}, 1, false}, {piece(predicate::approval, "ann", "2026-11-24T11:00:00Z", "{}", Digest{})}).allow);

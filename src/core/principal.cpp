@@ -37,6 +37,11 @@ bool is_pattern_character(char c) {
 
 }  // namespace
 
+bool same_subject(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 std::string_view name(Environment environment) {
   switch (environment) {
     case Environment::dev:

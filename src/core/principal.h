@@ -61,6 +61,9 @@ struct CustomRole {
 // all, nor is one of a kind for another kind (invalid).
 Result<std::vector<Scope>> grants_of_role(std::string_view text, const std::vector<CustomRole>& custom = {});
 
+// Whether people take them for one: upper and lower case (of ASCII) make no difference.
+bool same_subject(std::string_view a, std::string_view b);
+
 enum class CredentialKind { none, api_token, local_user };
 
 struct Principal {
@@ -69,7 +72,8 @@ struct Principal {
   std::string token_id;  // public part of an API token; empty otherwise
   CredentialKind credential = CredentialKind::none;
   std::vector<Scope> scopes;
-  bool service = false;  // a service account: a program, whose approval says nothing
+  bool service = false;                   // a service account: a program, whose approval says nothing
+  std::vector<std::string> made_by = {};  // who made the token, as TokenRecord::made_by
 
   bool allowed(std::string_view action, std::string_view name,
                std::optional<ArtifactKind> kind = ArtifactKind::model) const;

@@ -4,11 +4,36 @@
 
 namespace hauberk {
 
+std::vector<Scope> TokenRecord::all_scopes() const {
+  auto all = scopes;
+  all.insert(all.end(), inherited.begin(), inherited.end());
+  return all;
+}
+
+std::string bound_text(const TokenRecord& record) {
+  const auto list = [](const auto& values, auto text) {
+    auto array = json::Value::array();
+    for (const auto& value : values) array.push(text(value));
+    return array;
+  };
+  auto all = json::Value::array();  // JSON, so that no value can pass for two
+  all.push("hauberk token v2").push(name(record.environment)).push(record.id).push(record.subject);
+  all.push(list(record.scopes, [](const Scope& scope) { return scope.text(); }));
+  all.push(record.service).push(record.inherit);
+  all.push(record.expires ? static_cast<std::int64_t>(record.expires->time_since_epoch().count()) : std::int64_t{0});
+  all.push(list(record.made_by, [](const std::string& who) { return who; }));
+  return json::write(all) + "\n";
+}
+
+Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& record, const Secret& token) {
+  return crypto::token_mac(keys, token, bound_text(record));
+}
+
 TokenTable::TokenTable(Environment environment, const std::vector<TokenRecord>& records,
                        std::shared_ptr<crypto::KeyProvider> keys)
     : environment_(environment), keys_(std::move(keys)) {
   for (const auto& record : records)
-    if (record.environment == environment) records_.emplace(record.id, record);
+    if (record.environment == environment) records_.emplace(record.id, Known{record, bound_text(record)});
 }
 
 Result<Principal> TokenTable::verify(std::string_view token, Instant now) const {
@@ -19,18 +44,22 @@ Result<Principal> TokenTable::verify(std::string_view token, Instant now) const 
   const auto found = records_.find(std::string(parts->id));
   static const Bytes nobody(32, 0);  // no HMAC that anybody could present: its comparison is for the time it takes
   const bool known = found != records_.end();
-  const bool equal = TRY(crypto::verify_token_mac(*keys_, token, known ? found->second.mac : nobody));
+  const auto& mac = known ? found->second.record.mac : nobody;
+  const bool bound = TRY(crypto::verify_token_mac(*keys_, token, known ? found->second.bound : std::string(), mac));
+  // Of release 0.1, with neither makers nor anything else bound to it.
+  const bool equal = bound || TRY(crypto::verify_token_mac(*keys_, token, {}, mac));
   if (!known || !equal) return unknown();
 
   // From here on the caller has shown that the token is theirs and may know what became of it.
-  const auto& record = found->second;
+  const auto& record = found->second.record;
   if (record.revoked) return fail(Errc::unauthenticated, "the API token was revoked");
   if (record.expires && now >= *record.expires) return fail(Errc::unauthenticated, "the API token has expired");
   return Principal{.subject = record.subject,
                    .token_id = record.id,
                    .credential = CredentialKind::api_token,
-                   .scopes = record.scopes,
-                   .service = record.service};
+                   .scopes = record.all_scopes(),
+                   .service = record.service,
+                   .made_by = record.made_by};
 }
 
 }  // namespace hauberk

@@ -1,7 +1,10 @@
 // TokenTable: the API tokens of one environment as they were when a snapshot was built; immutable, so that every worker
 // may ask it without a lock. A presented token is looked up by its public id and compared by HMAC in constant time; an
 // unknown id costs the same work as a wrong secret and gets the same answer. Thread safety: any thread.
-// Cost: one HMAC-SHA-256 and one hash lookup. Errors: unauthenticated, with a text that may be shown to the caller.
+// What a token may do is bound to it: a record whose subject, grants, flags or end were changed in the catalogue opens
+// to nobody, as only who has the token key can make its HMAC. Records of release 0.1 are bound to the token alone.
+// Cost: one HMAC-SHA-256 (two where it does not match) and one hash lookup. Errors: unauthenticated, with a text that
+// may be shown to the caller.
 #pragma once
 
 #include <memory>
@@ -16,10 +19,14 @@
 
 namespace hauberk {
 
+// What a token is bound to: all of its record but the HMAC, the time it was made and whether it was revoked. One line.
+std::string bound_text(const TokenRecord& record);
+Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& record, const Secret& token);
+
 class TokenTable {
  public:
-  // Records of other environments are left out; their scopes are all they have (registry::effective_tokens). `keys` are
-  // those of `environment`.
+  // Records of other environments are left out. With what they inherit as registry::effective_tokens says it. `keys`
+  // are those of `environment`.
   TokenTable(Environment environment, const std::vector<TokenRecord>& records,
              std::shared_ptr<crypto::KeyProvider> keys);
 
@@ -29,7 +36,11 @@ class TokenTable {
  private:
   Environment environment_;
   std::shared_ptr<crypto::KeyProvider> keys_;
-  std::unordered_map<std::string, TokenRecord> records_;
+  struct Known {
+    TokenRecord record;
+    std::string bound;
+  };
+  std::unordered_map<std::string, Known> records_;
 };
 
 }  // namespace hauberk

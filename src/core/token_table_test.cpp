@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "crypto/token.h"
 
@@ -16,9 +17,9 @@ class TokenTableTest : public testing::Test {
   // A token of the environment and its record.
   std::string make(Environment environment, auto change) {
     const auto token = crypto::make_token(short_name(environment), random_);
-    TokenRecord record{token.id, environment, "ci", {{"infer", "fraud-*"}}, *crypto::token_mac(*keys_, token.text),
-                       noon,     {},          {}};
+    TokenRecord record{token.id, environment, "ci", {{"infer", "fraud-*"}}, {}, noon, {}, {}};
     change(record);
+    record.mac = *token_record_mac(*keys_, record, token.text);
     records_.push_back(record);
     return std::string(crypto::presented(token.text));
   }
@@ -84,6 +85,48 @@ TEST_F(TokenTableTest, does_not_accept_a_record_made_with_other_keys) {
   EXPECT_FALSE(TokenTable(Environment::dev, records_, others).verify(token, noon));
 }
 
+// Who can write the catalogue, but has not the token key, gains nothing by it.
+TEST_F(TokenTableTest, opens_to_nobody_whose_record_was_changed) {
+  const auto token = make(Environment::dev, [](TokenRecord& record) { record.made_by = {"alice"}; });
+  const auto as_made = records_;
+  ASSERT_TRUE(verify(token));
+  EXPECT_EQ(verify(token)->made_by, std::vector<std::string>{"alice"});
+  const std::vector<std::function<void(TokenRecord&)>> changes = {
+      [](TokenRecord& record) { record.subject = "alice"; },
+      [](TokenRecord& record) { record.scopes = {{"admin", "*"}}; },
+      [](TokenRecord& record) { record.scopes.push_back({"read", "*"}); },
+      [](TokenRecord& record) { record.scopes.clear(); },
+      [](TokenRecord& record) { record.service = true; },
+      [](TokenRecord& record) { record.inherit = true; },
+      [](TokenRecord& record) { record.expires = noon + std::chrono::hours(1); },
+      [](TokenRecord& record) { record.made_by.clear(); },
+      [](TokenRecord& record) { record.made_by = {"alice", "bob"}; },
+      // One value with the text of two, and two with the text of one.
+      [](TokenRecord& record) { record.subject = "ci\",[\"infer"; },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    records_ = as_made;
+    changes[i](records_[0]);
+    SCOPED_TRACE(i);
+    expect_refused(token);
+  }
+}
+
+TEST_F(TokenTableTest, adds_what_is_inherited_without_binding_it) {
+  const auto token = make(Environment::dev, [](TokenRecord& record) { record.inherit = true; });
+  records_[0].inherited = {{"read", "*"}};
+  ASSERT_TRUE(verify(token));
+  EXPECT_TRUE(verify(token)->allowed("read", "x"));
+}
+
+TEST_F(TokenTableTest, knows_tokens_of_release_0_1_which_are_bound_to_themselves_alone) {
+  const auto token = make();
+  records_[0].mac = *keys_->mac(crypto::KeyPurpose::token, as_bytes(token));
+  ASSERT_TRUE(verify(token));
+  records_[0].mac = *keys_->mac(crypto::KeyPurpose::token, as_bytes(token + "x"));
+  expect_refused(token);
+}
+
 TEST_F(TokenTableTest, ends_with_the_hour_of_expiry) {
   const auto token = make(Environment::dev, [](TokenRecord& record) { record.expires = noon; });
   EXPECT_TRUE(verify(token, noon - Duration(1)));
@@ -96,7 +139,9 @@ TEST_F(TokenTableTest, refuses_the_revoked) {
 }
 
 TEST_F(TokenTableTest, refuses_a_record_without_an_hmac) {
-  expect_refused(make(Environment::dev, [](TokenRecord& record) { record.mac.clear(); }));
+  const auto token = make();
+  records_[0].mac.clear();
+  expect_refused(token);
 }
 
 }  // namespace

@@ -27,12 +27,11 @@ struct TokenParts {
 // Only the form is checked: prefix, lengths, alphabets, CRC. Views into `text`.
 std::optional<TokenParts> parse_token(std::string_view text);
 
-// HMAC-SHA-256 of the text under the provider's token key.
-Result<Bytes> token_mac(KeyProvider& keys, std::string_view text);
-Result<Bytes> token_mac(KeyProvider& keys, const Secret& text);
+// HMAC-SHA-256 under the provider's token key of what the token is bound to and its text, which is of one length.
+Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, std::string_view bound_to);
 
-// Whether `mac` is the text's, by today's key or a retired one.
-Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, ByteView mac);
+// Whether `mac` is that, by today's key or a retired one.
+Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, std::string_view bound_to, ByteView mac);
 
 // A token that somebody presents, as text, for a TokenTable to verify; valid as long as the secret.
 std::string_view presented(const Secret& token);

@@ -23,13 +23,13 @@ class ChainTest : public ::testing::Test {
     text_ = std::string(crypto::presented(token.text));
     TokenRecord record{
         .id = token.id, .environment = Environment::production, .subject = "alice", .scopes = {{"infer", "fraud"}}};
-    record.mac = *crypto::token_mac(*keys_, token.text);
     record.expires = Instant(1000s);
+    record.mac = *token_record_mac(*keys_, record, token.text);
     auto revoked = crypto::make_token("prd", random_);
     revoked_text_ = std::string(crypto::presented(revoked.text));
     TokenRecord gone{
         .id = revoked.id, .environment = Environment::production, .subject = "bob", .scopes = {{"admin", "*"}}};
-    gone.mac = *crypto::token_mac(*keys_, revoked.text);
+    gone.mac = *token_record_mac(*keys_, gone, revoked.text);
     gone.revoked = Instant(1s);
     tokens_ = std::make_unique<TokenTable>(Environment::production, std::vector{record, gone}, keys_);
   }

@@ -86,6 +86,11 @@ Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artif
 Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type,
                             const Subject& subject, json::Value body, const Principal& issuer) {
   auto* keys = TRY(ports.keys.need(environment));
+  if (!issuer.made_by.empty()) {
+    auto makers = json::Value::array();
+    for (const auto& maker : issuer.made_by) makers.push(maker);
+    body.set("issuer_made_by", std::move(makers));
+  }
   body.set("issuer", issuer.subject).set("time", rfc3339(ports.clock.now())).set("environment", name(environment));
   return seal(Statement{{subject}, std::string(predicate_type), std::move(body)}, *keys);
 }

@@ -57,7 +57,8 @@ Result<VerifiedEvidence> verified_evidence(Catalog& catalog, const Digest& artif
 // that we trust.
 Status check_attestor(Catalog& catalog, std::string_view key_id, Instant taken);
 
-// A statement about the version, signed with the keys of `environment`. `body` gets "issuer", "time" and "environment".
+// A statement about the version, signed with the keys of `environment`. `body` gets "issuer", "time", "environment"
+// and, of a token, who made it: "issuer_made_by".
 Result<Evidence> seal_about(const Ports& ports, Environment environment, std::string_view predicate_type,
                             const Subject& subject, json::Value body, const Principal& issuer);
 

@@ -33,6 +33,24 @@ bool has_approved(const Examined& examined, std::string_view subject) {
   });
 }
 
+// Why the principal may be whoever imported the version, or the same content as something else.
+std::optional<std::string> takes_part(const Examined& examined, const Principal& principal) {
+  const Party approver{principal.subject, principal.made_by};
+  if (same_subject(approver.subject, examined.version.imported_by))
+    return "whoever imported a version does not approve it";
+  for (const auto& piece : examined.evidence.good) {
+    if (piece.statement.predicate_type != predicate::import) continue;
+    const auto importer = party_of(piece.statement);
+    if (same_subject(importer.subject, approver.subject))
+      return fmt::format("{} imported the same content as {}", approver.subject,
+                         piece.statement.predicate.text_or("name", "something else"));
+    if (may_be_one(approver, importer))
+      return fmt::format("the token of one of {} and {}, who imported it, was made by the other", approver.subject,
+                         importer.subject);
+  }
+  return std::nullopt;
+}
+
 // What an approval was good for: the step it may have opened, or the gate that comes next.
 Decision decide_after_approval(const Policies& policies, const Examined& examined, Instant now) {
   switch (examined.version.state) {
@@ -130,8 +148,8 @@ Result<StepResult> approve(const Ports& ports, const Policies& policies, const V
   CHECK(require_version(ports, ref, "approve", principal));
   if (principal.subject.empty()) return fail(Errc::denied, "an approval needs a name", ref.text());
   if (principal.service)
-    return fail(Errc::denied, fmt::format("{} is a service account: approvals are given by persons", principal.subject),
-                ref.text());
+    return fail(Errc::no_grant,
+                fmt::format("{} is a service account: approvals are given by persons", principal.subject), ref.text());
   if (comment.size() > most_comment_bytes)
     return fail(Errc::invalid, "the comment is longer than 1024 bytes", ref.text());
   auto examined = TRY(examine(ports, ref));
@@ -141,10 +159,9 @@ Result<StepResult> approve(const Ports& ports, const Policies& policies, const V
         Errc::precondition,
         fmt::format("it is {}; approvals are given to versions that are scanned, approved or in staging", name(state)),
         examined.version.ref());
-  if (!policies.dev.self_approval && principal.subject == examined.version.imported_by)
-    return result_of(
-        std::move(examined),
-        Decision{false, {"whoever imported a version does not approve it"}, {"an approval by somebody else"}});
+  if (!policies.dev.self_approval)
+    if (auto why = takes_part(examined, principal))
+      return result_of(std::move(examined), Decision{false, {*std::move(why)}, {"an approval by somebody else"}});
 
   const Version before = examined.version;
   std::optional<Evidence> sealed;

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/token_table.h"
 #include "crypto/token.h"
 
 namespace hauberk::registry {
 namespace {
 
 constexpr std::size_t most_scopes = 32;
+constexpr std::size_t most_makers = 8;
 
 // Subjects stand in logs, events and evidence, and are the names that "token:<pattern>" grants match.
 Status check_subject(std::string_view subject) {
@@ -20,6 +22,13 @@ Status check_subject(std::string_view subject) {
   };
   if (!subject.empty() && subject.size() <= 64 && std::ranges::all_of(subject, fine)) return {};
   return fail(Errc::invalid, "a subject has 1 to 64 letters, digits, '-', '_', '.' or '@'", "subject");
+}
+
+// "alice" and "Alice" are one person to whoever reads them.
+Status check_one_spelling(std::string_view subject, std::string_view other) {
+  if (subject == other || !same_subject(subject, other)) return {};
+  return fail(Errc::invalid, fmt::format("{} is there already, which people would take for the same", other),
+              "subject");
 }
 
 // Whoever could grant more than they have would have it. A pattern is covered if the creator's matches its very text: a
@@ -61,14 +70,34 @@ std::vector<Scope> inherited(std::string_view subject, const std::vector<Binding
 
 }  // namespace
 
+std::string described(const std::vector<Scope>& scopes) {
+  std::string text;
+  for (const auto& scope : scopes) text += (text.empty() ? "" : " ") + scope.text();
+  return text;
+}
+
+std::string described(const TokenRecord& token) {
+  return fmt::format("for {}{}, {}{}: {}", token.subject, token.service ? " (service account)" : "",
+                     token.expires ? "until " + rfc3339(*token.expires) : "without end",
+                     token.inherit ? ", inherits" : "", described(token.scopes));
+}
+
+Digest digest_of(const TokenRecord& token) { return crypto::sha256(as_bytes(bound_text(token))); }
+
+Digest digest_of(const CustomRole& role) {
+  auto grants = json::Value::array();
+  for (const auto& grant : role.grants) grants.push(grant.text());
+  return crypto::sha256(as_bytes(json::write(
+      json::Value::array().push("hauberk role v1").push(role.name).push(std::move(grants)).push(role.summary))));
+}
+
 Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment) {
   auto records = TRY(catalog.tokens(environment));
   if (std::ranges::none_of(records, &TokenRecord::inherit)) return records;
   const auto bindings = TRY(catalog.bindings(environment));
   const auto roles = TRY(catalog.roles(environment));
   for (auto& record : records)
-    if (record.inherit)
-      std::ranges::move(inherited(record.subject, bindings, roles), std::back_inserter(record.scopes));
+    if (record.inherit) record.inherited = inherited(record.subject, bindings, roles);
   return records;
 }
 
@@ -88,29 +117,34 @@ Result<CreatedToken> create_token(const Ports& ports, Random& random, const Toke
                                         TRY(ports.catalog.roles(request.environment))),
                               principal));
   }
-  for (const auto& other : TRY(ports.catalog.tokens(request.environment)))
+  for (const auto& other : TRY(ports.catalog.tokens(request.environment))) {
     if (other.subject == request.subject && other.service != request.service && !other.revoked)
       return fail(Errc::invalid,
                   fmt::format("{} has tokens as a {}: a subject is one or the other", request.subject,
                               other.service ? "service account" : "person"),
                   "subject");
+    CHECK(check_one_spelling(request.subject, other.subject));
+  }
+  for (const auto& binding : TRY(ports.catalog.bindings(request.environment)))
+    CHECK(check_one_spelling(request.subject, binding.subject));
+  if (principal.made_by.size() >= most_makers)
+    return fail(Errc::no_grant,
+                fmt::format("the token of {} was made with one that was made with one …: {} deep is the end",
+                            principal.subject, most_makers),
+                "token");
   if (request.lifetime && request.lifetime->count() <= 0)
     return fail(Errc::invalid, "the lifetime must be above zero", "expires");
 
   auto* keys = TRY(ports.keys.need(request.environment));
   auto token = crypto::make_token(short_name(request.environment), random);
   const auto now = ports.clock.now();
-  TokenRecord record{token.id,
-                     request.environment,
-                     request.subject,
-                     request.scopes,
-                     TRY(crypto::token_mac(*keys, token.text)),
-                     now,
-                     {},
-                     {}};
+  TokenRecord record{token.id, request.environment, request.subject, request.scopes, {}, now, {}, {}};
   record.service = request.service;
   record.inherit = request.inherit;
+  record.made_by = principal.made_by;
+  record.made_by.insert(record.made_by.begin(), principal.subject);
   if (request.lifetime) record.expires = now + *request.lifetime;
+  record.mac = TRY(token_record_mac(*keys, record, token.text));  // last: it binds all the others
   CHECK(ports.catalog.add_token(record));
   return CreatedToken{std::move(record), std::move(token.text)};
 }
@@ -171,6 +205,8 @@ Status forget_role(const Ports& ports, Environment environment, std::string_view
 Status bind_role(const Ports& ports, const Binding& binding, const Principal& principal) {
   CHECK(check_binding(binding));
   CHECK(require_grant(principal, "token", binding.subject, no_kind));
+  for (const auto& other : TRY(ports.catalog.tokens(binding.environment)))
+    CHECK(check_one_spelling(binding.subject, other.subject));
   CHECK(check_no_escalation(TRY(grants_of_role(binding.text(), TRY(ports.catalog.roles(binding.environment)))),
                             principal));
   return ports.catalog.bind(binding);

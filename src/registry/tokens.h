@@ -25,8 +25,14 @@ struct CreatedToken {
   TokenRecord record;
   Secret text;  // to be shown once
 };
-// The tokens of an environment with all they grant now: what is inherited stands among their scopes. A role that is not
-// there any more grants nothing.
+// What a token or a role grants, as events tell it: for people, and as a digest of all of it, which a later look at the
+// catalogue can be compared with. The digest of a token is of what its HMAC binds.
+std::string described(const std::vector<Scope>& scopes);
+std::string described(const TokenRecord& token);
+Digest digest_of(const TokenRecord& token);
+Digest digest_of(const CustomRole& role);
+
+// The tokens of an environment with what they inherit now. A role that is not there any more grants nothing.
 Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment);
 
 Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request,

@@ -1,10 +1,12 @@
 """The command line: help, exit codes, --json, colours, completion, the scanner as a tool, the configuration's errors."""
+import contextlib
 import pathlib
 import json
 import os
 import pickle
 import pty
 import shutil
+import sqlite3
 import subprocess
 import time
 import xml.etree.ElementTree
@@ -436,6 +438,45 @@ class Tokens(Test):
         self.assertIn("whoever imported a version does not approve it", refused.out + refused.err)
         self.expect(place.hauberk("model", "approve", "m", token=make_token(place, "vera", "dev", "approve:*")))
 
+    def test_nobody_invents_a_second_person_to_approve_with(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        alice = make_token(place, "alice", "dev", "import:*", "approve:*", "token:*", "read:*")
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m", token=alice))
+        puppet = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "puppet", "--scope", "approve:*", "--scope", "token:*", "--json", token=alice)).json()["token"]
+        hand = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "hand", "--scope", "approve:*", "--json", token=puppet)).json()["token"]
+        for token in (puppet, hand):
+            self.assertIn("was made by the other", self.expect(place.hauberk("model", "approve", "m", token=token), 1).out)
+        self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "Alice", "--scope", "approve:*"), 2)
+        # The same content under another name, by somebody else: neither approves the other's.
+        carol = make_token(place, "carol", "dev", "import:*", "approve:*")
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "twin", token=carol))
+        self.assertIn("imported the same content", self.expect(place.hauberk("model", "approve", "m", token=carol), 1).out)
+        self.assertIn("imported the same content", self.expect(place.hauberk("model", "approve", "twin", token=alice), 1).out)
+        self.expect(place.hauberk("model", "approve", "m", token=make_token(place, "vera", "dev", "approve:*")))
+
+    def test_a_record_of_a_token_that_was_changed_in_the_catalogue_opens_to_nobody(self):
+        place = self.make(copy_of=prepared())
+        token = make_token(place, "ida", "dev", "read:*")
+        self.expect(place.hauberk("model", "list", token=token))
+        with contextlib.closing(sqlite3.connect(place.data / "catalog.db")) as catalog, catalog:
+            catalog.execute("UPDATE tokens SET scopes = '[\"admin:*\"]' WHERE subject = 'ida'")
+        self.assertIn("not valid", self.expect(place.hauberk("model", "list", token=token), 1).err)
+
+    def test_a_token_that_is_pasted_whole_is_taken_for_its_id_and_shown_nowhere(self):
+        place = self.make(copy_of=prepared())
+        token = make_token(place, "ida", "dev", "read:*")
+        explained = self.expect(place.hauberk("access", "explain", token, "read", "m", "-e", "dev"))
+        secret = token[21:64]
+        self.assertNotIn(secret, explained.out + explained.err)
+        mistaken = token[:-1] + ("0" if token[-1] != "0" else "1")
+        for words in (["token", "revoke", mistaken, "-e", "dev"], ["access", "explain", mistaken, "read", "m", "-e", "dev"]):
+            refused = self.expect(place.hauberk(*words, "--json"), 2)
+            self.assertNotIn(secret, refused.out + refused.err)
+        ended = self.expect(place.hauberk("token", "revoke", token, "-e", "dev"))
+        self.assertNotIn(secret, ended.out + ended.err + place.hauberk("ledger", "export", "-e", "dev").out)
+        self.assertIn("revoked", self.expect(place.hauberk("model", "list", token=token), 1).err)
+
     def test_roles_of_ones_own_are_bound_and_followed_by_tokens_that_inherit(self):
         place = self.make(copy_of=prepared())
         shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
@@ -508,6 +549,11 @@ class Tokens(Test):
         self.assertTrue(robot["service"])
         self.assertIn("approvals are given by persons", self.expect(place.hauberk("model", "approve", "m", token=robot["token"]), 1).err)
         self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "robot", "--role", "validator"), 2)
+        told = json.loads(self.expect(place.hauberk("ledger", "tail", "-e", "dev", "-n", "2", "--json")).out.splitlines()[-1])
+        self.assertEqual((told["kind"], told["principal"], told["operation"], told["target"]), ("access.denied", "robot", "model approve", "m"))
+        explained = self.expect(place.hauberk("access", "explain", "robot", "approve", "m", "-e", "dev"), 1)
+        self.assertIn("is of a service account", explained.out)
+        self.expect(place.hauberk("access", "explain", "robot", "infer", "m", "-e", "dev"))
         self.assertIn("robot (service)", self.expect(place.hauberk("token", "list", "-e", "dev")).out)
 
     def test_bad_scopes_and_lifetimes_are_wrong_use(self):

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -13,6 +14,89 @@ import shutil
 from harness import DATASETS, MAGIKA, ROOT, Test, magika_request, prepared
 
 PYTHON = (ROOT / "demo/example.py").read_bytes()
+
+
+def events(place, environment="dev"):
+    """What the registry's chain has of changes: (kind, operation, target, outcome)."""
+    lines = place.hauberk("ledger", "export", "-e", environment).out.splitlines()
+    return [tuple(event.get(key, "") for key in ("kind", "operation", "target", "outcome")) for event in map(json.loads, lines) if "kind" in event]
+
+
+class Record(Test):
+    """Nothing is changed that the ledger does not have."""
+
+    CHANGES = (  # what a ledger that cannot be written must stop
+        ("token", "create", "-e", "dev", "-s", "eve", "--scope", "read"),
+        ("token", "revoke", "TOKEN", "-e", "dev"),
+        ("access", "define", "mine", "-e", "dev", "--scope", "read"),
+        ("access", "bind", "eve", "viewer", "-e", "dev"),
+        ("model", "import", "m.onnx", "--name", "m"),
+        ("model", "promote", "magika", "--to", "dev"),
+        ("model", "rescan", "magika"),
+        ("model", "revoke", "magika", "--reason", "x"),
+        ("model", "export", "magika", "out", "-e", "dev"),
+        ("revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "--reason", "x"),
+        ("key", "rotate", "-e", "dev", "--purpose", "evidence"),
+        ("key", "rotate", "-e", "dev", "--purpose", "token"),
+        ("store", "rotate", "-e", "dev"),
+        ("store", "gc", "--remove"),
+    )
+
+    def dump(self, place) -> list:
+        connection = sqlite3.connect(f"file:{place.data}/catalog.db?mode=ro", uri=True)
+        with contextlib.closing(connection):
+            return [line for line in connection.iterdump()]
+
+    def test_a_ledger_that_cannot_be_written_stops_every_change(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        token = place.hauberk("token", "list", "-e", "dev", "--json").json()[0]["id"]
+        place.hauberk("model", "list")  # the database is opened and its journal emptied
+        chain = place.data / "ledger/dev/registry"
+        away = chain.with_name("away")
+        chain.rename(away)
+        chain.write_text("not a folder")
+        keys = {path: path.read_bytes() for path in (place.data / "keys").rglob("*") if path.is_file()}
+        before = self.dump(place)
+        for words in self.CHANGES:
+            with self.subTest(" ".join(words)):
+                outcome = place.hauberk(*[token if word == "TOKEN" else word for word in words])
+                self.expect(outcome, 3)
+                self.assertIn("nothing was changed", outcome.err)
+                self.assertEqual(self.dump(place), before)
+                self.assertEqual({path: path.read_bytes() for path in (place.data / "keys").rglob("*") if path.is_file()}, keys)
+        self.assertFalse((place.folder / "out").exists())
+        chain.unlink()
+        away.rename(chain)
+        self.expect(place.hauberk(*self.CHANGES[0]))
+        self.expect(place.hauberk("ledger", "verify"))
+
+    def test_a_change_is_announced_and_told_and_a_failure_is_told_too(self):
+        place = self.make(copy_of=prepared())
+        seen = len(events(place))
+        made = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "eve", "--scope", "read", "--service", "--json")).json()
+        self.expect(place.hauberk("access", "forget", "no-such-role", "-e", "dev"), 2)
+        self.assertEqual(events(place)[seen:], [
+            ("intent", "token.create", made["id"], "begun"), ("token.create", "", made["id"], "ok"),
+            ("intent", "access.forget", "no-such-role", "begun"), ("intent", "access.forget", "no-such-role", "error")])
+        told = [json.loads(line) for line in place.hauberk("ledger", "export", "-e", "dev").out.splitlines()]
+        created = [event for event in told if event.get("kind") == "token.create"][-1]
+        self.assertIn("for eve (service account), until 2", created["reason"])
+        self.assertIn("read:*", created["reason"])
+
+    def test_kill_9_at_any_moment_leaves_no_change_that_the_ledger_does_not_know(self):
+        place = self.make(copy_of=prepared())
+        before = {token["id"] for token in place.hauberk("token", "list", "-e", "dev", "--json").json()}
+        for attempt in range(24):
+            process = subprocess.Popen(place.command("token", "create", "-e", "dev", "-s", f"eve{attempt}", "--scope", "read"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(0.004 + 0.002 * attempt)
+            process.kill()
+            process.wait()
+        there = {token["id"] for token in place.hauberk("token", "list", "-e", "dev", "--json").json()} - before
+        announced = {target for kind, operation, target, _ in events(place) if (kind, operation) == ("intent", "token.create")}
+        self.assertLessEqual(there, announced)
+        self.assertTrue(announced, "no attempt lived long enough to announce anything")
+        self.expect(place.hauberk("ledger", "verify"))
 
 
 class Kill(Test):

@@ -133,6 +133,37 @@ TEST_F(PromotionTest, the_importer_does_not_approve_unless_the_policy_says_so) {
   EXPECT_EQ(state(version), VersionState::approved);
 }
 
+// Two names for one content, each imported by one of two people: neither approves it.
+TEST_F(PromotionTest, nobody_approves_what_they_imported_as_something_else) {
+  const auto version = import("magika", "weights");
+  scan(version, "CLEAN");
+  ASSERT_TRUE(try_import("twin", "offered/model.onnx", ann_));
+  const auto refused = approve(ports_, policies_, ref(version), "", ann_);
+  ASSERT_TRUE(refused);
+  EXPECT_FALSE(refused->evidence);
+  EXPECT_EQ(refused->decision.reasons, std::vector<std::string>{"ann imported the same content as twin"});
+  EXPECT_TRUE(approve(ports_, policies_, ref(version), "", bob_)->decision.allow);
+}
+
+TEST_F(PromotionTest, nobody_approves_by_a_token_that_the_importer_made) {
+  const auto version = import("magika", "weights");
+  scan(version, "CLEAN");
+  auto puppet = person("puppet");
+  puppet.made_by = {"ian", "os:root"};
+  const auto refused = approve(ports_, policies_, ref(version), "", puppet);
+  ASSERT_TRUE(refused);
+  EXPECT_FALSE(refused->evidence);
+  EXPECT_EQ(refused->decision.reasons,
+            std::vector<std::string>{"the token of one of puppet and ian, who imported it, was made by the other"});
+  EXPECT_EQ(state(version), VersionState::scanned);
+  // Who made it stands in the evidence, so that later gates see it, too.
+  auto deputy = person("deputy");
+  deputy.made_by = {"tom"};
+  ASSERT_TRUE(approve(ports_, policies_, ref(version), "", deputy)->evidence);
+  const auto sealed = verified_evidence(*catalog_, version.manifest.digest(), ports_.keys);
+  EXPECT_EQ(party_of(sealed->good.back().statement).made_by, std::vector<std::string>{"tom"});
+}
+
 TEST_F(PromotionTest, waits_for_as_many_people_as_the_policy_wants) {
   policies_.dev.approvals = 2;
   const auto version = import("magika", "weights");

@@ -63,6 +63,26 @@ TEST_F(Tokens, refuse_odd_subjects_no_scopes_and_no_lifetime) {
   EXPECT_TRUE(catalog_->tokens(Environment::dev)->empty());
 }
 
+TEST_F(Tokens, tell_who_made_them_and_the_token_they_were_made_with) {
+  const auto lead = create("lead", {"token:*", "read"}, admin_);
+  ASSERT_TRUE(lead);
+  EXPECT_EQ(lead->record.made_by, std::vector<std::string>{"root"});
+  auto maker = person("lead", {"token:*", "read"});
+  maker.made_by = lead->record.made_by;
+  EXPECT_EQ(create("ci", {"read"}, maker)->record.made_by, (std::vector<std::string>{"lead", "root"}));
+  maker.made_by.assign(8, "x");
+  EXPECT_EQ(create("ci", {"read"}, maker).error().code, Errc::no_grant);
+}
+
+TEST_F(Tokens, stand_for_one_spelling_of_a_name) {
+  ASSERT_TRUE(create("alice", {"read"}, admin_));
+  EXPECT_EQ(create("Alice", {"read"}, admin_).error().code, Errc::invalid);
+  EXPECT_EQ(bind_role(ports_, {Environment::dev, "ALICE", "viewer"}, admin_).error().code, Errc::invalid);
+  ASSERT_TRUE(bind_role(ports_, {Environment::dev, "bob", "viewer"}, admin_));
+  EXPECT_EQ(create("Bob", {"read"}, admin_).error().code, Errc::invalid);
+  EXPECT_TRUE(create("bob", {"read"}, admin_));
+}
+
 TEST_F(Tokens, are_listed_and_revoked_within_the_grant) {
   const auto one = create("ci-build", {"infer"}, admin_), two = create("alice", {"infer"}, admin_);
   const auto team = person("lead", {"token:ci-*"});

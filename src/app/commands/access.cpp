@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/output.h"
+#include "app/token_argument.h"
 #include "app/workspace.h"
 #include "gateway/admin.h"
 #include "gateway/router.h"
@@ -15,17 +16,12 @@
 namespace hauberk::app {
 namespace {
 
-std::string grants_text(const std::vector<Scope>& scopes) {
-  std::string text;
-  for (const auto& scope : scopes) text += (text.empty() ? "" : " ") + scope.text();
-  return text;
-}
-
 // A change of who may do what, in the record of its environment.
 Status record_access(Workspace& workspace, Environment environment, std::string kind, std::string target,
-                     std::string reason, const Principal& principal) {
+                     std::string reason, const Principal& principal, std::string digest = {}) {
   Event event;
   event.kind = std::move(kind);
+  event.artifact = std::move(digest);
   event.target = std::move(target);
   event.reason = std::move(reason);
   event.outcome = "ok";
@@ -36,7 +32,7 @@ Result<int> run_roles(const std::string& wanted, Context& context) {
   std::vector<std::vector<std::string>> rows;
   json::Value list = json::Value::array();
   const auto add = [&](std::string_view name, const std::vector<Scope>& scopes, std::string_view summary) {
-    const auto grants = grants_text(scopes);
+    const auto grants = registry::described(scopes);
     rows.push_back({std::string(name), grants, std::string(summary)});
     list.push(json::Value().set("role", name).set("grants", grants).set("summary", summary));
   };
@@ -67,8 +63,9 @@ Result<int> run_define(const RoleArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(role.environment));
   CHECK(registry::define_role(workspace->ports(), role, principal));
-  const auto grants = grants_text(role.grants);
-  CHECK(record_access(*workspace, role.environment, "access.define", role.name, grants, principal));
+  const auto grants = registry::described(role.grants);
+  CHECK(record_access(*workspace, role.environment, "access.define", role.name, grants, principal,
+                      registry::digest_of(role).text()));
   if (context.json)
     context.out.json(json::Value().set("role", role.name).set("grants", grants).set("summary", role.summary));
   else
@@ -135,7 +132,7 @@ Result<int> run_bindings(const BindArguments& arguments, Context& context) {
   json::Value list = json::Value::array();
   for (const auto& binding : TRY(registry::list_bindings(workspace->ports(), environment, principal))) {
     const auto scopes = grants_of_role(binding.text(), custom);
-    auto grants = scopes ? grants_text(*scopes) : std::string("nothing: there is no such role");
+    auto grants = scopes ? registry::described(*scopes) : std::string("nothing: there is no such role");
     list.push(json::Value().set("subject", binding.subject).set("role", binding.text()).set("grants", grants));
     rows.push_back({binding.subject, binding.text(), std::move(grants)});
   }
@@ -169,7 +166,9 @@ Result<std::string> why_local_user(const std::string& user, const std::string& d
 }
 
 // Answers out of the very values that decide: the records of the tokens and Principal::grant_for.
-Result<int> run_access_explain(const ExplainArguments& arguments, Context& context) {
+Result<int> run_access_explain(const ExplainArguments& given, Context& context) {
+  auto arguments = given;
+  arguments.who = TRY(token_id(given.who));
   const auto environment = TRY(parse_environment(arguments.environment));
   // An action that does not exist is a mistake, not a denial.
   if (TRY(Scope::parse(arguments.action)).action != arguments.action)
@@ -180,7 +179,8 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
   std::optional<ArtifactKind> kind = ArtifactKind::model;
   if (slash != std::string::npos)
     kind = TRY(parse_artifact_kind(arguments.what.substr(0, slash)));
-  else if (arguments.action == "token" || arguments.action == "ledger" || arguments.action == "admin")
+  else if (arguments.action == "token" || arguments.action == "ledger" || arguments.action == "admin" ||
+           (arguments.action == "revoke" && what == "signatures"))
     kind = no_kind;
   auto workspace = TRY(Workspace::open(context));
   const auto asking = TRY(workspace->principal(environment));
@@ -191,7 +191,8 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
   json::Value reasons = json::Value::array();
   std::vector<std::string> lines;
   for (const auto& record : TRY(registry::tokens_of(workspace->ports(), environment, arguments.who, asking))) {
-    const Principal holder{.subject = record.subject, .token_id = record.id, .scopes = record.scopes};
+    const Principal holder{
+        .subject = record.subject, .token_id = record.id, .scopes = record.all_scopes(), .service = record.service};
     const auto by = [&](const Scope& scope) -> std::string {
       for (const auto& binding : record.inherit ? bindings : std::vector<Binding>{})
         if (const auto grants = grants_of_role(binding.text(), custom);
@@ -200,11 +201,13 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
       return {};
     };
     const auto* grant = holder.grant_for(arguments.action, what, kind);
+    const bool approves = !record.service || arguments.action != "approve";
     std::string why = record.revoked                             ? "is revoked"
                       : record.expires && *record.expires <= now ? "is expired"
+                      : !approves        ? "is of a service account: approvals are given by persons"
                       : grant != nullptr ? fmt::format("has the grant {}{}", grant->text(), by(*grant))
-                                         : fmt::format("has only {}", grants_text(record.scopes));
-    const bool good = grant != nullptr && !record.revoked && !(record.expires && *record.expires <= now);
+                                         : fmt::format("has only {}", registry::described(record.all_scopes()));
+    const bool good = grant != nullptr && approves && !record.revoked && !(record.expires && *record.expires <= now);
     allowed = allowed || good;
     reasons.push(
         json::Value().set("token", record.id).set("subject", record.subject).set("allowed", good).set("why", why));

@@ -102,7 +102,11 @@ Result<int> run_rotate(const KeyArguments& arguments, Context& context) {
     const auto workspace = TRY(Workspace::open(context));
     const auto principal = TRY(workspace->principal(environment));
     CHECK(registry::require_grant(principal, "admin", "key", no_kind));
-    if (purpose != KeyPurpose::ledger) CHECK(workspace->require_recorder(environment));
+    // The ledger's own key is the one that may be lost: what cannot be signed by it is told by the next.
+    if (purpose != KeyPurpose::ledger ||
+        workspace->keys(environment)->sign(KeyPurpose::ledger, as_bytes("can this be recorded?")))
+      CHECK(workspace->announce(environment, "key.rotate", TRY(workspace->keys(environment)->key_id(purpose)),
+                                arguments.purpose));
     const auto done = TRY(adapters::rotate_key_file(workspace->key_folder(environment), purpose));
     if (done.before == done.now) return adapters::no_newer_key(workspace->key_folder(environment), purpose);
     before = done.before;
@@ -152,7 +156,7 @@ Result<int> run_sealing(const KeyArguments& arguments, adapters::KeySealing seal
   for (const auto environment : all_environments)
     CHECK(registry::require_grant(TRY(workspace->principal(environment)), "admin", "key", no_kind));
   for (const auto environment : all_environments) {
-    CHECK(workspace->require_recorder(environment));
+    CHECK(workspace->announce(environment, seals ? "key.protect" : "key.unprotect", "key files"));
     written += TRY(adapters::seal_keys_file(workspace->key_folder(environment), sealing));
     Event event;
     event.kind = seals ? "key.protect" : "key.unprotect";

@@ -449,9 +449,11 @@ Result<int> run_export(const ExportArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
   const auto principal = TRY(workspace->principal(environment));
+  const auto ref = TRY(VersionRef::parse(arguments.ref));
+  CHECK(registry::require_version(workspace->ports(), ref, "read", principal));
+  CHECK(workspace->announce(environment, "export", ref.text()));
   const auto exported =
-      TRY(registry::export_version(workspace->ports(), environment, TRY(VersionRef::parse(arguments.ref)),
-                                   context.files, arguments.folder, principal));
+      TRY(registry::export_version(workspace->ports(), environment, ref, context.files, arguments.folder, principal));
   CHECK(workspace->record(environment, event_of("export", exported.version, "ok"), principal));
   if (context.json)
     context.out.json(

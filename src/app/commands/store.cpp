@@ -48,9 +48,13 @@ Result<int> run_store_gc(const StoreArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
   const auto mode = arguments.remove ? registry::GarbageMode::remove : registry::GarbageMode::look;
+  if (arguments.remove) {
+    CHECK(registry::require_grant(principal, "admin", "store", no_kind));
+    CHECK(workspace->announce(Environment::dev, "store.gc", "blobs"));
+  }
   const auto garbage =
       TRY(registry::collect_garbage(workspace->ports(), TRY(parse_duration(arguments.age)), mode, principal));
-  if (arguments.remove && !garbage.orphans.empty()) {
+  if (arguments.remove) {
     Event event;
     event.kind = "store.gc";
     event.outcome = "ok";
@@ -82,7 +86,8 @@ Result<int> run_store_rotate(const StoreArguments& arguments, Context& context) 
     CHECK(registry::require_grant(principal, "admin", "store", no_kind));
     const auto keys = workspace->key_folder(environment);
     folder = keys.path;
-    CHECK(workspace->require_recorder(environment));
+    CHECK(workspace->announce(environment, "key.rotate",
+                              TRY(workspace->keys(environment)->key_id(crypto::KeyPurpose::wrap)), "wrap"));
     const auto rotation = TRY(adapters::rotate_key_file(keys, crypto::KeyPurpose::wrap));
     newer = rotation.before != rotation.now;
   }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/output.h"
+#include "app/token_argument.h"
 #include "app/token_display.h"
 #include "app/workspace.h"
 #include "registry/tokens.h"
@@ -12,15 +13,9 @@
 namespace hauberk::app {
 namespace {
 
-std::string scopes_text(const std::vector<Scope>& scopes) {
-  std::string text;
-  for (const auto& scope : scopes) text += (text.empty() ? "" : " ") + scope.text();
-  return text;
-}
-
 json::Value record_json(const TokenRecord& record) {
   json::Value scopes = json::Value::array();
-  for (const auto& scope : record.scopes) scopes.push(scope.text());
+  for (const auto& scope : record.all_scopes()) scopes.push(scope.text());
   json::Value value;
   value.set("id", record.id)
       .set("environment", name(record.environment))
@@ -39,6 +34,8 @@ Status record_token_event(Workspace& workspace, std::string kind, const TokenRec
   Event event;
   event.kind = std::move(kind);
   event.target = record.id;
+  event.artifact = registry::digest_of(record).text();
+  event.reason = registry::described(record);
   event.outcome = "ok";
   return workspace.record(record.environment, std::move(event), principal);
 }
@@ -76,7 +73,7 @@ Result<int> run_create(const CreateArguments& arguments, Context& context) {
     return 0;
   }
   context.out.good(fmt::format("token {} for {} in {}: {}", created.record.id, created.record.subject,
-                               name(created.record.environment), scopes_text(created.record.scopes)));
+                               name(created.record.environment), registry::described(created.record.scopes)));
   context.out.line(TokenDisplay::text(created.text));
   context.out.hint("It is shown this once; only a keyed hash of it is kept.");
   return 0;
@@ -94,7 +91,7 @@ Result<int> run_token_list(const std::string& wanted, Context& context) {
                           : record.expires && *record.expires <= context.clock.now() ? "expired"
                                                                                      : "good";
       rows.push_back({record.id, std::string(name(environment)), record.subject + (record.service ? " (service)" : ""),
-                      scopes_text(record.scopes) + (record.inherit ? " (inherits)" : ""),
+                      registry::described(record.all_scopes()) + (record.inherit ? " (inherits)" : ""),
                       rfc3339(record.created).substr(0, 10),
                       record.expires ? rfc3339(*record.expires).substr(0, 10) : "never", state});
       list.push(record_json(record).set("state", state));
@@ -119,7 +116,8 @@ Result<int> run_token_revoke(const RevokeTokenArguments& arguments, Context& con
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
   const auto principal = TRY(workspace->principal(environment));
-  const auto record = TRY(registry::revoke_token(workspace->ports(), environment, arguments.id, principal));
+  const auto record =
+      TRY(registry::revoke_token(workspace->ports(), environment, TRY(token_id(arguments.id)), principal));
   CHECK(record_token_event(*workspace, "token.revoke", record, principal));
   if (context.json)
     context.out.json(record_json(record));
@@ -172,7 +170,7 @@ std::vector<Command> token_commands() {
        .details = "",
        .declare = [](Args& args) -> Run {
          auto a = std::make_shared<RevokeTokenArguments>();
-         args.positional("ID", a->id, "the id that `hauberk token list` shows");
+         args.positional("ID", a->id, "the id that `hauberk token list` shows, or the token itself");
          args.choice("-e,--environment", a->environment, token_environments, "where it is valid").required();
          return [a](Context& context) { return run_token_revoke(*a, context); };
        }},
