@@ -58,6 +58,8 @@ Result<LedgerState> verify_ledger(Files& files, const std::string& directory, cr
 Result<std::string> ledger_origin(Files& files, const std::string& directory);
 // The newest checkpoint as a signed note, with the cosignatures of witnesses that were added to it.
 Result<std::string> ledger_note(Files& files, const std::string& directory);
+// Whether a key that the ledger has, or had, signed the note. denied: none did.
+Status check_ledger_note(const crypto::Note& note, crypto::KeyProvider& keys);
 // Puts lines of cosignatures to the note, if it still has that text. precondition: a newer one was written meanwhile.
 Status add_cosignatures(Files& files, const std::string& directory, const crypto::Note& cosigned);
 

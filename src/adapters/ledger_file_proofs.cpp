@@ -42,6 +42,16 @@ Result<std::string> ledger_note(Files& files, const std::string& directory) {
   return std::string(as_text(*text));
 }
 
+Status check_ledger_note(const crypto::Note& note, crypto::KeyProvider& keys) {
+  std::vector<std::string> ids{TRY(keys.key_id(crypto::KeyPurpose::ledger))};
+  for (const auto& pem : keys.earlier_keys_pem(crypto::KeyPurpose::ledger))
+    ids.push_back(TRY(crypto::VerifyingKey::from_pem(pem)).id());
+  for (const auto& one : note.signatures)
+    for (const auto& id : ids)
+      if (keys.verify(crypto::KeyPurpose::ledger, id, as_bytes(note.text), one.signature)) return {};
+  return fail(Errc::denied, "it is signed by no key that this ledger has or had: it was changed, or the keys were");
+}
+
 Status add_cosignatures(Files& files, const std::string& directory, const crypto::Note& cosigned) {
   auto note = TRY(crypto::parse_note(TRY(ledger_note(files, directory))));
   if (note.text != cosigned.text)

@@ -231,11 +231,12 @@ class TreeCheck {
     if (!content && content.error().code == Errc::not_found && part.name.contains(".p/"))
       content = beginning_of(join_path(directory_, full_name(part.name)), part.content.size());
     if (content && *content == part.content) return;
-    problem = LedgerProblem{position.sequence, part.name, 0,
-                            content || content.error().code != Errc::not_found
-                                ? "changed: the tile is not that of the records; remove the folder \"tile\", the next "
-                                  "writer makes it anew"
-                                : "dropped: the tile is missing; the next writer makes it anew"};
+    problem =
+        LedgerProblem{position.sequence, part.name, 0,
+                      content || content.error().code != Errc::not_found
+                          ? "changed: the tile is not that of the records; remove the folder \"tile\", the next "
+                            "writer makes it anew"
+                          : "dropped: the tile is missing; remove the folder \"tile\", the next writer makes it anew"};
   }
 
   Result<Bytes> beginning_of(const std::string& path, std::size_t size) {

@@ -203,7 +203,7 @@ Result<std::unique_ptr<File>> SystemFiles::open(const std::string& path, OpenMod
   int flags = O_CLOEXEC;
   switch (mode) {
     case OpenMode::read:
-      flags |= O_RDONLY;
+      flags |= O_RDONLY | O_NONBLOCK;  // a pipe that nobody writes would wait for ever
       break;
     case OpenMode::append:
       flags |= O_RDWR | O_CREAT | O_APPEND;
@@ -216,9 +216,12 @@ Result<std::unique_ptr<File>> SystemFiles::open(const std::string& path, OpenMod
   const int fd = ::open(path.c_str(), flags, mode_of(mode));
   if (fd < 0) return system_error(mode == OpenMode::read ? "open the file" : "open the file for writing", path);
   struct stat info{};
-  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
+  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode) || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)) {
     ::close(fd);
-    return fail(Errc::invalid, "expected a file, but this is a folder", path);
+    return fail(Errc::invalid,
+                S_ISDIR(info.st_mode) ? "expected a file, but this is a folder"
+                                      : "expected a file, but this is a pipe: write it to a file first",
+                path);
   }
   return std::make_unique<PosixFile>(fd, path);
 }

@@ -51,6 +51,14 @@ TEST_F(FileTest, errors_name_the_path_and_what_to_do) {
   EXPECT_FALSE(files_.open(dir_, OpenMode::read)) << "a folder is no file";
 }
 
+TEST_F(FileTest, a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  const auto opened = files_.open(path("pipe"), OpenMode::read);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::invalid);
+  EXPECT_FALSE(read_file(files_, path("pipe"), 100));
+}
+
 TEST_F(FileTest, files_over_the_limit_are_refused) {
   ASSERT_TRUE(write_file_atomically(files_, path("a"), as_bytes("12345")));
   EXPECT_TRUE(read_file(files_, path("a"), 5));

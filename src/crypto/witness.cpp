@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/file_lock.h"
 #include "base/json.h"
 
 namespace hauberk::crypto {
 namespace {
 
 constexpr std::size_t most_proof_lines = 63;
+constexpr std::uint64_t largest_state = 1 << 20;  // a checkpoint may have lines of its log's own
 
 struct Question {
   std::uint64_t old_size = 0;
@@ -55,24 +57,42 @@ Result<Witness> Witness::open(Files& files, std::string folder, std::string name
                               std::vector<NoteVerifier> logs) {
   auto verifier = TRY(NoteVerifier::of(std::move(name), key.verifying(), NoteKind::cosignature));
   CHECK(files.make_directories(folder));
-  return Witness(files, std::move(folder), std::move(verifier), key, std::move(logs));
+  auto lock = TRY(lock_file(join_path(folder, "lock"), LockMode::exclusive, {},
+                            "another witness is at work on this folder; two of them could cosign two histories"));
+  return Witness(files, std::move(folder), std::move(lock), std::move(verifier), key, std::move(logs));
 }
 
 std::string Witness::place_of(const std::string& origin) const {
-  return join_path(folder_, sha256(as_bytes(origin)).hex() + ".json");
+  return join_path(folder_, sha256(as_bytes(origin)).hex() + ".note");
 }
 
 // Nothing seen yet is the empty tree. A file that cannot be read is an error: forgetting would let a log go back.
 Result<Checkpoint> Witness::seen(const std::string& origin) const {
+  const auto text = read_file(files_, place_of(origin), largest_state);
+  if (!text && text.error().code == Errc::not_found) return seen_by_release_0_1(origin);
+  if (!text) return std::unexpected(text.error());
+  const auto note = parse_note(as_text(*text));
+  const auto signed_here = note ? verifier_.signed_note(*note) : Result<bool>(false);
+  auto checkpoint = note ? parse_checkpoint(note->text) : std::unexpected(note.error());
+  if (!signed_here || !*signed_here || !checkpoint || checkpoint->origin != origin)
+    return fail(Errc::corrupt,
+                "what the witness has seen is not what it wrote, or under another key: restore it from a backup",
+                place_of(origin));
+  return checkpoint;
+}
+
+// A state without a signature, until the next checkpoint.
+Result<Checkpoint> Witness::seen_by_release_0_1(const std::string& origin) const {
   Checkpoint checkpoint{.origin = origin, .size = 0, .root = sha256({})};
-  const auto text = read_file(files_, place_of(origin), 4096);
+  const auto place = join_path(folder_, sha256(as_bytes(origin)).hex() + ".json");
+  const auto text = read_file(files_, place, 4096);
   if (!text)
     return text.error().code == Errc::not_found ? Result<Checkpoint>(checkpoint) : std::unexpected(text.error());
   const auto value = json::parse(as_text(*text));
   const auto size = value ? value->int_or("size", -1) : -1;
   const auto root = Digest::parse(value ? value->text_or("root", "") : "");
   if (size < 0 || !root || value->text_or("origin", "") != origin)
-    return fail(Errc::corrupt, "what the witness has seen cannot be read: restore it from a backup", place_of(origin));
+    return fail(Errc::corrupt, "what the witness has seen cannot be read: restore it from a backup", place);
   checkpoint.size = static_cast<std::uint64_t>(size);
   checkpoint.root = *root;
   return checkpoint;
@@ -113,9 +133,6 @@ Result<WitnessAnswer> Witness::answer(std::string_view body, Instant now) {
       (checkpoint->size == 0 && checkpoint->root != sha256({})))
     return fail(Errc::precondition, "the log does not prove that it grew out of what was seen of it");
 
-  json::Value value;
-  value.set("origin", checkpoint->origin).set("size", checkpoint->size).set("root", checkpoint->root.text());
-  CHECK(write_file_atomically(files_, place_of(checkpoint->origin), as_bytes(json::write(value) + "\n")));
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   Note cosigned{.text = note->text, .signatures = {}};
   Bytes signature(8);
@@ -123,6 +140,7 @@ Result<WitnessAnswer> Witness::answer(std::string_view body, Instant now) {
   const auto bytes = key_.sign(as_bytes(cosigned_text(seconds, note->text)));
   signature.insert(signature.end(), bytes.begin(), bytes.end());
   cosigned.signatures.push_back({verifier_.name, verifier_.hint, std::move(signature)});
+  CHECK(write_file_atomically(files_, place_of(checkpoint->origin), as_bytes(write_note(cosigned))));
   return WitnessAnswer{.body = write_note(cosigned).substr(note->text.size() + 1)};
 }
 

@@ -41,6 +41,7 @@ class WitnessTest : public testing::Test {
     return *Witness::open(files_, folder_, "witness.example", key_,
                           {*NoteVerifier::of("log.example", log_key_.verifying())});
   }
+  std::string state_file() const { return folder_ + "/" + sha256(as_bytes("log.example")).hex() + ".note"; }
   int status(std::string_view body) { return witness().add_checkpoint(body, now_).status; }
 
   std::string folder_;
@@ -94,9 +95,34 @@ TEST_F(WitnessTest, knows_its_logs_and_refuses_what_is_malformed) {
 
 TEST_F(WitnessTest, forgets_nothing_silently) {
   ASSERT_EQ(status(request(0, 20)), 200);
-  for (const auto& entry : std::filesystem::directory_iterator(folder_))
-    ASSERT_TRUE(write_file_atomically(files_, entry.path().string(), as_bytes("torn")));
+  const auto state = state_file();
+  const auto whole = *read_file(files_, state, 10'000);
+  for (std::size_t i = 0; i < whole.size(); ++i) {  // its own cosignature covers what it has seen
+    auto changed = whole;
+    changed[i] = changed[i] == '1' ? '2' : '1';
+    ASSERT_TRUE(write_file_atomically(files_, state, changed));
+    EXPECT_EQ(status(request(20, 30)), 500) << i;
+  }
+  ASSERT_TRUE(write_file_atomically(files_, state, as_bytes("torn")));
   EXPECT_EQ(status(request(0, 20)), 500);
+  ASSERT_TRUE(write_file_atomically(files_, state, whole));
+  EXPECT_EQ(status(request(20, 30)), 200);
+}
+
+TEST_F(WitnessTest, knows_what_release_0_1_has_seen) {
+  const auto place = folder_ + "/" + sha256(as_bytes("log.example")).hex() + ".json";
+  const auto text = R"({"origin":"log.example","size":20,"root":")" + root(20).text() + "\"}\n";
+  ASSERT_TRUE(write_file_atomically(files_, place, as_bytes(text)));
+  EXPECT_EQ(status(request(0, 30)), 409);
+  EXPECT_EQ(status(request(20, 30)), 200);
+  EXPECT_EQ(status(request(20, 30)), 409);
+}
+
+TEST_F(WitnessTest, is_one_process_to_a_folder) {
+  const auto one = witness();
+  const auto two = Witness::open(files_, folder_, "witness.example", key_, {});
+  ASSERT_FALSE(two);
+  EXPECT_EQ(two.error().code, Errc::unavailable);
 }
 
 }  // namespace

@@ -112,6 +112,13 @@ class Log(Test):
         self.expect(place.hauberk("ledger", "checkpoint", "-e", "dev", "-o", "kept"))
         self.more_records(place, 2)
         self.expect(place.hauberk("ledger", "verify", "--checkpoint", "kept"))
+        kept = (place.folder / "kept").read_text()
+        self.expect(place.hauberk("key", "rotate", "-e", "dev", "--purpose", "ledger"))
+        self.expect(place.hauberk("ledger", "verify", "--checkpoint", "kept"))  # by the key of before
+        at = kept.rindex(" ") + 20
+        (place.folder / "forged").write_text(kept[:at] + ("A" if kept[at] != "A" else "B") + kept[at + 1:])
+        forged = self.expect(place.hauberk("ledger", "verify", "--checkpoint", "forged", "--json"), 1)
+        self.assertIn("signed by no key", forged.json()[0]["problem"]["message"])
         self.expect(place.hauberk("ledger", "prove", "--since", "kept", "-e", "dev"))
         # Somebody with the keys and the disk begins anew: the ledger itself is flawless.
         shutil.rmtree(self.folder(place))

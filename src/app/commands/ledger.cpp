@@ -20,24 +20,29 @@ struct VerifyArguments {
   std::vector<std::string> checkpoints;
 };
 
-// Checkpoints that somebody kept elsewhere. Whose signature they bear does not matter: whoever holds one believes it.
-Result<std::vector<crypto::Checkpoint>> read_held(Context& context, const std::vector<std::string>& paths) {
-  std::vector<crypto::Checkpoint> held;
+// Checkpoints that somebody kept elsewhere.
+struct Held {
+  std::string path;
+  crypto::Note note;
+  crypto::Checkpoint checkpoint;
+  bool met = false;
+};
+Result<std::vector<Held>> read_held(Context& context, const std::vector<std::string>& paths) {
+  std::vector<Held> held;
   for (const auto& path : paths) {
     const auto text = TRY(read_file(context.files, path, 1 << 20));
-    const auto note = crypto::parse_note(as_text(text));
+    auto note = crypto::parse_note(as_text(text));
     if (!note) return std::unexpected(Error(note.error()).in(path));
     auto checkpoint = crypto::parse_checkpoint(note->text);
     if (!checkpoint) return std::unexpected(std::move(checkpoint).error().in(path));
-    held.push_back(std::move(*checkpoint));
+    held.push_back({path, std::move(*note), std::move(*checkpoint)});
   }
   return held;
 }
 
 Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
-  const auto held = TRY(read_held(context, arguments.checkpoints));
-  std::vector<bool> met(held.size());
+  auto held = TRY(read_held(context, arguments.checkpoints));
   json::Value list = json::Value::array();
   int code = 0;
   for (const auto environment : all_environments) {
@@ -48,10 +53,15 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
       const auto folder = workspace->ledger_folder(environment, chain);
       const auto origin = adapters::ledger_origin(context.files, folder);
       std::vector<crypto::Checkpoint> of_this;
-      for (std::size_t i = 0; i < held.size(); ++i)
-        if (origin && held[i].origin == *origin) {
-          of_this.push_back(held[i]);
-          met[i] = true;
+      std::string not_ours;  // a checkpoint of that name which this ledger did not sign
+      for (auto& one : held)
+        if (origin && one.checkpoint.origin == *origin) {
+          of_this.push_back(one.checkpoint);
+          one.met = true;
+          if (auto signed_here = adapters::check_ledger_note(one.note, *workspace->keys(environment)); !signed_here) {
+            if (signed_here.error().code != Errc::denied) return std::unexpected(std::move(signed_here).error());
+            not_ours = fmt::format("{}: {}", one.path, signed_here.error().message);
+          }
         }
       auto state = adapters::verify_ledger(context.files, folder, *workspace->keys(environment), of_this);
       json::Value one;
@@ -88,13 +98,18 @@ Result<int> run_verify(const VerifyArguments& arguments, Context& context) {
             "{}: {} records{}", place, state->records,
             state->unsealed == 0 ? "" : fmt::format(", the last {} not sealed by a checkpoint yet", state->unsealed)));
       }
+      if (!not_ours.empty()) {
+        if (code == 0) code = 1;
+        context.out.bad(not_ours);
+        one.set("verified", false).set("problem", json::Value().set("sequence", 0).set("message", not_ours));
+      }
       list.push(std::move(one));
     }
   }
-  for (std::size_t i = 0; i < held.size(); ++i)
-    if (!met[i]) {
+  for (const auto& one : held)
+    if (!one.met) {
       context.out.bad(
-          fmt::format("{}: there is no ledger called {} any more", arguments.checkpoints[i], cleaned(held[i].origin)));
+          fmt::format("{}: there is no ledger called {} any more", one.path, cleaned(one.checkpoint.origin)));
       if (code == 0) code = 1;
     }
   if (context.json) context.out.json(list);
