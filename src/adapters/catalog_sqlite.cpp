@@ -1,16 +1,14 @@
 #include "adapters/catalog_sqlite.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <mutex>
 #include <unordered_map>
 
+#include "adapters/catalog_sqlite_file.h"
 #include "adapters/catalog_sqlite_schema.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -35,8 +33,9 @@ class Database {
   }
 
   Status open(int flags) {
+    const auto name = (flags & SQLITE_OPEN_URI) != 0 ? immutable_uri(path_) : path_;
     const int rc =
-        sqlite3_open_v2(path_.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
+        sqlite3_open_v2(name.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
     if (handle_ != nullptr) sqlite3_extended_result_codes(handle_, 1);
     if (rc != SQLITE_OK) return error(rc);
     sqlite3_busy_timeout(handle_, busy_timeout_ms);
@@ -257,13 +256,14 @@ Result<bool> is_unfinished(Database& db) {
 }
 
 // What a program that opens an existing file must know before it believes any of it.
-Status check_file(Database& db) {
+enum class Access { read, write };
+Status check_file(Database& db, Access access = Access::write) {
   if (TRY(is_unfinished(db)))
     return fail(Errc::not_found, "the catalogue was never finished; run `hauberk init` again", db.path());
   if (TRY(pragma(db, "PRAGMA application_id")) != application_id)
     return fail(Errc::corrupt,
                 "this is not a catalogue of hauberk; check the data directory, or restore the last backup", db.path());
-  if (sqlite3_db_readonly(db.handle(), "main") == 1) return db.error(SQLITE_READONLY);
+  if (access == Access::write && sqlite3_db_readonly(db.handle(), "main") == 1) return db.error(SQLITE_READONLY);
   Query query(db, "PRAGMA quick_check(1)");
   if (!TRY(query.step()) || query.text(0) != "ok") return db.error(SQLITE_CORRUPT);
   return {};
@@ -278,6 +278,7 @@ class CatalogSqlite final : public Catalog {
   explicit CatalogSqlite(const std::string& path) : db_(path) {}
 
   Status start(CatalogMode mode, bool in_memory) {
+    if (!in_memory && mode == CatalogMode::open && TRY(only_readable(db_.path()))) return start_reading();
     CHECK(db_.open(SQLITE_OPEN_READWRITE | (in_memory ? SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE : 0)));
     if (mode == CatalogMode::open)
       CHECK(check_file(db_));
@@ -286,6 +287,17 @@ class CatalogSqlite final : public Catalog {
     CHECK(db_.run(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON"));
     return migrate(db_);
+  }
+
+  Status start_reading() {
+    CHECK(db_.open(SQLITE_OPEN_READONLY | SQLITE_OPEN_URI));
+    CHECK(check_file(db_, Access::read));
+    if (TRY(pragma(db_, "PRAGMA user_version")) == newest_schema) return {};
+    return fail(
+        Errc::unsupported,
+        "the catalogue is of another version of hauberk, and the folder can only be read: open it once where it "
+        "can be written",
+        db_.path());
   }
 
   Result<Version> add_version(Version version, std::vector<WrappedKey> keys, std::vector<Evidence> evidence) override {
@@ -730,57 +742,6 @@ class CatalogSqlite final : public Catalog {
   std::mutex mutex_;
   Database db_;
 };
-
-// SQLite reads what lacks of the last page as zeros. Beside a log, a part of a page may be a checkpoint that was cut
-// off, which the log repeats.
-bool ends_within_a_page(const std::string& path, off_t size) {
-  std::uint8_t header[18] = {};  // file format, section 1.3: the page size, big-endian, 1 meaning 65536
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const auto count = fd < 0 ? -1 : ::pread(fd, header, sizeof(header), 0);
-  if (fd >= 0) ::close(fd);
-  if (count != sizeof(header)) return false;  // opening it properly will say why
-  const auto stored = load_be<std::uint16_t>(header + 16);
-  const off_t page = stored == 1 ? 65536 : stored;
-  struct stat log{};
-  const bool has_log = ::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0;
-  return page != 0 && size % page != 0 && !has_log;
-}
-
-// SQLite would make a missing file and take an empty one for a new database; both mean lost data here.
-Status check_presence(const std::string& path, CatalogMode mode) {
-  struct stat info{};
-  const bool there = ::stat(path.c_str(), &info) == 0;
-  if (!there && errno != ENOENT)
-    return fail(Errc::unavailable, fmt::format("the catalogue cannot be reached: {}", ::strerror(errno)), path);
-  if (mode == CatalogMode::create) return {};
-  if (!there)
-    return fail(Errc::not_found,
-                "there is no catalogue; `hauberk init` makes a new data directory, or restore the last backup", path);
-  if (!S_ISREG(info.st_mode)) return fail(Errc::invalid, "the catalogue is not a regular file", path);
-  if (info.st_size == 0)
-    return fail(Errc::corrupt, "the catalogue is empty: it was cut off; restore the last backup of it", path);
-  if (ends_within_a_page(path, info.st_size))
-    return fail(Errc::corrupt,
-                "the catalogue is cut off; stop hauberk, keep the file for analysis and restore the last backup of it",
-                path);
-  return {};
-}
-
-// Made by us and not by SQLite, so that nobody else can ever read it; -wal and -shm inherit the mode.
-Status make_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    const auto code = errno == ENOSPC ? Errc::exhausted : Errc::unavailable;
-    return fail(code, fmt::format("the catalogue cannot be made: {}", ::strerror(errno)), path);
-  }
-  ::close(fd);
-  const int folder = ::open(parent_directory(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    ::fsync(folder);
-    ::close(folder);
-  }
-  return {};
-}
 
 }  // namespace
 

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "adapters/catalog_sqlite_schema.h"
@@ -515,6 +517,35 @@ TEST_F(CatalogFile, takes_a_stored_grant_that_it_does_not_understand_for_none) {
   EXPECT_EQ(tokens->front().scopes, (std::vector<Scope>{{"infer", "*"}}));
 }
 
+// A copy for an auditor: nothing can be written beside it.
+TEST_F(CatalogFile, in_a_folder_that_can_only_be_read_is_read) {
+  fill(2);
+  const auto folder = std::filesystem::path(folder_.file()).parent_path();
+  const auto as_somebody = [&](auto what) {
+    ASSERT_EQ(::chmod(folder_.file().c_str(), 0444), 0);
+    ASSERT_EQ(::chmod(folder.c_str(), 0555), 0);
+    const bool root = ::geteuid() == 0;
+    if (root) ASSERT_EQ(::seteuid(65534), 0);
+    what();
+    if (root) ASSERT_EQ(::seteuid(0), 0);
+    ASSERT_EQ(::chmod(folder.c_str(), 0700), 0);
+    ASSERT_EQ(::chmod(folder_.file().c_str(), 0600), 0);
+  };
+  as_somebody([&] {
+    const auto catalog = open();
+    ASSERT_TRUE(catalog);
+    EXPECT_EQ(catalog->versions("magika")->size(), 2u);
+    EXPECT_FALSE(catalog->add_version(make_version("magika", "more"), {}, {}));
+    EXPECT_FALSE(catalog->bind({Environment::dev, "ci", "viewer"}));
+  });
+  // What a killed writer left beside it is not in the file yet.
+  std::ofstream(folder_.file() + "-wal") << "x";
+  as_somebody([&] { EXPECT_EQ(refusal().code, Errc::unavailable); });
+  std::filesystem::remove(folder_.file() + "-wal");
+  sql("PRAGMA user_version = 3");
+  as_somebody([&] { EXPECT_EQ(refusal().code, Errc::unsupported); });
+}
+
 TEST_F(CatalogFile, with_a_newer_schema_is_refused_and_says_so) {
   fill(1);
   sql("PRAGMA user_version = 999");
@@ -589,8 +620,10 @@ TEST_F(CatalogFile, that_cannot_be_written_says_so_and_stays_whole) {
     if (::chmod(folder_.file().c_str(), 0444) != 0 || ::chmod(folder_.path().c_str(), 0555) != 0) return 1;
     if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) return 2;
     const auto opened = open_catalog_sqlite(folder_.file(), CatalogMode::open);
-    if (opened || opened.error().code != Errc::unavailable) return 3;
-    return opened.error().message.find("read-write") == std::string::npos ? 4 : 0;
+    if (!opened) return 3;
+    const auto changed = (*opened)->bind({Environment::dev, "ci", "viewer"});
+    if (changed || changed.error().code != Errc::unavailable) return 4;
+    return changed.error().message.find("read-write") == std::string::npos ? 5 : 0;
   });
   EXPECT_EQ(status, 0);
   ::chmod(folder_.path().c_str(), 0700);
