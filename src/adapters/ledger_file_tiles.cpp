@@ -27,9 +27,13 @@ Result<std::vector<Digest>> read_hashes(Files& files, const std::string& path, s
 Result<std::vector<Digest>> first_hashes(Files& files, const std::string& directory, unsigned level, std::uint64_t tile,
                                          std::size_t width) {
   auto found = read_hashes(files, join_path(directory, tile_name(level, tile, width)), width);
-  if (found || width == tile_width) return found;
-  found = read_hashes(files, join_path(directory, tile_name(level, tile, tile_width)), tile_width);
-  if (found) found->resize(width);
+  if (!found && width != tile_width) {
+    found = read_hashes(files, join_path(directory, tile_name(level, tile, tile_width)), tile_width);
+    if (found) found->resize(width);
+  }
+  if (!found && found.error().code == Errc::not_found)
+    return fail(Errc::corrupt, "the tile is missing; remove the folder \"tile\", the next writer makes it anew",
+                join_path(directory, tile_name(level, tile, width)));
   return found;
 }
 

@@ -70,6 +70,7 @@ std::vector<Command> key_commands();
 std::vector<Command> store_commands();
 std::vector<Command> token_commands();
 std::vector<Command> access_commands();
+Command access_verify_command();
 std::vector<Command> ledger_commands();
 std::vector<Command> proof_commands();
 std::vector<Command> revocation_commands();

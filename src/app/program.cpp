@@ -149,6 +149,7 @@ std::vector<Command> all_commands() {
   add(store_commands());
   add(token_commands());
   add(access_commands());
+  all.push_back(access_verify_command());
   add(ledger_commands());
   add(proof_commands());
   add(revocation_commands());

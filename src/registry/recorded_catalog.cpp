@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "registry/grants_audit.h"
 #include "registry/tokens.h"
 
 namespace hauberk::registry {
@@ -109,8 +110,10 @@ class RecordedCatalog final : public Catalog {
   Result<std::vector<Binding>> bindings(Environment environment) override { return catalog_->bindings(environment); }
 
   Status add_revocation(const Revocation& revocation, std::string_view subject) override {
-    CHECK(announce(revocation.environment,
-                   {.operation = "revocation.add", .target = revocation.value, .reason = revocation.reason}));
+    CHECK(announce(revocation.environment, {.operation = "revocation.add",
+                                            .target = revocation.value,
+                                            .artifact = digest_of(revocation).text(),
+                                            .reason = revocation.reason}));
     return catalog_->add_revocation(revocation, subject);
   }
   Result<std::vector<Revocation>> revocations(Environment environment) override {

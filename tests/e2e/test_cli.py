@@ -15,7 +15,7 @@ import zipfile
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, nameless_files, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
-         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "access define", "access forget", "access bind", "access unbind", "access bindings", "ledger tail", "ledger verify", "ledger export",
+         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "access define", "access forget", "access bind", "access unbind", "access bindings", "access verify", "ledger tail", "ledger verify", "ledger export",
          "sign", "verify", "exec", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "revocation add", "revocation list", "revocation issue", "secret check", "config check", "config schema", "config show", "version", "completion"]
 
@@ -393,7 +393,7 @@ class Tokens(Test):
             "model evidence": ["m", "m.onnx"], "key list": ["-e", "dev"], "key public": ["-e", "dev"], "key rotate": ["-e", "dev"], "key protect": [], "key unprotect": [],
             "store verify": [], "store gc": [], "store rotate": ["-e", "dev"], "token create": ["-e", "dev", "-s", "x", "--scope", "infer:nothing"], "token list": ["-e", "dev"],
             "token revoke": ["xxxxxxxxxxxx", "-e", "dev"], "access explain": ["m", "read", "m", "-e", "dev"], "access define": ["r", "-e", "dev", "--scope", "infer:nothing"], "access forget": ["r", "-e", "dev"],
-            "access bind": ["x", "viewer:nothing", "-e", "dev"], "access unbind": ["x", "viewer:nothing", "-e", "dev"], "access bindings": ["-e", "dev"],
+            "access bind": ["x", "viewer:nothing", "-e", "dev"], "access unbind": ["x", "viewer:nothing", "-e", "dev"], "access bindings": ["-e", "dev"], "access verify": ["-e", "dev"],
             "revocation add": ["-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "lost"], "revocation issue": ["-e", "dev"], "ledger tail": ledger, "ledger verify": ["-e", "dev"], "ledger export": ledger,
             "ledger checkpoint": ledger, "ledger prove": ["1", *ledger], "ledger witness": ["http://127.0.0.1:9", *ledger]}
         table = {row["name"]: row for row in self.expect(place.hauberk("access", "table", "--json")).json() if row["kind"] == "verb"}
@@ -462,6 +462,38 @@ class Tokens(Test):
         with contextlib.closing(sqlite3.connect(place.data / "catalog.db")) as catalog, catalog:
             catalog.execute("UPDATE tokens SET scopes = '[\"admin:*\"]' WHERE subject = 'ida'")
         self.assertIn("not valid", self.expect(place.hauberk("model", "list", token=token), 1).err)
+
+    def test_access_verify_finds_what_the_catalogue_says_and_the_ledger_does_not(self):
+        place = self.make(copy_of=prepared())
+        self.expect(place.hauberk("access", "define", "tester", "-e", "dev", "--scope", "read"))
+        self.expect(place.hauberk("access", "bind", "tess", "tester", "-e", "dev"))
+        self.expect(place.hauberk("access", "bind", "gone", "viewer", "-e", "dev"))
+        self.expect(place.hauberk("access", "unbind", "gone", "viewer", "-e", "dev"))
+        self.expect(place.hauberk("access", "forget", "tester", "-e", "dev"), 1)  # bound: told as a failure
+        ended = make_token(place, "ida", "dev", "read:*")
+        self.expect(place.hauberk("token", "revoke", ended, "-e", "dev"))
+        self.expect(place.hauberk("revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "--reason", "lost"))
+        self.assertEqual([one["verified"] for one in self.expect(place.hauberk("access", "verify", "--json")).json()], [True] * 3)
+        for statement, expected in (
+            ("UPDATE tokens SET revoked = NULL WHERE subject = 'ida'", "or is revoked there"),
+            ("UPDATE tokens SET scopes = '[\"admin:*\"]' WHERE subject = 'ida'", "token"),
+            ("UPDATE tokens SET made_by = '[]' WHERE subject = 'ida'", "token"),
+            ("DELETE FROM tokens WHERE subject = 'ida'", "is missing in the catalogue"),
+            ("UPDATE roles SET grants = '[\"admin:*\"]'", "role tester: is not what the ledger says"),
+            ("INSERT INTO roles VALUES ('dev', 'boss', '[\"admin:*\"]', '')", "role boss: is in the catalogue, but the ledger knows nothing of it"),
+            ("INSERT INTO bindings VALUES ('dev', 'tess', 'admin', '*')", "binding tess admin"),
+            ("INSERT INTO bindings VALUES ('dev', 'gone', 'viewer', '*')", "the ledger says that it is gone"),
+            ("DELETE FROM bindings", "binding tess tester: is missing"),
+            ("DROP TRIGGER revocations_remain; DELETE FROM revocations", "revocation ed25519:0123456789abcdef"),
+            ("DROP TRIGGER revocations_stay; UPDATE revocations SET since = since + 10000000000", "revocation ed25519:0123456789abcdef"),
+        ):
+            with self.subTest(statement):
+                changed = self.make(copy_of=place)
+                with contextlib.closing(sqlite3.connect(changed.data / "catalog.db")) as catalog, catalog:
+                    catalog.executescript(statement)
+                found = self.expect(changed.hauberk("access", "verify", "-e", "dev", "--json"), 1).json()[0]["differences"]
+                self.assertIn(expected, " ".join(found))
+        self.expect(place.hauberk("access", "verify", token=make_token(place, "x", "dev", "read:*")), 1)
 
     def test_a_token_that_is_pasted_whole_is_taken_for_its_id_and_shown_nowhere(self):
         place = self.make(copy_of=prepared())

@@ -120,6 +120,10 @@ class Log(Test):
         forged = self.expect(place.hauberk("ledger", "verify", "--checkpoint", "forged", "--json"), 1)
         self.assertIn("signed by no key", forged.json()[0]["problem"]["message"])
         self.expect(place.hauberk("ledger", "prove", "--since", "kept", "-e", "dev"))
+        shutil.rmtree(self.folder(place) / "tile/0")
+        self.assertIn("the next writer makes it anew", self.expect(place.hauberk("ledger", "prove", "1", "-e", "dev"), 3).err)
+        self.more_records(place, 1)
+        self.expect(place.hauberk("ledger", "prove", "1", "-e", "dev"))
         # Somebody with the keys and the disk begins anew: the ledger itself is flawless.
         shutil.rmtree(self.folder(place))
         self.more_records(place, 6)

@@ -5,6 +5,7 @@
 
 #include "app/output.h"
 #include "app/workspace.h"
+#include "registry/grants_audit.h"
 #include "registry/revocations.h"
 #include "sign/bundle.h"
 
@@ -62,6 +63,7 @@ Result<int> run_add(const RevocationArguments& arguments, Context& context) {
   event.kind = "revocation.add";
   event.operation = name(one.thing);
   event.target = one.value;
+  event.artifact = registry::digest_of(one).text();
   event.reason = one.reason;
   event.outcome = "ok";
   CHECK(workspace->record(one.environment, std::move(event), principal));
