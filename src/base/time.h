@@ -43,6 +43,9 @@ class ManualClock final : public Clock {
   std::atomic<std::int64_t> since_epoch_;
 };
 
+// Two machines may disagree about the time by so much.
+inline constexpr Duration clock_tolerance = std::chrono::minutes(5);
+
 // RFC 3339 in UTC, e.g. "2026-11-24T03:30:09Z"; fractions with millisecond digits only when not zero.
 std::string rfc3339(Instant when);
 // Strict RFC 3339; offsets are applied, up to nine fraction digits are kept.

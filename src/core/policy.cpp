@@ -10,9 +10,6 @@
 namespace hauberk {
 namespace {
 
-// Two machines that share evidence may disagree about the time by so much.
-constexpr Duration clock_tolerance = std::chrono::minutes(5);
-
 // The value that a JSON pointer (RFC 6901) leads to; null where there is none.
 const json::Value* at_pointer(const json::Value& root, std::string_view pointer) {
   const auto* value = &root;

@@ -521,6 +521,44 @@ std::string statement(std::string_view change_from, std::string_view change_to) 
   return at == std::string::npos ? text : text.replace(at, change_from.size(), change_to);
 }
 
+// Sigstore's own case: a bundle with the time of a log.
+TEST(TrustedTime, of_the_future_is_not_believed) {
+  const auto shared = std::filesystem::path(HAUBERK_SOURCE_DIR) / "../shared/data/registry";
+  const auto assets = shared / "open/sigstore-conformance/test/assets";
+  SystemFiles files;
+  const auto bundle_text = read_file(files, assets / "bundle-verify/happy-path-v0.3/bundle.sigstore.json", 1 << 20);
+  const auto root_text = read_file(files, shared / "vectors/trusted_root.json", 1 << 20);
+  if (!bundle_text || !root_text) GTEST_SKIP() << "no " << assets << ": it is part of the shared data";
+  const auto bundle = *parse_bundle(as_text(*bundle_text));
+  const Trust trust{
+      .identity = Identity{"https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/"
+                           ".github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main",
+                           "https://token.actions.githubusercontent.com"},
+      .root = *parse_trusted_root(as_text(*root_text))};
+  const auto file = crypto::sha256(*read_file(files, assets / "a.txt", 1000));
+  const auto good = check_file(bundle, trust, file, now);
+  ASSERT_TRUE(good) << good.error().text();
+  ASSERT_TRUE(good->time);
+  EXPECT_TRUE(check_file(bundle, trust, file, *good->time - std::chrono::minutes(4)));
+  const auto refused = check_file(bundle, trust, file, *good->time - std::chrono::minutes(6));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::denied);
+  EXPECT_NE(refused.error().message.find("future"), std::string::npos);
+}
+
+// Before anything of a model is read, let alone copied.
+TEST_F(SignTest, too_few_signers_are_known_without_the_model) {
+  write("m/a", "A");
+  const auto key = SigningKey::generate(), other = SigningKey::generate();
+  VerifyRequest request{.model = path("nowhere"),
+                        .bundles = {{.path = "x.sig", .bundle = *sign_list(listed(), signer_of(key))}},
+                        .now = now};
+  request.trust.keys.push_back(*crypto::VerifyingKey::from_pem(key.verifying().pem()));
+  EXPECT_TRUE(check_signers(request));
+  request.trust.keys[0] = *crypto::VerifyingKey::from_pem(other.verifying().pem());
+  EXPECT_EQ(check_signers(request).error().code, Errc::denied);
+}
+
 TEST(Statement, refuses_wrong_content_however_well_it_is_signed) {
   const std::string one(64, '1');
   ASSERT_TRUE(parse_statement(statement("\"m\"", "\"m\"")));

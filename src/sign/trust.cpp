@@ -117,7 +117,9 @@ class Check {
     if (!trust_.root) return times;
     std::optional<Error> reason;
     for (const auto& token : bundle_.timestamps) {
-      const auto stamp = crypto::verify_timestamp(token, bundle_.signature(), trust_.root->timestamp_authorities);
+      auto stamp = crypto::verify_timestamp(token, bundle_.signature(), trust_.root->timestamp_authorities);
+      if (stamp)
+        if (auto past = check_past(stamp->time); !past) stamp = std::unexpected(std::move(past).error());
       if (stamp) {
         times.all.push_back(stamp->time);
         times.source = stamp->authority;
@@ -132,10 +134,17 @@ class Check {
       CHECK(check_entry_tells_of(entry, what));
       const auto time = TRY(check_inclusion(entry, bundle_.version, *trust_.root));
       if (!time) continue;
+      CHECK(check_past(*time));
       times.all.push_back(*time);
       if (times.source.empty()) times.source = "transparency log";
     }
     return times;
+  }
+
+  // Nobody has seen anything at a time that is not yet: that clock is wrong, or ours.
+  Status check_past(Instant time) const {
+    if (time <= now_ + clock_tolerance) return {};
+    return denied(fmt::format("the trusted time {} lies in the future; check the clocks", rfc3339(time)));
   }
 
   Status check_issued(const std::vector<Certificate>& chain, Instant at) const {

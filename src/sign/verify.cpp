@@ -39,11 +39,16 @@ std::unexpected<Error> too_few(const Verified& verified, std::size_t wanted) {
   return fail(Errc::denied, std::move(message));
 }
 
-}  // namespace
+std::size_t enough_of(const VerifyRequest& request) { return std::max<std::size_t>(request.threshold, 1); }
 
-Result<Verified> verify_model(const VerifyRequest& request) {
+struct Signers {
   Verified verified;
-  std::vector<ModelSignature> lists;
+  std::vector<ModelSignature> lists;  // beside the signers
+};
+// denied: too few.
+Result<Signers> count_signers(const VerifyRequest& request) {
+  Signers counted_all;
+  auto& [verified, lists] = counted_all;
   std::optional<Error> reason;
   for (const auto& [path, bundle, unreadable] : request.bundles) {
     auto counted = unreadable ? std::unexpected(*unreadable) : check_bundle(request, bundle);
@@ -61,11 +66,23 @@ Result<Verified> verify_model(const VerifyRequest& request) {
     verified.signers.push_back(std::move(counted->signer));
     lists.push_back(std::move(counted->list));
   }
-  const auto enough = std::max<std::size_t>(request.threshold, 1);
-  if (verified.signers.size() < enough) {
+  if (verified.signers.size() < enough_of(request)) {
     if (request.bundles.size() == 1 && reason) return std::unexpected(std::move(*reason));
     return too_few(verified, request.threshold);
   }
+  return counted_all;
+}
+
+}  // namespace
+
+Status check_signers(const VerifyRequest& request) {
+  CHECK(count_signers(request));
+  return {};
+}
+
+Result<Verified> verify_model(const VerifyRequest& request) {
+  auto [verified, lists] = TRY(count_signers(request));
+  const auto enough = enough_of(request);
 
   DigestCache own;  // so that the second list costs no second reading
   auto options = request.compare;

@@ -35,5 +35,7 @@ struct Verified {
   Comparison comparison;                     // with the lists of all of them
 };
 Result<Verified> verify_model(const VerifyRequest& request);
+// Whether enough signers count, before anything of the model is read.
+Status check_signers(const VerifyRequest& request);
 
 }  // namespace hauberk::sign

@@ -201,6 +201,20 @@ class Tool:
         return subprocess.run([str(harness.BINARY), *map(str, words)], capture_output=True, text=True, timeout=60,
                               cwd=self.folder, env=dict(os.environ, **(env or {})))
 
+    def sign_again(self, key: str, change) -> None:
+        """model.sig with another content under a good signature."""
+        bundle = json.loads((self.model / "model.sig").read_text())
+        envelope = bundle["dsseEnvelope"]
+        statement = json.loads(base64.b64decode(envelope["payload"]))
+        change(statement)
+        payload = json.dumps(statement).encode()
+        kind = envelope["payloadType"].encode()
+        (self.folder / "pae").write_bytes(b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload))
+        self.openssl("dgst", "-sha256", "-sign", key, "-out", "pae.sig", "pae")
+        envelope["payload"] = base64.b64encode(payload).decode()
+        envelope["signatures"][0]["sig"] = base64.b64encode((self.folder / "pae.sig").read_bytes()).decode()
+        (self.model / "model.sig").write_text(json.dumps(bundle))
+
     def peer(self, *words) -> subprocess.CompletedProcess:
         return subprocess.run([str(PEER), *map(str, words)], capture_output=True, text=True, timeout=60, cwd=self.folder)
 
@@ -352,6 +366,15 @@ class Signing(unittest.TestCase):
                 self.ok(self.tool.hauberk("verify", "model", "--key", "key.pub"))
                 self.tool.make_key(curve, "other")
                 self.denied(self.tool.hauberk("verify", "model", "--key", "other.pub"), "does not hold")
+
+    def test_what_a_signature_says_in_an_unknown_way_could_not_be_checked(self):
+        tool = self.tool
+        tool.make_key("prime256v1")
+        self.ok(tool.hauberk("sign", "model", "--key", "key.pem"))
+        for change, status in (({}, 0), ({"hash_type": "sha3"}, 3), ({"method": "trees"}, 3), ({"allow_symlinks": "no"}, 3)):
+            with self.subTest(change):
+                tool.sign_again("key.pem", lambda statement: statement["predicate"]["serialization"].update(change))
+                self.assertEqual(tool.hauberk("verify", "model", "--key", "key.pub").returncode, status)
 
     def test_the_signature_is_for_everybody_and_the_key_is_not(self):
         tool = self.tool

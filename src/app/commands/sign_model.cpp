@@ -573,6 +573,16 @@ Result<int> run_verify_model(const VerifyModelArguments& arguments, Context& con
   return report_verified(arguments, context, verified, context.clock.tick() - start);
 }
 
+// A signature by a hash or a method that is not known here is no wrong use: it could not be checked.
+Result<int> unknown_is_unchecked(Result<int> result) {
+  if (!result && result.error().code == Errc::unsupported) {
+    auto error = std::move(result).error();
+    error.code = Errc::unavailable;
+    return std::unexpected(std::move(error));
+  }
+  return result;
+}
+
 struct ExecArguments : VerifyModelArguments {
   std::vector<std::string> command;
 };
@@ -589,27 +599,30 @@ Result<std::vector<std::string>> secret_variables(Context& context) {
 Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   if (is_version(context, arguments.model))
     return fail(Errc::invalid, "versions of the registry are verified whenever they are served or exported");
-  // First of all: namespaces are entered before any thread is there.
-  auto copy = TRY(PrivateCopy::of(
-      arguments.model, {.top_may_be_link = true, .leave_out = [](std::string_view path) { return path == ".git"; }}));
   const auto secrets = TRY(secret_variables(context));
   auto trust = TRY(read_trust(context, arguments));
   auto bundles = TRY(read_bundles(arguments, context));
   auto revoked = TRY(read_revocations(context, arguments));
   CHECK(check_threshold(arguments, bundles.size()));
+  auto request =
+      request_of(arguments, context, arguments.model, std::move(bundles), std::move(trust), std::move(revoked), {});
+  CHECK(sign::check_signers(request));  // what nobody trusted signed is not worth the memory of a copy
+  // Namespaces are entered before any thread is there.
+  auto copy = TRY(PrivateCopy::of(
+      arguments.model, {.top_may_be_link = true, .leave_out = [](std::string_view path) { return path == ".git"; }}));
   // What lies in the folder, however it is spelled, lies in the copy, too.
   const auto in_copy = [&](const std::string& path) {
     const auto found = sign::path_below(arguments.model, path);
     return found ? copy.path() + "/" + *found : path;
   };
-  for (auto& bundle : bundles) bundle.path = in_copy(bundle.path);
-  auto of_copy = arguments;
-  for (auto& path : of_copy.ignore)
+  request.model = copy.path();
+  for (auto& bundle : request.bundles) bundle.path = in_copy(bundle.path);
+  for (auto& path : request.ignore_paths)
     if (path.starts_with('/')) path = in_copy(path);
   const auto how_to = TRY(hashing(context, "verifying", arguments.jobs, ""));
+  request.compare.hashing = how_to->options;
   const auto start = context.clock.tick();
-  const auto verified = TRY(sign::verify_model(request_of(of_copy, context, copy.path(), std::move(bundles),
-                                                          std::move(trust), std::move(revoked), how_to->options)));
+  const auto verified = TRY(sign::verify_model(request));
   how_to->progress.finish();
   if (!verified.comparison.holds() || (arguments.no_ignored && !verified.comparison.ignored.empty()))
     return report_verified(arguments, context, verified, context.clock.tick() - start);
@@ -709,7 +722,7 @@ std::vector<Command> sign_commands() {
         args.option("--cache", a->cache, "FILE",
                     "keep digests there, and do not read files again that nobody changed since", Hint::file);
         args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
-        return [a](Context& context) { return run_verify_model(*a, context); };
+        return [a](Context& context) { return unknown_is_unchecked(run_verify_model(*a, context)); };
       }};
   Command exec{
       .name = "exec",
@@ -728,7 +741,7 @@ std::vector<Command> sign_commands() {
         args.flag("--no-ignored-present", a->no_ignored,
                   "files that the signature or --ignore leaves out must not be there");
         args.option("-j,--jobs", a->jobs, "N", "hash on this many threads; 0: one for each processor");
-        return [a](Context& context) { return run_exec(*a, context); };
+        return [a](Context& context) { return unknown_is_unchecked(run_exec(*a, context)); };
       }};
   return {std::move(sign), std::move(verify), std::move(exec)};
 }
