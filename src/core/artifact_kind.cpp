@@ -16,6 +16,8 @@ std::string_view name(ArtifactKind kind) {
       return "policy";
     case ArtifactKind::intermediate:
       return "intermediate";
+    case ArtifactKind::evidence:
+      return "evidence";
   }
   return "model";
 }
@@ -24,7 +26,8 @@ Result<ArtifactKind> parse_artifact_kind(std::string_view text) {
   for (const auto kind : all_artifact_kinds)
     if (name(kind) == text) return kind;
   return fail(Errc::invalid,
-              "unknown kind of artifact; expected model, dataset, prompt, run_log, policy or intermediate");
+              "unknown kind of artifact; expected model, dataset, prompt, run_log, policy, intermediate or "
+              "evidence");
 }
 
 bool has_own_grants(ArtifactKind kind) { return kind == ArtifactKind::run_log || kind == ArtifactKind::intermediate; }

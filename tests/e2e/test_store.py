@@ -171,6 +171,20 @@ class Store(Test):
         self.expect(place.hauberk("model", "export", "magika", "out", "-e", "production"))
         self.assertEqual((place.folder / "out/files/model.onnx").read_bytes(), MAGIKA.read_bytes())
 
+    def test_exported_evidence_is_kept_encrypted_like_a_model(self):
+        place = self.make(copy_of=prepared())
+        self.expect(place.hauberk("model", "attest", "magika", "-e", "production", "-o", "vsa.json"))
+        self.expect(place.hauberk("ledger", "export", "-e", "dev", "-o", "ledger.jsonl"))
+        for name, file in (("magika-vsa", "vsa.json"), ("audit", "ledger.jsonl")):
+            self.assertEqual(self.expect(place.hauberk("model", "import", file, "--name", name, "--kind", "evidence", "--json")).json()["kind"], "evidence")
+            content = (place.folder / file).read_bytes()
+            for blob in (place.data / "blobs").rglob("*.floe"):
+                self.assertNotIn(content[:64], blob.read_bytes())
+            self.expect(place.hauberk("model", "export", name, f"{name}-again", "-e", "dev"))
+            self.assertEqual((place.folder / f"{name}-again/files" / file).read_bytes(), content)
+        reader = make_token(place, "audrey", "dev", "read:evidence/*")
+        self.assertEqual({row["name"] for row in self.expect(place.hauberk("model", "list", "--json", token=reader)).json()}, {"audit", "magika-vsa"})
+
     def test_no_plaintext_on_the_disk_while_a_model_is_imported_and_scanned_and_after_a_kill(self):
         place = self.make()
         self.expect(place.hauberk("init"))

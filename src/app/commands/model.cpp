@@ -557,7 +557,8 @@ std::vector<Command> model_commands() {
           [](Args& args, ImportArguments& a) {
             args.positional("PATH", a.path, "a model file, or a folder of files", Hint::file);
             args.option("-n,--name", a.name, "NAME", "name in the registry").required();
-            args.choice("--kind", a.kind, {"model", "dataset", "prompt", "run_log", "policy", "intermediate"},
+            args.choice("--kind", a.kind,
+                        {"model", "dataset", "prompt", "run_log", "policy", "intermediate", "evidence"},
                         "what it is; training logs and intermediate outputs need grants of their own");
           },
           run_import),
