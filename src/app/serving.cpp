@@ -88,18 +88,26 @@ Status SnapshotBuilder::apply_configuration(const config::Settings& settings, En
     const auto found = std::ranges::find(existing, name, &Deployment::name);
     return found == existing.end() || found->history.empty() ? nullptr : &found->history.back();
   };
+  const auto deploy = [&](const std::string& name, DeploymentSpec spec) -> Status {
+    CHECK(registry::deploy(ports, environment, name, std::move(spec), "configuration", principal));
+    Event event;
+    event.kind = "deploy";
+    event.target = name;
+    event.outcome = "ok";
+    event.reason = "configuration";
+    return workspace_.record(environment, std::move(event), principal);
+  };
   for (const auto& section : settings.deployments) {
     const auto* last = newest(section.name);
     auto config = deployment_section(settings, section.name);
     if (last != nullptr && last->spec.config == config) continue;
     if (section.upstream) {
-      (void)TRY(registry::deploy(ports, environment, section.name, DeploymentSpec{.config = std::move(config)},
-                                 "configuration", principal));
+      CHECK(deploy(section.name, DeploymentSpec{.config = std::move(config)}));
     } else if (last != nullptr) {
       const auto found = std::ranges::find(existing, section.name, &Deployment::name);
       auto spec = found->entry()->spec;
       spec.config = std::move(config);
-      (void)TRY(registry::deploy(ports, environment, section.name, std::move(spec), "configuration", principal));
+      CHECK(deploy(section.name, std::move(spec)));
     }
   }
   // Deployments without a section follow the root's guard list.
@@ -111,7 +119,7 @@ Status SnapshotBuilder::apply_configuration(const config::Settings& settings, En
     if (deployment.history.back().spec.config == config) continue;
     auto spec = deployment.entry()->spec;
     spec.config = std::move(config);
-    (void)TRY(registry::deploy(ports, environment, deployment.name, std::move(spec), "configuration", principal));
+    CHECK(deploy(deployment.name, std::move(spec)));
   }
   return {};
 }

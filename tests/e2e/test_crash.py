@@ -84,6 +84,38 @@ class Record(Test):
         self.assertIn("for eve (service account), until 2", created["reason"])
         self.assertIn("read:*", created["reason"])
 
+    def test_no_verb_leaves_an_intent_without_its_end(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        shutil.copy(DATASETS / "sigmoid.onnx", place.folder / "n.onnx")
+        token = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "vera", "--role", "validator", "--json")).json()
+        vera = token["token"]
+        verbs = [  # (arguments, token)
+            (("access", "define", "mine", "-e", "dev", "--scope", "read"), None), (("access", "bind", "eve", "mine", "-e", "dev"), None),
+            (("access", "forget", "mine", "-e", "dev"), None), (("access", "unbind", "eve", "mine", "-e", "dev"), None), (("access", "forget", "mine", "-e", "dev"), None),
+            (("model", "import", "m.onnx", "--name", "m"), None), (("model", "import", "m.onnx", "--name", "m"), None), (("model", "rescan", "m"), None),
+            (("model", "approve", "m"), None), (("model", "approve", "m"), vera), (("model", "promote", "m", "--to", "dev"), None),
+            (("model", "promote", "m", "--to", "staging"), None), (("model", "promote", "m", "--to", "staging"), None), (("model", "promote", "m", "--to", "production"), None),
+            (("model", "attest", "m", "-e", "staging", "-o", "vsa.json"), None), (("model", "attest", "m", "--as", "provenance"), None), (("model", "export", "m", "out", "-e", "dev"), None),
+            (("model", "export", "m", "out", "-e", "dev"), None), (("model", "rollback", "m", "-e", "production", "--reason", "x"), None), (("model", "import", "n.onnx", "--name", "n"), None),
+            (("model", "revoke", "n", "--reason", "x"), None), (("model", "revoke", "n", "--reason", "x"), None), (("sign", "m@1", "-e", "dev"), None),
+            (("revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "x"), None), (("revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "x"), None),
+            (("revocation", "issue", "-e", "dev", "-o", "r.json"), None), (("token", "revoke", token["id"], "-e", "dev"), None), (("token", "create", "-e", "dev", "-s", "x"), None),
+            *((("key", "rotate", "-e", "dev", "--purpose", purpose), None) for purpose in ("model", "evidence", "ledger", "token")),
+            (("store", "rotate", "-e", "dev"), None), (("store", "gc", "--remove"), None), (("store", "gc", "--remove"), vera)]
+        good = 0
+        for words, by in verbs:
+            outcome = place.hauberk(*words, token=by)
+            good += outcome.status == 0
+            for environment in ("dev", "staging", "production"):
+                self.assertNotEqual(events(place, environment)[-1][3], "begun", str(outcome))
+        self.assertGreater(good, 22)
+        place.config["deployments"] = [{"name": "up", "upstream": {"url": "http://127.0.0.1:9"}}]
+        place.write_config()
+        with self.serve(place):
+            self.assertEqual(events(place, "production")[-2:], [("intent", "deploy", "up", "begun"), ("deploy", "", "up", "ok")])
+        self.expect(place.hauberk("access", "verify"))
+
     def test_kill_9_at_any_moment_leaves_no_change_that_the_ledger_does_not_know(self):
         place = self.make(copy_of=prepared())
         before = {token["id"] for token in place.hauberk("token", "list", "-e", "dev", "--json").json()}
