@@ -10,7 +10,7 @@ std::vector<Scope> TokenRecord::all_scopes() const {
   return all;
 }
 
-std::string bound_text(const TokenRecord& record) {
+Digest bound_digest(const TokenRecord& record) {
   const auto list = [](const auto& values, auto text) {
     auto array = json::Value::array();
     for (const auto& value : values) array.push(text(value));
@@ -22,18 +22,18 @@ std::string bound_text(const TokenRecord& record) {
   all.push(record.service).push(record.inherit);
   all.push(record.expires ? static_cast<std::int64_t>(record.expires->time_since_epoch().count()) : std::int64_t{0});
   all.push(list(record.made_by, [](const std::string& who) { return who; }));
-  return json::write(all) + "\n";
+  return crypto::sha256(as_bytes(json::write(all)));
 }
 
 Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& record, const Secret& token) {
-  return crypto::token_mac(keys, token, bound_text(record));
+  return crypto::token_mac(keys, token, bound_digest(record));
 }
 
 TokenTable::TokenTable(Environment environment, const std::vector<TokenRecord>& records,
                        std::shared_ptr<crypto::KeyProvider> keys)
     : environment_(environment), keys_(std::move(keys)) {
   for (const auto& record : records)
-    if (record.environment == environment) records_.emplace(record.id, Known{record, bound_text(record)});
+    if (record.environment == environment) records_.emplace(record.id, Known{record, bound_digest(record)});
 }
 
 Result<Principal> TokenTable::verify(std::string_view token, Instant now) const {
@@ -45,9 +45,9 @@ Result<Principal> TokenTable::verify(std::string_view token, Instant now) const 
   static const Bytes nobody(32, 0);  // no HMAC that anybody could present: its comparison is for the time it takes
   const bool known = found != records_.end();
   const auto& mac = known ? found->second.record.mac : nobody;
-  const bool bound = TRY(crypto::verify_token_mac(*keys_, token, known ? found->second.bound : std::string(), mac));
+  const bool bound = TRY(crypto::verify_token_mac(*keys_, token, known ? found->second.bound : Digest{}, mac));
   // Of release 0.1, with neither makers nor anything else bound to it.
-  const bool equal = bound || TRY(crypto::verify_token_mac(*keys_, token, {}, mac));
+  const bool equal = bound || TRY(crypto::verify_bare_token_mac(*keys_, token, mac));
   if (!known || !equal) return unknown();
 
   // From here on the caller has shown that the token is theirs and may know what became of it.

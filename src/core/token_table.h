@@ -19,8 +19,9 @@
 
 namespace hauberk {
 
-// What a token is bound to: all of its record but the HMAC, the time it was made and whether it was revoked. One line.
-std::string bound_text(const TokenRecord& record);
+// What a token is bound to: a digest of all of its record but the HMAC, the time it was made and whether it was
+// revoked.
+Digest bound_digest(const TokenRecord& record);
 Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& record, const Secret& token);
 
 class TokenTable {
@@ -38,7 +39,7 @@ class TokenTable {
   std::shared_ptr<crypto::KeyProvider> keys_;
   struct Known {
     TokenRecord record;
-    std::string bound;
+    Digest bound;
   };
   std::unordered_map<std::string, Known> records_;
 };

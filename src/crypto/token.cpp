@@ -16,15 +16,22 @@ constexpr std::size_t token_size = prefix.size() + environment_size + 1 + id_siz
 constexpr std::string_view id_alphabet =
     "0123456789abcdefghjkmnpqrstvwxyz";  // 32 of them, none that looks like another
 
-// Wiped as a secret is: the text of the token is in it.
-Secret joined(std::string_view bound_to, std::string_view text) {
-  std::string all;
-  all.reserve(bound_to.size() + text.size());  // no copy is left behind
-  all.append(bound_to).append(text);
-  Secret secret{std::string_view(all)};
-  ::explicit_bzero(all.data(), all.size());
-  return secret;
-}
+// What the HMAC is of; wiped, as the text of the token is in it.
+class Message {
+ public:
+  Message(std::string_view text, const Digest& bound_to) {
+    bytes_.reserve(bound_to.bytes.size() + text.size());  // no copy is left behind
+    bytes_.insert(bytes_.end(), bound_to.bytes.begin(), bound_to.bytes.end());
+    bytes_.insert(bytes_.end(), text.begin(), text.end());
+  }
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+  ~Message() { ::explicit_bzero(bytes_.data(), bytes_.size()); }
+  ByteView bytes() const { return bytes_; }
+
+ private:
+  Bytes bytes_;
+};
 
 bool is_base64url(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
@@ -62,14 +69,14 @@ std::optional<TokenParts> parse_token(std::string_view text) {
   return TokenParts{environment, id};
 }
 
-Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, std::string_view bound_to) {
-  const auto all = joined(bound_to, as_text(KeyMaterial::of(text)));
-  return keys.mac(KeyPurpose::token, KeyMaterial::of(all));
+Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, const Digest& bound_to) {
+  return keys.mac(KeyPurpose::token, Message(as_text(KeyMaterial::of(text)), bound_to).bytes());
 }
-Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, std::string_view bound_to, ByteView mac) {
-  if (bound_to.empty()) return keys.verify_mac(KeyPurpose::token, as_bytes(text), mac);
-  const auto all = joined(bound_to, text);
-  return keys.verify_mac(KeyPurpose::token, KeyMaterial::of(all), mac);
+Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, const Digest& bound_to, ByteView mac) {
+  return keys.verify_mac(KeyPurpose::token, Message(text, bound_to).bytes(), mac);
+}
+Result<bool> verify_bare_token_mac(KeyProvider& keys, std::string_view text, ByteView mac) {
+  return keys.verify_mac(KeyPurpose::token, as_bytes(text), mac);
 }
 std::string_view presented(const Secret& token) { return as_text(KeyMaterial::of(token)); }
 

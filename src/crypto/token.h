@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "base/secret.h"
+#include "crypto/digest.h"
 #include "crypto/key_provider.h"
 
 namespace hauberk::crypto {
@@ -27,11 +28,12 @@ struct TokenParts {
 // Only the form is checked: prefix, lengths, alphabets, CRC. Views into `text`.
 std::optional<TokenParts> parse_token(std::string_view text);
 
-// HMAC-SHA-256 under the provider's token key of what the token is bound to and its text, which is of one length.
-Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, std::string_view bound_to);
+// HMAC-SHA-256 under the provider's token key of what the token is bound to and then its text.
+Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, const Digest& bound_to);
 
-// Whether `mac` is that, by today's key or a retired one.
-Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, std::string_view bound_to, ByteView mac);
+// Whether `mac` is that, by today's key or a retired one; of the text alone, as release 0.1 made them.
+Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, const Digest& bound_to, ByteView mac);
+Result<bool> verify_bare_token_mac(KeyProvider& keys, std::string_view text, ByteView mac);
 
 // A token that somebody presents, as text, for a TokenTable to verify; valid as long as the secret.
 std::string_view presented(const Secret& token);

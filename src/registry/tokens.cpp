@@ -82,7 +82,7 @@ std::string described(const TokenRecord& token) {
                      token.inherit ? ", inherits" : "", described(token.scopes));
 }
 
-Digest digest_of(const TokenRecord& token) { return crypto::sha256(as_bytes(bound_text(token))); }
+Digest digest_of(const TokenRecord& token) { return bound_digest(token); }
 
 Digest digest_of(const CustomRole& role) {
   auto grants = json::Value::array();
