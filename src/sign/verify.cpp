@@ -75,9 +75,8 @@ Result<Signers> count_signers(const VerifyRequest& request) {
 
 }  // namespace
 
-Status check_signers(const VerifyRequest& request) {
-  CHECK(count_signers(request));
-  return {};
+Result<std::vector<ModelSignature>> signed_lists(const VerifyRequest& request) {
+  return std::move(TRY(count_signers(request)).lists);
 }
 
 Result<Verified> verify_model(const VerifyRequest& request) {

@@ -35,7 +35,7 @@ struct Verified {
   Comparison comparison;                     // with the lists of all of them
 };
 Result<Verified> verify_model(const VerifyRequest& request);
-// Whether enough signers count, before anything of the model is read.
-Status check_signers(const VerifyRequest& request);
+// The lists of the signers who count, if they are enough, before anything of the model is read.
+Result<std::vector<ModelSignature>> signed_lists(const VerifyRequest& request);
 
 }  // namespace hauberk::sign

@@ -694,6 +694,25 @@ class Exec(unittest.TestCase):
         self.assertNotEqual(self.tool.hauberk(*self.exec, "touch", "ran").returncode, 0)
         self.assertFalse((self.tool.folder / "ran").exists())
 
+    def test_links_that_the_signer_meant_are_files_in_the_copy(self):
+        (self.model / "link.bin").symlink_to("w.bin")
+        (self.model / "more").symlink_to("sub")
+        self.assertEqual(self.tool.hauberk("sign", "model", "--key", "key.pem", "--allow-symlinks").returncode, 0)
+        done = self.tool.hauberk(*self.exec, "sh", "-c", "cd {} && find . -type l && cat link.bin more/c.json")
+        self.assertEqual(done.stdout, "weights{}", done.stderr)
+        (self.model / "link.bin").unlink()
+        (self.model / "link.bin").symlink_to("/etc/passwd")  # leads out of the folder
+        self.assertEqual(self.tool.hauberk(*self.exec, "touch", "ran").returncode, 2)
+        self.assertFalse((self.tool.folder / "ran").exists())
+
+    def test_a_signature_of_a_stranger_copies_nothing(self):
+        self.tool.make_key("prime256v1", "other")
+        with (self.model / "sparse.bin").open("wb") as file:
+            file.truncate(1 << 43)  # more than any memory
+        refused = self.tool.hauberk("exec", "model", "--key", "other.pub", "--", "touch", "ran")
+        self.assertEqual(refused.returncode, 1, refused)
+        self.assertIn("does not hold", refused.stderr)
+
     def test_one_file_keeps_its_name_and_a_missing_command_is_told(self):
         shutil.copy(self.model / "w.bin", self.tool.folder / "w.gguf")
         self.assertEqual(self.tool.hauberk("sign", "w.gguf", "--key", "key.pem").returncode, 0)

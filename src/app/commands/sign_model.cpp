@@ -606,10 +606,16 @@ Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   CHECK(check_threshold(arguments, bundles.size()));
   auto request =
       request_of(arguments, context, arguments.model, std::move(bundles), std::move(trust), std::move(revoked), {});
-  CHECK(sign::check_signers(request));  // what nobody trusted signed is not worth the memory of a copy
+  // What nobody trusted signed is not worth the memory of a copy. Links become what they point at, if all signers mean
+  // so.
+  const auto lists = TRY(sign::signed_lists(request));
+  const bool links =
+      std::ranges::all_of(lists, [](const sign::ModelSignature& one) { return one.serialization.allow_symlinks; });
   // Namespaces are entered before any thread is there.
   auto copy = TRY(PrivateCopy::of(
-      arguments.model, {.top_may_be_link = true, .leave_out = [](std::string_view path) { return path == ".git"; }}));
+      arguments.model, {.links = links ? FileTreeOptions::Links::follow_below : FileTreeOptions::Links::refuse,
+                        .top_may_be_link = true,
+                        .leave_out = [](std::string_view path) { return path == ".git"; }}));
   // What lies in the folder, however it is spelled, lies in the copy, too.
   const auto in_copy = [&](const std::string& path) {
     const auto found = sign::path_below(arguments.model, path);
