@@ -282,7 +282,9 @@ Status LedgerChain::seal() {
   CHECK(checkpoints_->sync());
   checkpoints_size_ += checkpoint.line.size() + 1;
   sealed_ = committed_.sequence;
-  return write_file_atomically(ports_.files, path(note_file), as_bytes(TRY(make_note(checkpoint, *ports_.keys))));
+  const auto note = TRY(make_note(checkpoint, *ports_.keys));
+  const auto alone = TRY(lock_note(options_.directory));
+  return write_file_atomically(ports_.files, path(note_file), as_bytes(note));
 }
 
 }  // namespace hauberk::adapters

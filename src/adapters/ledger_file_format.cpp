@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/file_lock.h"
 #include "base/json.h"
 #include "crypto/note.h"
 
@@ -116,6 +117,10 @@ Result<Checkpoint> make_checkpoint(const ChainPosition& position, const Digest& 
   const auto signature = TRY(keys.sign(crypto::KeyPurpose::ledger, as_bytes(out.line)));
   out.line += fmt::format("{}{}{}", signature_key, base64(signature), line_end);
   return out;
+}
+
+Result<Descriptor> lock_note(const std::string& directory) {
+  return lock_file(join_path(directory, "note.lock"), LockMode::exclusive, std::chrono::seconds(5));
 }
 
 Result<std::string> make_note(const Checkpoint& checkpoint, crypto::KeyProvider& keys) {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "base/time.h"
 #include "crypto/digest.h"
@@ -67,6 +68,9 @@ Result<Checkpoint> make_checkpoint(const ChainPosition& position, const Digest& 
                                    crypto::KeyProvider& keys);
 // Errc::corrupt if it is not one, or if the signature does not fit; Errc::denied if the key is unknown.
 Result<Checkpoint> open_checkpoint(std::string_view line, crypto::KeyProvider& keys);
+
+// The writer puts a new note there, others add cosignatures to the one that is there: one after the other.
+Result<Descriptor> lock_note(const std::string& directory);
 
 // The same for everybody (C2SP tlog-checkpoint): a note signed by the key that signed the checkpoint.
 Result<std::string> make_note(const Checkpoint& checkpoint, crypto::KeyProvider& keys);

@@ -53,6 +53,7 @@ Status check_ledger_note(const crypto::Note& note, crypto::KeyProvider& keys) {
 }
 
 Status add_cosignatures(Files& files, const std::string& directory, const crypto::Note& cosigned) {
+  const auto alone = TRY(lock_note(directory));
   auto note = TRY(crypto::parse_note(TRY(ledger_note(files, directory))));
   if (note.text != cosigned.text)
     return fail(Errc::precondition, "a newer checkpoint was written meanwhile; ask the witnesses again", directory);

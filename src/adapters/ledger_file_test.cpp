@@ -477,6 +477,29 @@ TEST_F(LedgerFile, there_is_one_writer_at_a_time) {
   EXPECT_EQ(verified().records, 1u);
 }
 
+// Cosignatures are added to the note of a moment ago: a newer one stays.
+TEST_F(LedgerFile, cosignatures_never_put_an_older_note_back) {
+  make(1);
+  std::atomic<bool> stop = false;
+  std::atomic<int> added = 0;
+  std::jthread witness([&] {
+    while (!stop) {
+      auto note = crypto::parse_note(read_text(this->note()));
+      if (!note) continue;
+      note->signatures = {{"witness.example", {1, 2, 3, 4}, Bytes(72, 5)}};
+      if (add_cosignatures(files_, folder_.string(), *note)) ++added;
+    }
+  });
+  for (int i = 2; i <= 300; ++i) {
+    ASSERT_TRUE(append_to_ledger(ports(files_), options(), event(i)));
+    EXPECT_EQ(held().size, static_cast<std::uint64_t>(i));
+  }
+  stop = true;
+  witness.join();
+  EXPECT_GT(added, 0);
+  EXPECT_EQ(problem(), "");
+}
+
 TEST_F(LedgerFile, segments_follow_each_other_and_the_reader_follows_the_writer) {
   auto small = options();
   small.segment_bytes = 2000;
