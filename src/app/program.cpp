@@ -1,8 +1,10 @@
 #include "app/program.h"
 
 #include <fmt/format.h>
+#include <string.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <map>
@@ -14,6 +16,7 @@
 #include "app/workspace.h"
 #include "base/json.h"
 #include "core/version.h"
+#include "crypto/token.h"
 
 namespace hauberk::app {
 namespace {
@@ -135,6 +138,32 @@ void record_refusal(Context& context, const Error& error, const CLI::App& verb) 
                  context.out.error_line(Error(recorded.error()).in("the refusal could not be recorded")).c_str());
 }
 
+// A token given as an argument stands for its id: people paste it whole, and nothing of it may get into events, errors
+// and the list of processes. What only has a token in it, or one with a mistake, is refused.
+Result<std::vector<std::string>> without_tokens(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  bool ours = true;  // until "--": what follows is somebody else's command
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view given = argv[i];
+    ours = ours && given != "--";
+    if (!ours) {
+      arguments.emplace_back(given);
+      continue;
+    }
+    const auto parts = crypto::parse_token(given);
+    if (!parts && crypto::holds_token(given))
+      return fail(Errc::invalid,
+                  "an argument holds an API token, or one with a mistake: name it by its id (`hauberk token list`), or "
+                  "act with it by HAUBERK_TOKEN");
+    arguments.emplace_back(parts ? parts->id : given);
+    if (!parts) continue;
+    std::fprintf(stderr, "a token was given as an argument, where others can see it; its id is used\n");
+    ::explicit_bzero(argv[i], given.size());
+  }
+  std::ranges::reverse(arguments);  // as CLI11 wants them
+  return arguments;
+}
+
 }  // namespace
 
 std::vector<Command> all_commands() {
@@ -193,8 +222,13 @@ int run_program(int argc, char** argv) {
   tree.root.footer(std::string(footer));
   for (const auto& command : all_commands()) add_verb(tree, command);
 
+  auto arguments = without_tokens(argc, argv);
+  if (!arguments) {
+    std::fprintf(stderr, "error: %s\n", arguments.error().message.c_str());
+    return exit_code(arguments.error().code);
+  }
   try {
-    tree.root.parse(argc, argv);
+    tree.root.parse(std::move(*arguments));
   } catch (const CLI::ParseError& error) {
     const int code = tree.root.exit(error);
     return code == 0 ? 0 : 2;

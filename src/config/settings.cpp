@@ -35,7 +35,6 @@ void check_url(const std::string& url, const FieldPlace& place) {
   if (url.find_first_of("?#@ \t\\\"<>") != std::string::npos ||
       std::ranges::any_of(url, [](char c) { return c < 0x20 || c == 0x7f; })) {
     place.fail("an address without user, password, query and spaces is expected; a key goes into `credential`");
-    place.errors.back().hide = true;
     return;
   }
   if (const auto colon = host.rfind(':'); colon != std::string_view::npos && !host.ends_with(']'))
@@ -56,12 +55,10 @@ void check_key_place(const std::string& place, std::string_view purpose, const F
   if (!known || scheme.size() + 1 >= place.size()) {
     field.fail(
         "expected file, vault:MOUNT/NAME, aws-kms:alias/NAME or pkcs11:token=LABEL;object=LABEL, where the key is");
-    field.errors.back().hide = true;  // it may be the key itself
     return;
   }
   if (place.contains("pin-value=") || place.contains("pin-source=")) {
     field.fail("a PIN does not belong here: say in pkcs11.pin where it is");
-    field.errors.back().hide = true;
     return;
   }
   if (std::ranges::any_of(place, [](char c) { return c <= 0x20 || c >= 0x7f; }))
@@ -109,6 +106,24 @@ void collect_references(const FieldType& type, const json::Value& value, const s
   } else if (type.kind == FieldKind::list && value.is_array()) {
     for (std::size_t i = 0; i < value.as_array()->size(); ++i)
       collect_references(*type.item, (*value.as_array())[i], child_pointer(pointer, i), out);
+  }
+}
+
+// Keys and tokens themselves, wherever they stand: fields of plain text would take them and show them again.
+void check_no_secret(const json::Value& value, const std::string& pointer, FieldErrors& errors) {
+  constexpr std::size_t least_token = 60;
+  if (const auto* text = value.as_string()) {
+    if (text->contains("PRIVATE KEY") || (text->size() >= least_token && text->contains("hbk_"))) {
+      std::erase_if(errors, [&](const FieldError& other) { return other.pointer == pointer; });
+      errors.push_back({pointer,
+                        "this is a secret, which does not belong into the configuration: put it where only its reader "
+                        "can see it, and end it if others saw this file",
+                        ""});
+    }
+  } else if (const auto* items = value.as_array()) {
+    for (std::size_t i = 0; i < items->size(); ++i) check_no_secret((*items)[i], child_pointer(pointer, i), errors);
+  } else if (const auto* members = value.as_object()) {
+    for (const auto& [key, member] : *members) check_no_secret(member, child_pointer(pointer, key), errors);
   }
 }
 
@@ -406,6 +421,7 @@ std::expected<Settings, std::vector<ConfigError>> load_settings(std::string_view
   if (!document) return std::unexpected(std::vector{document.error()});
   auto settings = parse_fields<Settings>(document->value);
   FieldErrors errors = settings ? FieldErrors{} : std::move(settings.error());
+  check_no_secret(document->value, "", errors);
   const auto guard_errors = check_guards(document->value, hooks);
   errors.insert(errors.end(), guard_errors.begin(), guard_errors.end());
   if (!errors.empty()) return std::unexpected(locate(errors, *document, text, file));

@@ -325,15 +325,23 @@ class Builder {
   std::string message_;
 };
 
-// Where the text is not even YAML nobody knows which value is a secret: keys and signs are shown, values are not.
+// Any value in a line may be a secret, on its own place or on a wrong one: keys and signs are shown, values are not.
 struct KeysOnly {
   std::string line;
   std::uint32_t column;  // of what was at `column` before
 };
 KeysOnly keys_only(std::string_view line, std::uint32_t column) {
   constexpr std::size_t longest_key = 40;
-  const auto is_sign = [](char c) { return std::string_view(" \t\r,:{}[]\"'").contains(c); };
+  const auto is_sign = [&](std::size_t at) {
+    if (line[at] == ':') return at + 1 == line.size() || line[at + 1] == ' ';  // not that of an address
+    return std::string_view(" \t\r,{}[]\"'").contains(line[at]);
+  };
+  const auto begins_member = [&](std::size_t begin) {  // of a line, a list or a mapping
+    const auto before = line.substr(0, begin).find_last_not_of(" \t\"'");
+    return before == std::string_view::npos || std::string_view("{[,-?").contains(line[before]);
+  };
   const auto is_key = [&](std::size_t begin, std::size_t end) {  // followed by a colon and a space
+    if (!begins_member(begin)) return false;
     if (end < line.size() && (line[end] == '"' || line[end] == '\'')) ++end;
     return end - begin <= longest_key && end < line.size() && line[end] == ':' &&
            (end + 1 == line.size() || line[end + 1] == ' ');
@@ -350,7 +358,7 @@ KeysOnly keys_only(std::string_view line, std::uint32_t column) {
   };
   for (std::size_t i = 0; i < line.size();) {
     auto end = i;
-    while (end < line.size() && !is_sign(line[end])) ++end;
+    while (end < line.size() && !is_sign(end)) ++end;
     if (end == i) {
       put(line.substr(i++, 1), 1, 1);
       continue;
@@ -457,8 +465,7 @@ std::string render(const ConfigError& error) {
   std::string out =
       fmt::format("{}:{}:{}: error: {}\n", error.file, error.position.line, error.position.column, error.message);
   if (!error.line.empty()) {
-    const auto known = error.values_unknown ? keys_only(error.line, error.position.column)
-                                            : KeysOnly{error.line, error.position.column};
+    const auto known = keys_only(error.line, error.position.column);
     const auto shown = excerpt(known.line, known.column);
     out += fmt::format("{:5} | {}\n      | {:{}}^\n", error.position.line, shown.text, "", shown.caret);
   }
@@ -491,7 +498,7 @@ Position YamlDocument::position(std::string_view pointer, bool of_key) const {
 std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::string_view file,
                                                     const YamlLimits& limits) {
   const auto refuse = [&](Position where, std::string message, std::string_view line) {
-    return std::unexpected(ConfigError{std::string(file), where, std::move(message), "", std::string(line), true});
+    return std::unexpected(ConfigError{std::string(file), where, std::move(message), "", std::string(line)});
   };
   if (text.size() > limits.bytes)
     return refuse({}, fmt::format("the file has {} bytes; at most {} are accepted", text.size(), limits.bytes), "");
@@ -506,23 +513,10 @@ std::expected<YamlDocument, ConfigError> parse_yaml(std::string_view text, std::
 std::vector<ConfigError> locate(const FieldErrors& errors, const YamlDocument& document, std::string_view text,
                                 std::string_view file) {
   const Lines lines(text);
-  std::unordered_map<std::uint32_t, std::uint32_t> hidden;  // line -> the first column that is not shown
-  for (const auto& error : errors)
-    if (error.hide && document.places.contains(error.pointer)) {
-      const auto value = document.position(error.pointer, false);
-      const auto [at, added] = hidden.try_emplace(value.line, value.column);
-      if (!added) at->second = std::min(at->second, value.column);
-    }
   std::vector<ConfigError> out;
   for (const auto& error : errors) {
     ConfigError e{std::string(file), document.position(error.pointer, error.at_key), error.message, error.meaning, ""};
     e.line = lines.line(e.position.line);
-    if (const auto cut = hidden.find(e.position.line); cut != hidden.end()) {
-      std::size_t bytes = 0;
-      for (std::uint32_t column = 1; bytes < e.line.size(); ++bytes)
-        if ((static_cast<unsigned char>(e.line[bytes]) & 0xC0) != 0x80 && column++ == cut->second) break;
-      e.line = e.line.substr(0, bytes) + "…";
-    }
     out.push_back(std::move(e));
   }
   std::ranges::sort(out, [](const ConfigError& a, const ConfigError& b) {

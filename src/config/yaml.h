@@ -27,9 +27,8 @@ struct ConfigError {
   std::string file;
   Position position;
   std::string message;
-  std::string meaning;          // what it means or what the field is for; may be empty
-  std::string line;             // the source line; may be empty
-  bool values_unknown = false;  // any value in the line may be a secret: only its keys are shown
+  std::string meaning;  // what it means or what the field is for; may be empty
+  std::string line;     // the source line; may be empty
   bool operator==(const ConfigError&) const = default;
 };
 // file:line:column: error: message, then the line, a caret under the column, and the meaning.

@@ -35,18 +35,15 @@ std::string choices_text(const FieldType& type, std::string_view separator, std:
   return out;
 }
 
-// What was found, for a message: short, on one line.
+// What was found, for a message. A long text may be a secret in the wrong place.
 std::string found_text(const json::Value& value) {
+  constexpr std::size_t longest_shown = 20;
   if (value.is_object()) return "a section";
   if (value.is_array()) return "a list";
   if (value.is_null()) return "nothing";
-  std::string text = json::write(value);
-  if (text.size() > 60) {
-    std::size_t cut = 56;
-    while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;  // whole UTF-8 characters
-    text = text.substr(0, cut) + "…" + (value.is_string() ? "\"" : "");
-  }
-  return text;
+  if (const auto* text = value.as_string(); text != nullptr && text->size() > longest_shown)
+    return fmt::format("a text of {} bytes", text->size());
+  return json::write(value);
 }
 
 std::nullopt_t expected(const FieldType& type, const json::Value& value, const FieldPlace& place) {
@@ -67,7 +64,7 @@ void read_unknown(const FieldList& list, const std::string& key, const FieldPlac
     std::ranges::sort(names);
     meaning = fmt::format("the keys here are: {}", fmt::join(names, ", "));
   }
-  place.errors.push_back({child_pointer(place.pointer, key), std::move(message), std::move(meaning), true, true});
+  place.errors.push_back({child_pointer(place.pointer, key), std::move(message), std::move(meaning), true});
 }
 
 }  // namespace
@@ -175,7 +172,6 @@ std::optional<SecretRef> read_secret(const FieldType& type, const json::Value& v
     if (auto reference = SecretRef::parse(*text)) return std::move(*reference);
   // What was found is not repeated: it may be the secret itself.
   place.fail(fmt::format("expected {}; a literal secret is not accepted here", type.text()));
-  place.errors.back().hide = true;
   return std::nullopt;
 }
 
@@ -202,7 +198,6 @@ void FieldList::read(const json::Value& value, void* object, const FieldPlace& p
   if (members == nullptr) {
     // A text may be a secret on the wrong level.
     place.fail(fmt::format("expected a section with keys, found {}", value.is_string() ? "a text" : found_text(value)));
-    place.errors.back().hide = value.is_string();
     return;
   }
   const std::size_t before = place.errors.size();

@@ -48,7 +48,6 @@ struct FieldError {
   std::string message;  // "expected an integer from 1 to 1000000, found 0"
   std::string meaning;  // what the field is for; may be empty
   bool at_key = false;  // point at the key, not at the value
-  bool hide = false;    // the value may be a secret: not to be shown with the error
   bool operator==(const FieldError&) const = default;
 };
 using FieldErrors = std::vector<FieldError>;

@@ -50,7 +50,10 @@ NewToken make_token(std::string_view environment, Random& random) {
   return token;
 }
 
-std::optional<TokenParts> parse_token(std::string_view text) {
+namespace {
+
+// All but the checksum.
+std::optional<TokenParts> parse_form(std::string_view text) {
   if (text.size() != token_size || !text.starts_with(prefix)) return std::nullopt;
   const auto environment = text.substr(prefix.size(), environment_size);
   const auto id = text.substr(prefix.size() + environment_size + 1, id_size);
@@ -63,10 +66,24 @@ std::optional<TokenParts> parse_token(std::string_view text) {
   if (!std::ranges::all_of(id, [](char c) { return id_alphabet.find(c) != std::string_view::npos; }))
     return std::nullopt;
   if (!std::ranges::all_of(secret, is_base64url)) return std::nullopt;
-  std::uint8_t sum[4];
-  store_be<std::uint32_t>(sum, crc32(as_bytes(body)));
-  if (text.substr(token_size - crc_size) != hex(sum)) return std::nullopt;
   return TokenParts{environment, id};
+}
+
+}  // namespace
+
+std::optional<TokenParts> parse_token(std::string_view text) {
+  auto parts = parse_form(text);
+  if (!parts) return std::nullopt;
+  std::uint8_t sum[4];
+  store_be<std::uint32_t>(sum, crc32(as_bytes(text.substr(0, token_size - crc_size - 1))));
+  if (text.substr(token_size - crc_size) != hex(sum)) return std::nullopt;
+  return parts;
+}
+
+bool holds_token(std::string_view text) {
+  for (auto at = text.find(prefix); at != std::string_view::npos; at = text.find(prefix, at + 1))
+    if (parse_form(text.substr(at, token_size))) return true;
+  return false;
 }
 
 Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, const Digest& bound_to) {

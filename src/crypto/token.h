@@ -28,6 +28,10 @@ struct TokenParts {
 // Only the form is checked: prefix, lengths, alphabets, CRC. Views into `text`.
 std::optional<TokenParts> parse_token(std::string_view text);
 
+// Whether there is something of a token's form in the text, its checksum right or not: whoever typed it may have meant
+// one.
+bool holds_token(std::string_view text);
+
 // HMAC-SHA-256 under the provider's token key of what the token is bound to and then its text.
 Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, const Digest& bound_to);
 

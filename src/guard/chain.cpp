@@ -69,10 +69,13 @@ std::expected<Item, FieldErrors> read_item(const json::Value& value, const std::
     std::vector<std::string_view> names;
     for (const auto& kind : kinds) names.push_back(kind.name);
     const auto near = nearest(item.name, names);
+    constexpr std::size_t longest_shown = 20;  // what is longer may be a secret in the wrong place
     return std::unexpected(
         FieldErrors{wrong(item.pointer,
-                          fmt::format("there is no guard '{:.64}'{}", item.name,
-                                      near ? fmt::format("; did you mean '{}'?", *near) : std::string()),
+                          item.name.size() > longest_shown
+                              ? "there is no guard of this name"
+                              : fmt::format("there is no guard '{}'{}", item.name,
+                                            near ? fmt::format("; did you mean '{}'?", *near) : std::string()),
                           true)});
   }
   if (auto* mode = item.config.find("mode")) {

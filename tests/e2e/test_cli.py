@@ -502,9 +502,13 @@ class Tokens(Test):
         secret = token[21:64]
         self.assertNotIn(secret, explained.out + explained.err)
         mistaken = token[:-1] + ("0" if token[-1] != "0" else "1")
-        for words in (["token", "revoke", mistaken, "-e", "dev"], ["access", "explain", mistaken, "read", "m", "-e", "dev"]):
-            refused = self.expect(place.hauberk(*words, "--json"), 2)
-            self.assertNotIn(secret, refused.out + refused.err)
+        for given in (mistaken, token, f"x{token}", f"/tmp/{token}/x"):
+            for words in (["token", "revoke", given, "-e", "production"], ["access", "explain", given, "read", "m", "-e", given], ["token", "create", "-e", given, "-s", "x"],
+                          ["access", "forget", given, "-e", "dev"], ["model", "import", given, "--name", given], ["access", "unbind", "vera", given, "-e", "dev"],
+                          ["revocation", "add", "-e", "dev", "--key", given, "-m", given], ["completion", given], [given], ["model", "show", given], ["secret", "check", f"file:{given}"]):
+                refused = place.hauberk(*words, "--json")
+                self.assertNotEqual(refused.status, 0, str(refused))
+                self.assertNotIn(secret, refused.out + refused.err)
         ended = self.expect(place.hauberk("token", "revoke", token, "-e", "dev"))
         self.assertNotIn(secret, ended.out + ended.err + place.hauberk("ledger", "export", "-e", "dev").out)
         self.assertIn("revoked", self.expect(place.hauberk("model", "list", token=token), 1).err)

@@ -7,7 +7,6 @@
 #include <memory>
 
 #include "app/output.h"
-#include "app/token_argument.h"
 #include "app/workspace.h"
 #include "gateway/admin.h"
 #include "gateway/router.h"
@@ -166,9 +165,7 @@ Result<std::string> why_local_user(const std::string& user, const std::string& d
 }
 
 // Answers out of the very values that decide: the records of the tokens and Principal::grant_for.
-Result<int> run_access_explain(const ExplainArguments& given, Context& context) {
-  auto arguments = given;
-  arguments.who = TRY(token_id(given.who));
+Result<int> run_access_explain(const ExplainArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
   // An action that does not exist is a mistake, not a denial.
   if (TRY(Scope::parse(arguments.action)).action != arguments.action)

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "app/output.h"
-#include "app/token_argument.h"
 #include "app/token_display.h"
 #include "app/workspace.h"
 #include "registry/tokens.h"
@@ -116,8 +115,7 @@ Result<int> run_token_revoke(const RevokeTokenArguments& arguments, Context& con
   auto workspace = TRY(Workspace::open(context));
   const auto environment = TRY(parse_environment(arguments.environment));
   const auto principal = TRY(workspace->principal(environment));
-  const auto record =
-      TRY(registry::revoke_token(workspace->ports(), environment, TRY(token_id(arguments.id)), principal));
+  const auto record = TRY(registry::revoke_token(workspace->ports(), environment, arguments.id, principal));
   CHECK(record_token_event(*workspace, "token.revoke", record, principal));
   if (context.json)
     context.out.json(record_json(record));
