@@ -131,6 +131,22 @@ Result<crypto::KeyPurpose> trusted_purpose(std::string_view file, const std::str
               "its name does not say what the key is trusted for: call it evidence-…, ledger-… or model-….pem", path);
 }
 
+// "model-0123456789abcdef.pem", as rotations call them: of that key and no other. What people put there has names of
+// their own.
+Status check_named_id(std::string_view name, std::string_view id, const std::string& path) {
+  constexpr std::size_t digits = 16;
+  const auto said = name.substr(0, name.size() - std::string_view(".pem").size());
+  const auto stem = said.substr(said.find('-') + 1);
+  const bool is_id = stem.size() == digits && stem.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  if (!is_id || id.substr(id.find(':') + 1) == stem) return {};
+  return fail(
+      Errc::corrupt,
+      fmt::format("it holds the key {}, and its name is that of another: restore it from your backup, or remove "
+                  "it if nobody here put it there",
+                  id),
+      path);
+}
+
 Result<std::vector<std::string>> list_if_there(Files& files, const std::string& folder) {
   auto names = files.list(folder);
   if (!names && names.error().code == Errc::not_found) return std::vector<std::string>();
@@ -304,9 +320,16 @@ Result<std::vector<StoredTrust>> read_trusted(const KeyFolder& folder) {
     const auto file = join_path("trusted", name);
     const auto path = join_path(folder.path, file);
     const auto purpose = TRY(trusted_purpose(name, path));
+    const auto info = TRY(folder.files.info(path));
+    CHECK(check_owner(folder.files, path, info.owner));
+    if ((info.mode & 022) != 0)
+      return fail(Errc::denied,
+                  fmt::format("others may change whom it trusts (mode {:04o}); run: chmod 644 {}", info.mode, path),
+                  path);
     const auto pem = TRY(read_file(folder.files, path, largest_key_file));
     auto key = crypto::VerifyingKey::from_pem(as_text(pem));
     if (!key) return std::unexpected(std::move(key).error().in(path));
+    CHECK(check_named_id(name, key->id(), path));
     keys.push_back({{purpose, std::move(*key)}, file});
   }
   return keys;

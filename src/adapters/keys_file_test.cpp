@@ -257,6 +257,32 @@ TEST_F(KeysFile, that_were_changed_or_damaged_are_found_at_every_byte) {
   }
 }
 
+// Whoever puts a key among the trusted ones signs for the environment.
+TEST_F(KeysFile, that_are_trusted_are_those_of_their_names_and_nobody_elses_to_change) {
+  ASSERT_TRUE(rotate_key_file(folder(), crypto::KeyPurpose::model));
+  const auto trusted = list_keys_file(folder());
+  std::string file;
+  for (const auto& key : *trusted)
+    if (key.state == KeyState::trusted) file = dev() + "/" + key.place;
+  ASSERT_TRUE(fs::exists(file));
+  const auto whole = *read_file(files_, file, 10'000);
+  const auto refusal = [&] {
+    const auto opened = open();
+    return opened ? Errc::internal : opened.error().code;
+  };
+  const auto other = crypto::SigningKey::generate(crypto::SignatureAlgorithm::ecdsa_p256).verifying().pem();
+  ASSERT_TRUE(write_file_atomically(files_, file, as_bytes(other)));
+  EXPECT_EQ(refusal(), Errc::corrupt);
+  ASSERT_TRUE(write_file_atomically(files_, file, whole));
+  ASSERT_EQ(::chmod(file.c_str(), 0666), 0);
+  EXPECT_EQ(refusal(), Errc::denied);
+  ASSERT_EQ(::chmod(file.c_str(), 0644), 0);
+  EXPECT_TRUE(open());
+  if (::geteuid() != 0) return;
+  ASSERT_EQ(::chown(file.c_str(), 12345, static_cast<gid_t>(-1)), 0);
+  EXPECT_EQ(refusal(), Errc::denied);
+}
+
 TEST_F(KeysFile, of_another_user_are_refused) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
   ASSERT_EQ(::chown((dev() + "/model.pem").c_str(), 12345, static_cast<gid_t>(-1)), 0);

@@ -209,9 +209,25 @@ Result<std::unique_ptr<Ledger>> open_ledger_file(const LedgerPorts& ports, Ledge
   return std::make_unique<FileLedger>(ports, std::move(options), std::move(chain));
 }
 
-Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event, Seal seal) {
+namespace {
+
+Result<std::unique_ptr<LedgerChain>> open_for_one(const LedgerPorts& ports, LedgerOptions options) {
   options.lock_wait = std::max<Duration>(options.lock_wait, std::chrono::seconds(5));
-  const auto chain = TRY(LedgerChain::open(ports, options));
+  return LedgerChain::open(ports, options);
+}
+
+}  // namespace
+
+Status try_ledger(const LedgerPorts& ports, LedgerOptions options) {
+  const auto chain = TRY(open_for_one(ports, std::move(options)));
+  CHECK(chain->commit());
+  CHECK(chain->seal());
+  CHECK(ports.keys->sign(crypto::KeyPurpose::ledger, as_bytes("hauberk: can this be recorded?")));
+  return {};
+}
+
+Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event, Seal seal) {
+  const auto chain = TRY(open_for_one(ports, std::move(options)));
   chain->add(event);
   CHECK(chain->commit());
   if (auto sealed = chain->seal(); !sealed) {

@@ -45,6 +45,8 @@ Result<std::unique_ptr<Ledger>> open_ledger_file(const LedgerPorts& ports, Ledge
 // appends, syncs, writes a checkpoint, lets go. Without a thread. A record whose checkpoint cannot be signed or written
 // is there, unsealed, for the next writer to seal: an error only where the seal is required.
 enum class Seal { wanted, required };
+// Whether append_to_ledger() could write and seal now; what a killed writer left is mended on the way.
+Status try_ledger(const LedgerPorts& ports, LedgerOptions options);
 Status append_to_ledger(const LedgerPorts& ports, LedgerOptions options, const Event& event, Seal seal = Seal::wanted);
 
 // Reads everything once, in constant memory. What is wrong with the chain is in LedgerState::problem; an Error means

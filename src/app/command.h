@@ -31,6 +31,7 @@ struct Acting {
 struct Announced {
   Environment environment = Environment::dev;
   Event event;
+  bool done = false;  // the change was made
 };
 
 // What the program gives to a verb. One thread.
@@ -45,7 +46,7 @@ struct Context {
   bool quiet = false;  // --quiet: no progress and no hints
   Access access = Access::anybody("no verb runs yet");  // of the verb that runs
   std::optional<Acting> acting = {};
-  std::optional<Announced> announced = {};  // and not yet told how it ended
+  std::vector<Announced> announced = {};  // and not yet told how they ended
 };
 
 using Run = std::function<Result<int>(Context&)>;

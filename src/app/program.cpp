@@ -104,16 +104,19 @@ int print_error(Context& context, const Error& error) {
   return exit_code(error.code);
 }
 
-// What was announced and then failed: how it ended. Nothing was changed, as far as the verb knows.
+// How what was announced ended, where the verb did not come to tell it. Where even this cannot be written the intents
+// stand alone, which says that nobody knows.
 void record_failure(Context& context, const Error& error) {
-  if (!context.announced) return;
-  auto [environment, event] = *std::exchange(context.announced, std::nullopt);
-  event.outcome = "error";
-  event.reason = name(error.code);
+  const auto announced = std::exchange(context.announced, {});
+  if (announced.empty()) return;
   context.access = Access::anybody("the program itself records it");
-  // Where even this cannot be written the intent stands alone, which says that nobody knows.
-  if (auto workspace = Workspace::open(context))
-    (void)(*workspace)->record(environment, std::move(event), context.acting ? context.acting->principal : Principal());
+  const auto workspace = Workspace::open(context);
+  const auto who = context.acting ? context.acting->principal : Principal();
+  for (auto [environment, event, done] : announced) {
+    event.outcome = done ? "ok" : "error";
+    if (!done) event.reason = name(error.code);
+    if (workspace) (void)(*workspace)->record(environment, std::move(event), who);
+  }
 }
 
 // What somebody was refused stands in the record of the environment where they tried.

@@ -61,11 +61,13 @@ Result<std::optional<Secret>> presented_token() {
   return std::move(*token);
 }
 
-// What is wrong with the ledger is not what the user asked for: no wrong use.
-Error could_not(Error error, std::string_view what) {
-  if (exit_code(error.code) == 2) error.code = Errc::unavailable;
-  return std::move(error).in(what);
+// What is wrong with the ledger or the keys here is neither wrong use nor a verdict: exit code 3.
+Error out_of_reach(Error error) {
+  if (exit_code(error.code) != 3) error.code = Errc::unavailable;
+  return error;
 }
+
+constexpr std::string_view nothing_changed = "it could not be recorded, so nothing was changed";
 
 std::string environment_folder(const std::string& data, std::string_view part, Environment environment) {
   return join_path(join_path(data, part), name(environment));
@@ -144,9 +146,13 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
 
 Status Workspace::open_catalog(adapters::CatalogMode mode) {
   auto catalog = TRY(adapters::open_catalog_sqlite(join_path(loaded_.data, "catalog.db"), mode));
-  catalog_ = registry::record_before_change(std::move(catalog), [this](Environment environment, Event event) {
-    return announce(environment, std::move(event));
-  });
+  catalog_ = registry::record_before_change(
+      std::move(catalog),
+      {.announce = [this](Environment environment, Event event) { return announce(environment, std::move(event)); },
+       .done =
+           [this] {
+             if (!context_.announced.empty()) context_.announced.back().done = true;
+           }});
   return {};
 }
 
@@ -158,10 +164,14 @@ Workspace::Workspace(Context& context, LoadedSettings loaded)
 Status Workspace::open_parts() {
   auto& files = context_.files;
   const auto blobs = join_path(loaded_.data, "blobs");
-  auto named_by = TRY(adapters::open_address_key(address_key(), adapters::has_address_key(files, blobs)));
-  blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, blobs, std::move(named_by)));
-  for (const auto environment : all_environments)
-    keys_[static_cast<std::size_t>(environment)] = TRY(adapters::open_keys_file(key_folder(environment)));
+  auto named_by = adapters::open_address_key(address_key(), adapters::has_address_key(files, blobs));
+  if (!named_by) return std::unexpected(out_of_reach(std::move(named_by).error()));
+  blobs_ = TRY(adapters::open_blobs_sealed(files, context_.random, blobs, std::move(*named_by)));
+  for (const auto environment : all_environments) {
+    auto keys = adapters::open_keys_file(key_folder(environment));
+    if (!keys) return std::unexpected(out_of_reach(std::move(keys).error()));
+    keys_[static_cast<std::size_t>(environment)] = std::move(*keys);
+  }
   return load_policies();
 }
 
@@ -204,6 +214,7 @@ Result<Principal> Workspace::principal(Environment environment) {
 // exist. Which environment the verb will act in is not known yet, so the token's own is asked.
 Status Workspace::admit() {
   if (context_.access.for_anybody()) return {};
+  context_.acting = Acting{.environment = Environment::dev, .principal = {}};  // where a token names none
   const auto token = TRY(presented_token());
   if (!token) return {};
   const auto parts = crypto::parse_token(crypto::presented(*token));
@@ -214,7 +225,6 @@ Status Workspace::admit() {
       return fail(Errc::no_grant, fmt::format("{} may not do this; it needs a grant for {} ({})", who.subject,
                                               context_.access.text(), context_.access.about()));
     }
-  context_.acting = Acting{.environment = Environment::dev, .principal = {}};  // it names none: recorded there
   return not_a_token("it does not have the form of one");
 }
 
@@ -244,8 +254,8 @@ Status Workspace::announce(Environment environment, Event event) {
   event.outcome = "begun";
   const auto who = context_.acting ? context_.acting->principal : Principal();
   if (auto written = append(environment, event, who, adapters::Seal::required); !written)
-    return std::unexpected(could_not(std::move(written).error(), "it could not be recorded, so nothing was changed"));
-  context_.announced = Announced{environment, std::move(event)};
+    return std::unexpected(std::move(written).error().in(nothing_changed));
+  context_.announced.push_back({environment, std::move(event)});
   return {};
 }
 
@@ -257,12 +267,20 @@ Status Workspace::announce(Environment environment, std::string operation, std::
   return announce(environment, std::move(event));
 }
 
+Status Workspace::require_recorder(Environment environment) {
+  auto tried = adapters::try_ledger({context_.files, keys(environment), context_.clock},
+                                    {.directory = ledger_folder(environment, "registry")});
+  if (!tried) return std::unexpected(out_of_reach(std::move(tried).error()).in(nothing_changed));
+  return tried;
+}
+
 Status Workspace::record(Environment environment, Event event, const Principal& principal) {
   auto written = append(environment, std::move(event), principal, adapters::Seal::wanted);
-  const bool begun = std::exchange(context_.announced, std::nullopt).has_value();
+  const bool begun =
+      std::erase_if(context_.announced, [&](const Announced& one) { return one.environment == environment; }) != 0;
   if (!written && begun)
-    return std::unexpected(could_not(std::move(written).error(),
-                                     "it was done, but the ledger has only that it was begun; repair the ledger"));
+    return std::unexpected(
+        std::move(written).error().in("it was done, but the ledger has only that it was begun; repair the ledger"));
   return written;
 }
 
@@ -272,8 +290,10 @@ Status Workspace::append(Environment environment, Event event, const Principal& 
                      context_.random);
   event.principal = principal.subject;
   event.token_id = principal.token_id;
-  return adapters::append_to_ledger({context_.files, keys(environment), context_.clock},
-                                    {.directory = ledger_folder(environment, "registry")}, event, seal);
+  auto written = adapters::append_to_ledger({context_.files, keys(environment), context_.clock},
+                                            {.directory = ledger_folder(environment, "registry")}, event, seal);
+  if (!written) return std::unexpected(out_of_reach(std::move(written).error()));
+  return written;
 }
 
 }  // namespace hauberk::app

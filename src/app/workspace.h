@@ -60,6 +60,8 @@ class Workspace {
   // be recorded must not happen: an error is to end the verb.
   Status announce(Environment environment, Event event);
   Status announce(Environment environment, std::string operation, std::string target, std::string reason = {});
+  // For long work, before it begins: whether what comes at its end can be recorded.
+  Status require_recorder(Environment environment);
   // Tells what happened: writes the event to the registry's chain of the environment and waits until it is on the disk.
   Status record(Environment environment, Event event, const Principal& principal);
 

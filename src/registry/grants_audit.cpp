@@ -85,7 +85,7 @@ void GrantsAudit::add(const json::Value& record) {
     return end(change->key, made);
   }
   if (intent && outcome == "begun") return begin(change->key, after(*change, thing.now));
-  if (intent) return fail(change->key);
+  if (intent && outcome != "ok") return fail(change->key);
   if (outcome == "ok") end(change->key, after(*change, from));
 }
 

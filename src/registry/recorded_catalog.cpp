@@ -16,15 +16,15 @@ std::string types_of(const std::vector<Evidence>& evidence) {
 
 class RecordedCatalog final : public Catalog {
  public:
-  RecordedCatalog(std::unique_ptr<Catalog> catalog, Announce announce)
-      : catalog_(std::move(catalog)), announce_(std::move(announce)) {}
+  RecordedCatalog(std::unique_ptr<Catalog> catalog, ChangeRecorder recorder)
+      : catalog_(std::move(catalog)), recorder_(std::move(recorder)) {}
 
   Result<Version> add_version(Version version, std::vector<WrappedKey> keys, std::vector<Evidence> evidence) override {
     CHECK(announce(Environment::dev, {.operation = "import",
                                       .target = version.name,
                                       .artifact = version.manifest.digest().text(),
                                       .reason = std::string(name(version.manifest.kind))}));
-    return catalog_->add_version(std::move(version), std::move(keys), std::move(evidence));
+    return told(catalog_->add_version(std::move(version), std::move(keys), std::move(evidence)));
   }
   Result<hauberk::Version> version(const VersionRef& ref) override { return catalog_->version(ref); }
   Result<std::vector<Version>> versions(std::string_view name) override { return catalog_->versions(name); }
@@ -36,12 +36,12 @@ class RecordedCatalog final : public Catalog {
                     .artifact = change.entry ? change.entry->spec.artifact.text() : std::string(),
                     .reason = fmt::format("{} -> {}{}{}", name(change.expected), name(change.next),
                                           change.deployment.empty() ? "" : ", as ", change.deployment)}));
-    return catalog_->change_state(change);
+    return told(catalog_->change_state(change));
   }
   Status add_evidence(const Digest& artifact, const std::vector<Evidence>& evidence) override {
     CHECK(announce(Environment::dev,
                    {.operation = "evidence", .artifact = artifact.text(), .reason = types_of(evidence)}));
-    return catalog_->add_evidence(artifact, evidence);
+    return told(catalog_->add_evidence(artifact, evidence));
   }
   Result<std::vector<std::string>> evidence(const Digest& artifact) override { return catalog_->evidence(artifact); }
 
@@ -61,7 +61,7 @@ class RecordedCatalog final : public Catalog {
                                  .target = std::string(name),
                                  .artifact = entry.spec.model.empty() ? std::string() : entry.spec.artifact.text(),
                                  .reason = entry.reason}));
-    return catalog_->deploy(environment, name, entry);
+    return told(catalog_->deploy(environment, name, entry));
   }
   Status point_at(Environment environment, std::string_view name, std::uint64_t expected_current, std::uint64_t entry,
                   const std::vector<Evidence>& evidence, const Digest& artifact) override {
@@ -69,7 +69,7 @@ class RecordedCatalog final : public Catalog {
                                  .target = std::string(name),
                                  .artifact = artifact.text(),
                                  .reason = fmt::format("entry {} -> {}", expected_current, entry)}));
-    return catalog_->point_at(environment, name, expected_current, entry, evidence, artifact);
+    return told(catalog_->point_at(environment, name, expected_current, entry, evidence, artifact));
   }
 
   Status add_token(const TokenRecord& token) override {
@@ -77,11 +77,11 @@ class RecordedCatalog final : public Catalog {
                                        .target = token.id,
                                        .artifact = digest_of(token).text(),
                                        .reason = described(token)}));
-    return catalog_->add_token(token);
+    return told(catalog_->add_token(token));
   }
   Status revoke_token(Environment environment, std::string_view id, Instant when) override {
     CHECK(announce(environment, {.operation = "token.revoke", .target = std::string(id)}));
-    return catalog_->revoke_token(environment, id, when);
+    return told(catalog_->revoke_token(environment, id, when));
   }
   Result<std::vector<TokenRecord>> tokens(Environment environment) override { return catalog_->tokens(environment); }
 
@@ -90,22 +90,22 @@ class RecordedCatalog final : public Catalog {
                                       .target = role.name,
                                       .artifact = digest_of(role).text(),
                                       .reason = described(role.grants)}));
-    return catalog_->put_role(role);
+    return told(catalog_->put_role(role));
   }
   Status remove_role(Environment environment, std::string_view name) override {
     CHECK(announce(environment, {.operation = "access.forget", .target = std::string(name)}));
-    return catalog_->remove_role(environment, name);
+    return told(catalog_->remove_role(environment, name));
   }
   Result<std::vector<CustomRole>> roles(Environment environment) override { return catalog_->roles(environment); }
   Status bind(const Binding& binding) override {
     CHECK(announce(binding.environment,
                    {.operation = "access.bind", .target = binding.subject, .reason = binding.text()}));
-    return catalog_->bind(binding);
+    return told(catalog_->bind(binding));
   }
   Status unbind(const Binding& binding) override {
     CHECK(announce(binding.environment,
                    {.operation = "access.unbind", .target = binding.subject, .reason = binding.text()}));
-    return catalog_->unbind(binding);
+    return told(catalog_->unbind(binding));
   }
   Result<std::vector<Binding>> bindings(Environment environment) override { return catalog_->bindings(environment); }
 
@@ -114,7 +114,7 @@ class RecordedCatalog final : public Catalog {
                                             .target = revocation.value,
                                             .artifact = digest_of(revocation).text(),
                                             .reason = revocation.reason}));
-    return catalog_->add_revocation(revocation, subject);
+    return told(catalog_->add_revocation(revocation, subject));
   }
   Result<std::vector<Revocation>> revocations(Environment environment) override {
     return catalog_->revocations(environment);
@@ -135,17 +135,22 @@ class RecordedCatalog final : public Catalog {
     event.target = std::move(change.target);
     event.artifact = std::move(change.artifact);
     event.reason = std::move(change.reason);
-    return announce_(environment, std::move(event));
+    return recorder_.announce(environment, std::move(event));
+  }
+  template <typename T>
+  T told(T result) {
+    if (result && recorder_.done) recorder_.done();
+    return result;
   }
 
   std::unique_ptr<Catalog> catalog_;
-  Announce announce_;
+  ChangeRecorder recorder_;
 };
 
 }  // namespace
 
-std::unique_ptr<Catalog> record_before_change(std::unique_ptr<Catalog> catalog, Announce announce) {
-  return std::make_unique<RecordedCatalog>(std::move(catalog), std::move(announce));
+std::unique_ptr<Catalog> record_before_change(std::unique_ptr<Catalog> catalog, ChangeRecorder recorder) {
+  return std::make_unique<RecordedCatalog>(std::move(catalog), std::move(recorder));
 }
 
 }  // namespace hauberk::registry

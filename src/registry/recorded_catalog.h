@@ -13,9 +13,13 @@
 
 namespace hauberk::registry {
 
-// What is about to happen, where: the operation, the target, the artifact, the reason. Returns once it is on the disk.
-using Announce = std::function<Status(Environment, Event)>;
+struct ChangeRecorder {
+  // What is about to happen, where: the operation, the target, the artifact, the reason. Returns once it is on the
+  // disk.
+  std::function<Status(Environment, Event)> announce;
+  std::function<void()> done;  // what was announced last was done; may be empty
+};
 
-std::unique_ptr<Catalog> record_before_change(std::unique_ptr<Catalog> catalog, Announce announce);
+std::unique_ptr<Catalog> record_before_change(std::unique_ptr<Catalog> catalog, ChangeRecorder recorder);
 
 }  // namespace hauberk::registry

@@ -174,6 +174,8 @@ Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, st
                                  const Principal& principal) {
   const auto records = TRY(list_tokens(ports, environment, principal));
   const auto found = std::ranges::find(records, id, &TokenRecord::id);
+  // Who may not end every token learns nothing of those that are not there, either.
+  if (found == records.end()) CHECK(require_grant(principal, "token", "*", no_kind));
   if (found == records.end())
     return fail(
         Errc::not_found,

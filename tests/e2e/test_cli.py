@@ -438,6 +438,16 @@ class Tokens(Test):
         self.assertIn("whoever imported a version does not approve it", refused.out + refused.err)
         self.expect(place.hauberk("model", "approve", "m", token=make_token(place, "vera", "dev", "approve:*")))
 
+    def test_a_token_that_is_empty_and_one_that_may_not_end_anothers_are_in_the_record(self):
+        place = self.make(copy_of=prepared())
+        self.expect(place.hauberk("model", "list", env={"HAUBERK_TOKEN": ""}), 1)
+        keeper = make_token(place, "keeper", "dev", "token:bob*")
+        other = [one for one in place.hauberk("token", "list", "-e", "dev", "--json").json() if one["subject"] == "admin"][0]["id"]
+        self.expect(place.hauberk("token", "revoke", other, "-e", "dev", token=keeper), 1)
+        told = [json.loads(line) for line in place.hauberk("ledger", "export", "-e", "dev").out.splitlines()]
+        self.assertEqual([(event["operation"], event["reason"]) for event in told if event.get("kind") == "access.denied"][-2:],
+                         [("model list", "unauthenticated"), ("token revoke", "no_grant")])
+
     def test_nobody_invents_a_second_person_to_approve_with(self):
         place = self.make(copy_of=prepared())
         shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")

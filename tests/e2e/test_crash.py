@@ -40,6 +40,10 @@ class Record(Test):
         ("key", "rotate", "-e", "dev", "--purpose", "token"),
         ("store", "rotate", "-e", "dev"),
         ("store", "gc", "--remove"),
+        ("key", "protect"),
+        ("sign", "magika@1", "-e", "dev", "-o", "out"),
+        ("model", "attest", "magika", "--as", "provenance", "-o", "out"),
+        ("revocation", "issue", "-e", "dev", "-o", "out"),
     )
 
     def dump(self, place) -> list:
@@ -56,15 +60,19 @@ class Record(Test):
         away = chain.with_name("away")
         chain.rename(away)
         chain.write_text("not a folder")
-        keys = {path: path.read_bytes() for path in (place.data / "keys").rglob("*") if path.is_file()}
+        def files():
+            return {path: path.read_bytes() for part in ("keys", "blobs") for path in (place.data / part).rglob("*") if path.is_file()}
+        kept = files()
         before = self.dump(place)
+        place.config["keys"] = {"passphrase": "env:WORD"}
+        place.write_config()
         for words in self.CHANGES:
             with self.subTest(" ".join(words)):
-                outcome = place.hauberk(*[token if word == "TOKEN" else word for word in words])
+                outcome = place.hauberk(*[token if word == "TOKEN" else word for word in words], env={"WORD": "open sesame"})
                 self.expect(outcome, 3)
                 self.assertIn("nothing was changed", outcome.err)
                 self.assertEqual(self.dump(place), before)
-                self.assertEqual({path: path.read_bytes() for path in (place.data / "keys").rglob("*") if path.is_file()}, keys)
+                self.assertEqual(files(), kept)
         self.assertFalse((place.folder / "out").exists())
         chain.unlink()
         away.rename(chain)

@@ -146,7 +146,7 @@ class Vault(Keys):
         place.write_config()
         self.assertEqual({state for purpose, states in self.listed(place).items() for state in states if purpose != "token"}, {"withheld"})
         for words in (("sign", "model", "-e", "production", "-o", "no.sig"), ("key", "rotate", "-e", "production")):
-            self.assertIn("hauberk key rotate -e production --purpose", self.run_(place, *words, status=1).err)
+            self.assertIn("hauberk key rotate -e production --purpose", self.run_(place, *words, status=3).err)
         self.assertEqual(self.listed(place)["model"], {"withheld": ["model.pem"]}, "nothing changes that cannot be recorded")
         for purpose in ("ledger", "evidence", "model"):
             self.run_(place, "key", "rotate", "-e", "production", "--purpose", purpose)
@@ -157,7 +157,7 @@ class Vault(Keys):
 
         place.config = files
         place.write_config()
-        self.run_(place, "sign", "model", "-e", "production", "-o", "no.sig", status=1)
+        self.run_(place, "sign", "model", "-e", "production", "-o", "no.sig", status=3)
         place.config = files | {"vault": {"url": self.vault.url}}
         place.write_config()
         for purpose in ("ledger", "evidence", "model"):
@@ -230,7 +230,7 @@ class Module(Keys):
         self.sign(place, "second")
         self.all_good(place, "first", "second")
         pin.write_text("a-wrong-one\n")
-        self.assertIn("PIN", self.run_(place, "sign", "model", "-e", "production", "-o", "no.sig", status=1).err)
+        self.assertIn("PIN", self.run_(place, "sign", "model", "-e", "production", "-o", "no.sig", status=3).err)
 
 
 class Passphrase(Keys):
@@ -260,12 +260,12 @@ class Passphrase(Keys):
         self.run_(place, "key", "rotate", "-e", "production")
 
         use("TEST_NEW")
-        self.assertIn("TEST_NEW does not open", self.run_(place, "store", "verify", status=1).err)
+        self.assertIn("TEST_NEW does not open", self.run_(place, "store", "verify", status=3).err)
         self.run_(place, "key", "protect", "--before", "correct horse", status=2)
         self.run_(place, "key", "protect", "--before", "env:TEST_OLD")
         self.run_(place, "store", "verify")
         use("TEST_OLD")
-        self.run_(place, "store", "verify", status=1)
+        self.run_(place, "store", "verify", status=3)
         use("TEST_NEW")
         self.run_(place, "key", "unprotect")
         place.config = files
@@ -283,4 +283,4 @@ class Passphrase(Keys):
         for path in pathlib.Path(place.data / "keys").rglob("*.*"):
             self.assertIn(b"\nscrypt 17 8 1 ", path.read_bytes(), path)
         secret.unlink()
-        self.run_(place, "model", "list", status=2)
+        self.run_(place, "model", "list", status=3)

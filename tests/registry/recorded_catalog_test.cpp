@@ -15,18 +15,20 @@ class RecordedCatalogTest : public RegistryTest {
     version_ = in_production("magika", "weights");  // by the bare catalogue, so that every change is possible
     digest_ = version_.manifest.digest();
     bare_ = catalog_.get();
-    recorded_ = record_before_change(std::move(catalog_), [this](Environment where, Event event) -> Status {
-      if (full_) return fail(Errc::exhausted, "the disk is full");
-      counters_.push_back(*bare_->change_counter());
-      said_.emplace_back(where, std::move(event));
-      return {};
-    });
+    recorded_ = record_before_change(std::move(catalog_), {.announce = [this](Environment where, Event event) -> Status {
+                                                             if (full_) return fail(Errc::exhausted, "the disk is full");
+                                                             counters_.push_back(*bare_->change_counter());
+                                                             said_.emplace_back(where, std::move(event));
+                                                             return {};
+                                                           },
+                                                           .done = [this] { ++done_; }});
   }
 
   Version version_;
   Digest digest_;
   Catalog* bare_ = nullptr;
   bool full_ = false;
+  int done_ = 0;
   std::vector<std::pair<Environment, Event>> said_;
   std::vector<std::uint64_t> counters_;  // of the catalogue, when it was said
   std::unique_ptr<Catalog> recorded_;
@@ -81,13 +83,21 @@ TEST_F(RecordedCatalogTest, announces_every_change_before_it_and_changes_nothing
     EXPECT_EQ(*bare_->change_counter(), before);
     full_ = false;
     said_.clear();
+    done_ = 0;
     ASSERT_TRUE(change(*recorded_));
+    EXPECT_EQ(done_, 1);
     ASSERT_EQ(said_.size(), 1u);
     EXPECT_EQ(said_[0].second.operation, operation);
     EXPECT_EQ(said_[0].first, where);
     EXPECT_EQ(counters_.back(), before);
     EXPECT_GT(*bare_->change_counter(), before);
   }
+}
+
+TEST_F(RecordedCatalogTest, does_not_say_of_a_failed_change_that_it_was_done) {
+  EXPECT_FALSE(recorded_->remove_role(Environment::dev, "nobody"));
+  EXPECT_EQ(said_.size(), 1u);
+  EXPECT_EQ(done_, 0);
 }
 
 TEST_F(RecordedCatalogTest, says_whole_what_is_granted) {

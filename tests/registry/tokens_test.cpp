@@ -93,7 +93,9 @@ TEST_F(Tokens, are_listed_and_revoked_within_the_grant) {
   EXPECT_EQ(list_tokens(ports_, Environment::dev, person("eve", {"infer"})).error().code, Errc::no_grant);
   EXPECT_TRUE(list_tokens(ports_, Environment::production, admin_)->empty());
 
-  EXPECT_EQ(revoke_token(ports_, Environment::dev, two->record.id, team).error().code, Errc::not_found);
+  EXPECT_EQ(revoke_token(ports_, Environment::dev, two->record.id, team).error().code, Errc::no_grant);
+  EXPECT_EQ(revoke_token(ports_, Environment::dev, "000000000000", team).error().code, Errc::no_grant);
+  EXPECT_EQ(revoke_token(ports_, Environment::dev, "000000000000", admin_).error().code, Errc::not_found);
   EXPECT_EQ(revoke_token(ports_, Environment::production, one->record.id, admin_).error().code, Errc::not_found);
   const auto revoked = revoke_token(ports_, Environment::dev, one->record.id, team);
   ASSERT_TRUE(revoked);

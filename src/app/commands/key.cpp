@@ -155,17 +155,19 @@ Result<int> run_sealing(const KeyArguments& arguments, adapters::KeySealing seal
   std::size_t written = 0;
   for (const auto environment : all_environments)
     CHECK(registry::require_grant(TRY(workspace->principal(environment)), "admin", "key", no_kind));
-  for (const auto environment : all_environments) {
-    CHECK(workspace->announce(environment, seals ? "key.protect" : "key.unprotect", "key files"));
+  const std::string operation = seals ? "key.protect" : "key.unprotect";
+  for (const auto environment : all_environments) CHECK(workspace->announce(environment, operation, "key files"));
+  for (const auto environment : all_environments)
     written += TRY(adapters::seal_keys_file(workspace->key_folder(environment), sealing));
+  CHECK(adapters::seal_address_key(workspace->address_key(), sealing));
+  ++written;
+  for (const auto environment : all_environments) {
     Event event;
-    event.kind = seals ? "key.protect" : "key.unprotect";
+    event.kind = operation;
     event.target = "key files";
     event.outcome = "ok";
     CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
   }
-  CHECK(adapters::seal_address_key(workspace->address_key(), sealing));
-  ++written;
   if (context.json)
     context.out.json(json::Value().set("files", written).set("sealed", seals));
   else

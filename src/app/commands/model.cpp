@@ -143,6 +143,7 @@ Result<int> run_import(const ImportArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(Environment::dev));
   auto source = TRY(registry::open_source(arguments.path));
+  CHECK(workspace->require_recorder(Environment::dev));
   std::uint64_t total = 0;
   for (const auto& item : source->items()) total += item.size;
   auto progress = context.out.progress("importing", total);
@@ -477,6 +478,7 @@ Result<int> run_attest(const AttestArguments& arguments, Context& context) {
   const bool summary = arguments.kind == "vsa";
   const auto environment = summary ? TRY(parse_environment(arguments.environment)) : Environment::dev;
   const auto principal = TRY(workspace->principal(environment));
+  CHECK(workspace->announce(environment, "model.attest", ref.text(), arguments.kind));
   const auto evidence = summary
                             ? TRY(registry::summarize_verification(workspace->ports(), workspace->policies(),
                                                                    {.version = ref, .target = environment}, principal))
@@ -488,10 +490,10 @@ Result<int> run_attest(const AttestArguments& arguments, Context& context) {
   event.artifact = evidence.statement.subjects.back().digest.text();
   event.outcome = result == "FAILED" ? "denied" : "ok";
   event.reason = arguments.kind;
-  CHECK(workspace->record(environment, std::move(event), principal));
   if (!arguments.output.empty())
     CHECK(write_file_atomically(context.files, arguments.output, as_bytes(evidence.envelope + "\n"),
                                 OpenMode::create_public));
+  CHECK(workspace->record(environment, std::move(event), principal));
   if (context.json)
     context.out.json(json::Value()
                          .set("statement", evidence.statement.to_json())

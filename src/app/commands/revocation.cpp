@@ -102,16 +102,18 @@ Result<int> run_issue(const RevocationArguments& arguments, Context& context) {
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(environment));
   const auto list = TRY(registry::revocation_list(workspace->ports(), environment, validity));
+  CHECK(registry::require_grant(principal, "revoke", "signatures", no_kind));
+  CHECK(workspace->announce(environment, "revocation.issue", fmt::format("{} entries", list.entries.size())));
   const auto evidence = TRY(registry::issue_revocations(workspace->ports(), list, principal));
   Event event;
   event.kind = "revocation.issue";
   event.target = fmt::format("{} entries until {}", list.entries.size(), rfc3339(list.until));
   event.artifact = evidence.id.text();
   event.outcome = "ok";
-  CHECK(workspace->record(environment, std::move(event), principal));
   if (!arguments.output.empty())
     CHECK(write_file_atomically(context.files, arguments.output, as_bytes(evidence.envelope + "\n"),
                                 OpenMode::create_public));
+  CHECK(workspace->record(environment, std::move(event), principal));
   if (context.json)
     context.out.json(json::Value()
                          .set("statement", evidence.statement.to_json())

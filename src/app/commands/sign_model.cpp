@@ -274,10 +274,19 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
   const auto output = arguments.output.empty() ? beside : arguments.output;
   const auto start = context.clock.tick();
   const auto list = version ? list_of(*version) : TRY(list_to_sign(arguments, context, output));
+  const bool by_environment = workspace && arguments.key.empty();
+  if (by_environment)
+    CHECK(workspace->announce(TRY(signing_environment(arguments)), "model.sign", version ? version->ref() : list.name));
   auto bundle = TRY(sign::sign_list(list, signing->signer, chain));
   if (!arguments.timestamp_url.empty())
     bundle.timestamps.push_back(TRY(timestamp(context, arguments.timestamp_url, bundle.signature())));
-  if (workspace && arguments.key.empty()) {
+  const auto text = sign::write_bundle(bundle);
+  if (text.size() > largest_bundle)
+    return fail(Errc::unsupported, fmt::format("the signature has {} bytes, and {} are all that a verifier reads: too "
+                                               "many files or shards; sign parts of the model",
+                                               text.size(), largest_bundle));
+  CHECK(write_file_atomically(context.files, output, as_bytes(text), OpenMode::create_public));
+  if (by_environment) {
     const auto environment = TRY(signing_environment(arguments));
     Event event;
     event.kind = "model.sign";
@@ -286,12 +295,6 @@ Result<int> run_sign_model(const SignModelArguments& arguments, Context& context
     event.outcome = "ok";
     CHECK(workspace->record(environment, std::move(event), TRY(workspace->principal(environment))));
   }
-  const auto text = sign::write_bundle(bundle);
-  if (text.size() > largest_bundle)
-    return fail(Errc::unsupported, fmt::format("the signature has {} bytes, and {} are all that a verifier reads: too "
-                                               "many files or shards; sign parts of the model",
-                                               text.size(), largest_bundle));
-  CHECK(write_file_atomically(context.files, output, as_bytes(text), OpenMode::create_public));
   const auto took = std::chrono::duration<double>(context.clock.tick() - start).count();
   const auto unit = list.serialization.method == sign::Serialization::Method::files ? "files" : "shards";
   if (context.json) {
