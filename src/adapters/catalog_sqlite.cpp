@@ -472,13 +472,15 @@ class CatalogSqlite final : public Catalog {
     return transaction.commit_change();
   }
 
-  Status revoke_token(Environment environment, std::string_view id, Instant when) override {
+  Status revoke_token(Environment environment, std::string_view id, Instant when, const Digest& spent) override {
     const std::lock_guard lock(mutex_);
     Transaction transaction(db_);
     CHECK(transaction.begin_writing());
     // Revoked stays revoked since the first time.
-    CHECK(Query(db_, "UPDATE tokens SET revoked = coalesce(revoked, ?) WHERE environment = ? AND id = ?", when,
-                environment, id)
+    CHECK(Query(db_,
+                "UPDATE tokens SET mac = iif(revoked IS NULL, ?, mac), revoked = coalesce(revoked, ?) WHERE "
+                "environment = ? AND id = ?",
+                spent, when, environment, id)
               .run());
     if (sqlite3_changes(db_.handle()) == 0)
       return fail(Errc::not_found, "there is no such token in this environment", std::string(id));
@@ -509,8 +511,8 @@ class CatalogSqlite final : public Catalog {
   Status put_role(const CustomRole& role) override {
     const auto grants = write_scopes(role.grants);
     return change([&]() -> Status {
-      return Query(db_, "INSERT OR REPLACE INTO roles VALUES (?, ?, ?, ?)", role.environment, role.name, grants,
-                   role.summary)
+      return Query(db_, "INSERT OR REPLACE INTO roles VALUES (?, ?, ?, ?, ?)", role.environment, role.name, grants,
+                   role.summary, role.seal)
           .run();
     });
   }
@@ -530,17 +532,17 @@ class CatalogSqlite final : public Catalog {
 
   Result<std::vector<CustomRole>> roles(Environment environment) override {
     const std::lock_guard lock(mutex_);
-    Query query(db_, "SELECT name, grants, summary FROM roles WHERE environment = ? ORDER BY name", environment);
+    Query query(db_, "SELECT name, grants, summary, seal FROM roles WHERE environment = ? ORDER BY name", environment);
     std::vector<CustomRole> found;
     while (TRY(query.step()))
-      found.push_back({environment, query.text(0), TRY(read_scopes(query.text(1))), query.text(2)});
+      found.push_back({environment, query.text(0), TRY(read_scopes(query.text(1))), query.text(2), query.text(3)});
     return found;
   }
 
   Status bind(const Binding& binding) override {
     return change([&]() -> Status {
-      CHECK(Query(db_, "INSERT OR IGNORE INTO bindings VALUES (?, ?, ?, ?)", binding.environment, binding.subject,
-                  binding.role, binding.pattern)
+      CHECK(Query(db_, "INSERT OR IGNORE INTO bindings VALUES (?, ?, ?, ?, ?)", binding.environment, binding.subject,
+                  binding.role, binding.pattern, binding.seal)
                 .run());
       if (sqlite3_changes(db_.handle()) == 0)
         return fail(Errc::exists, "the subject has this role already", binding.subject);
@@ -561,11 +563,12 @@ class CatalogSqlite final : public Catalog {
 
   Result<std::vector<Binding>> bindings(Environment environment) override {
     const std::lock_guard lock(mutex_);
-    Query query(db_,
-                "SELECT subject, role, pattern FROM bindings WHERE environment = ? ORDER BY subject, role, pattern",
-                environment);
+    Query query(
+        db_, "SELECT subject, role, pattern, seal FROM bindings WHERE environment = ? ORDER BY subject, role, pattern",
+        environment);
     std::vector<Binding> found;
-    while (TRY(query.step())) found.push_back({environment, query.text(0), query.text(1), query.text(2)});
+    while (TRY(query.step()))
+      found.push_back({environment, query.text(0), query.text(1), query.text(2), query.text(3)});
     return found;
   }
 

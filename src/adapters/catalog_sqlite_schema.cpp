@@ -139,6 +139,8 @@ CREATE TRIGGER revocations_remain BEFORE DELETE ON revocations BEGIN SELECT RAIS
 )sql",
     R"sql(
 ALTER TABLE tokens ADD COLUMN made_by TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE roles ADD COLUMN seal TEXT NOT NULL DEFAULT '';
+ALTER TABLE bindings ADD COLUMN seal TEXT NOT NULL DEFAULT '';
 )sql",
 };
 

@@ -149,7 +149,7 @@ TEST_P(CatalogContract, answers_not_found_for_what_is_not_there) {
             Errc::not_found);
   EXPECT_EQ(catalog_->deployment(Environment::dev, "none").error().code, Errc::not_found);
   EXPECT_EQ(catalog_->point_at(Environment::dev, "none", 1, 2, {}, {}).error().code, Errc::not_found);
-  EXPECT_EQ(catalog_->revoke_token(Environment::dev, "none", noon).error().code, Errc::not_found);
+  EXPECT_EQ(catalog_->revoke_token(Environment::dev, "none", noon, Digest{}).error().code, Errc::not_found);
   EXPECT_TRUE(catalog_->deployments(Environment::dev)->empty());
   EXPECT_TRUE(catalog_->tokens(Environment::dev)->empty());
   EXPECT_TRUE(catalog_->evidence(Digest{})->empty());
@@ -282,7 +282,7 @@ TEST_P(CatalogContract, keeps_tokens_by_environment) {
   ASSERT_TRUE(catalog_->add_token(token));
   EXPECT_EQ(catalog_->add_token(token).error().code, Errc::exists);
   EXPECT_TRUE(catalog_->tokens(Environment::production)->empty());
-  EXPECT_EQ(catalog_->revoke_token(Environment::production, token.id, noon).error().code, Errc::not_found);
+  EXPECT_EQ(catalog_->revoke_token(Environment::production, token.id, noon, Digest{}).error().code, Errc::not_found);
   auto found = catalog_->tokens(Environment::dev);
   ASSERT_TRUE(found);
   ASSERT_EQ(found->size(), 1u);
@@ -293,8 +293,8 @@ TEST_P(CatalogContract, keeps_tokens_by_environment) {
   EXPECT_EQ((*found)[0].created, noon);
   EXPECT_EQ((*found)[0].expires, token.expires);
   EXPECT_EQ((*found)[0].revoked, std::nullopt);
-  ASSERT_TRUE(catalog_->revoke_token(Environment::dev, token.id, noon));
-  ASSERT_TRUE(catalog_->revoke_token(Environment::dev, token.id, noon + std::chrono::hours(5)));
+  ASSERT_TRUE(catalog_->revoke_token(Environment::dev, token.id, noon, Digest{}));
+  ASSERT_TRUE(catalog_->revoke_token(Environment::dev, token.id, noon + std::chrono::hours(5), Digest{}));
   EXPECT_EQ(catalog_->tokens(Environment::dev)->front().revoked, noon);
 }
 
@@ -503,7 +503,8 @@ TEST_F(CatalogFile, keeps_the_revocations_of_the_schema_before) {
   fill(1);
   const Revocation one{Environment::dev, Revocable::key, "ed25519:0123456789abcdef", "lost", Instant()};
   ASSERT_TRUE(open()->add_revocation(one, "olga"));
-  sql("ALTER TABLE tokens DROP COLUMN made_by; PRAGMA user_version = 3");
+  sql("ALTER TABLE tokens DROP COLUMN made_by; ALTER TABLE roles DROP COLUMN seal;"
+      "ALTER TABLE bindings DROP COLUMN seal; PRAGMA user_version = 3");
   EXPECT_EQ(*open()->revocations(Environment::dev), std::vector{one});
 }
 

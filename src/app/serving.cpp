@@ -183,7 +183,8 @@ Result<BuiltSnapshot> SnapshotBuilder::build(const config::Settings& settings, E
   snapshot->environment = environment;
   snapshot->built_unix_seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   snapshot->tokens = std::make_shared<const TokenTable>(
-      environment, TRY(registry::effective_tokens(workspace_.catalog(), environment)), workspace_.keys(environment));
+      environment, TRY(registry::effective_tokens(workspace_.catalog(), environment, *workspace_.keys(environment))),
+      workspace_.keys(environment));
   if (auto fresh = make_tls(settings.tls))
     tls_ = std::move(*fresh);
   else if (tls == Tls::fresh)

@@ -233,7 +233,8 @@ Result<Principal> Workspace::authenticate(Environment environment) {
   if (!token)
     return Principal{
         .subject = local_user(), .credential = CredentialKind::local_user, .scopes = {TRY(Scope::parse("admin:*"))}};
-  const TokenTable table(environment, TRY(registry::effective_tokens(*catalog_, environment)), keys(environment));
+  const TokenTable table(environment, TRY(registry::effective_tokens(*catalog_, environment, *keys(environment))),
+                         keys(environment));
   auto principal = table.verify(crypto::presented(*token), context_.clock.now());
   if (!principal) return not_a_token(fmt::format("not of {}: {}", name(environment), principal.error().message));
   return principal;

@@ -57,6 +57,11 @@ struct Binding {
   std::string subject;
   std::string role;
   std::string pattern = "*";
+  std::string seal = {};                      // registry/grants.h
+  bool same_as(const Binding& other) const {  // whatever their seals
+    return environment == other.environment && subject == other.subject && role == other.role &&
+           pattern == other.pattern;
+  }
   std::string text() const { return pattern == "*" ? role : role + ":" + pattern; }
   bool operator==(const Binding&) const = default;
 };
@@ -105,7 +110,8 @@ class Catalog {
                           std::uint64_t entry, const std::vector<Evidence>& evidence, const Digest& artifact) = 0;
 
   virtual Status add_token(const TokenRecord& token) = 0;
-  virtual Status revoke_token(Environment environment, std::string_view id, Instant when) = 0;
+  // Its HMAC becomes `spent`, so that it is not back if that it was revoked is taken out of the record.
+  virtual Status revoke_token(Environment environment, std::string_view id, Instant when, const Digest& spent) = 0;
   virtual Result<std::vector<TokenRecord>> tokens(Environment environment) = 0;  // as they were made, none inherited
 
   virtual Status put_role(const CustomRole& role) = 0;  // replaces one of that name

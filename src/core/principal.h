@@ -53,6 +53,7 @@ struct CustomRole {
   std::string name;
   std::vector<Scope> grants;
   std::string summary;
+  std::string seal = {};  // registry/grants.h
   bool operator==(const CustomRole&) const = default;
 };
 

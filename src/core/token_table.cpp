@@ -1,5 +1,7 @@
 #include "core/token_table.h"
 
+#include <algorithm>
+
 #include "crypto/token.h"
 
 namespace hauberk {
@@ -29,11 +31,24 @@ Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& rec
   return crypto::token_mac(keys, token, bound_digest(record));
 }
 
+Digest spent_mac(ByteView mac) {
+  crypto::Sha256 sha256;
+  sha256.update(as_bytes("hauberk revoked token v1\n"));
+  sha256.update(mac);
+  return sha256.finish();
+}
+
 TokenTable::TokenTable(Environment environment, const std::vector<TokenRecord>& records,
                        std::shared_ptr<crypto::KeyProvider> keys)
     : environment_(environment), keys_(std::move(keys)) {
   for (const auto& record : records)
     if (record.environment == environment) records_.emplace(record.id, Known{record, bound_digest(record)});
+}
+
+// Whether the token is that of a record that was revoked, by today's key: then its bearer may know.
+Result<bool> TokenTable::is_spent(std::string_view token, const Known& known) const {
+  const auto mac = TRY(crypto::token_mac(*keys_, token, known.bound));
+  return std::ranges::equal(spent_mac(mac).bytes, known.record.mac);
 }
 
 Result<Principal> TokenTable::verify(std::string_view token, Instant now) const {
@@ -48,11 +63,13 @@ Result<Principal> TokenTable::verify(std::string_view token, Instant now) const 
   const bool bound = TRY(crypto::verify_token_mac(*keys_, token, known ? found->second.bound : Digest{}, mac));
   // Of release 0.1, with neither makers nor anything else bound to it.
   const bool equal = bound || TRY(crypto::verify_bare_token_mac(*keys_, token, mac));
+  const auto revoked = [] { return fail(Errc::unauthenticated, "the API token was revoked"); };
+  if (known && found->second.record.revoked && !equal && TRY(is_spent(token, found->second))) return revoked();
   if (!known || !equal) return unknown();
 
   // From here on the caller has shown that the token is theirs and may know what became of it.
   const auto& record = found->second.record;
-  if (record.revoked) return fail(Errc::unauthenticated, "the API token was revoked");
+  if (record.revoked) return revoked();
   if (record.expires && now >= *record.expires) return fail(Errc::unauthenticated, "the API token has expired");
   return Principal{.subject = record.subject,
                    .token_id = record.id,

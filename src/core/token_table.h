@@ -24,6 +24,9 @@ namespace hauberk {
 Digest bound_digest(const TokenRecord& record);
 Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& record, const Secret& token);
 
+// What the HMAC of a revoked record becomes: nobody can go back from it.
+Digest spent_mac(ByteView mac);
+
 class TokenTable {
  public:
   // Records of other environments are left out. With what they inherit as registry::effective_tokens says it. `keys`
@@ -41,6 +44,8 @@ class TokenTable {
     TokenRecord record;
     Digest bound;
   };
+  Result<bool> is_spent(std::string_view token, const Known& known) const;
+
   std::unordered_map<std::string, Known> records_;
 };
 

@@ -112,6 +112,16 @@ TEST_F(TokenTableTest, opens_to_nobody_whose_record_was_changed) {
   }
 }
 
+TEST_F(TokenTableTest, tells_the_bearer_of_a_revoked_token_and_opens_it_to_nobody_again) {
+  const auto token = make(), other = make();
+  records_[0].revoked = noon;
+  records_[0].mac = to_bytes(as_text(spent_mac(records_[0].mac).bytes));
+  expect_refused(token, "the API token was revoked");
+  EXPECT_TRUE(verify(other));
+  records_[0].revoked.reset();  // in the catalogue, by somebody
+  expect_refused(token);
+}
+
 TEST_F(TokenTableTest, adds_what_is_inherited_without_binding_it) {
   const auto token = make(Environment::dev, [](TokenRecord& record) { record.inherit = true; });
   records_[0].inherited = {{"read", "*"}};

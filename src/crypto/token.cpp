@@ -87,7 +87,10 @@ bool holds_token(std::string_view text) {
 }
 
 Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, const Digest& bound_to) {
-  return keys.mac(KeyPurpose::token, Message(as_text(KeyMaterial::of(text)), bound_to).bytes());
+  return token_mac(keys, as_text(KeyMaterial::of(text)), bound_to);
+}
+Result<Bytes> token_mac(KeyProvider& keys, std::string_view text, const Digest& bound_to) {
+  return keys.mac(KeyPurpose::token, Message(text, bound_to).bytes());
 }
 Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, const Digest& bound_to, ByteView mac) {
   return keys.verify_mac(KeyPurpose::token, Message(text, bound_to).bytes(), mac);

@@ -34,6 +34,7 @@ bool holds_token(std::string_view text);
 
 // HMAC-SHA-256 under the provider's token key of what the token is bound to and then its text.
 Result<Bytes> token_mac(KeyProvider& keys, const Secret& text, const Digest& bound_to);
+Result<Bytes> token_mac(KeyProvider& keys, std::string_view text, const Digest& bound_to);
 
 // Whether `mac` is that, by today's key or a retired one; of the text alone, as release 0.1 made them.
 Result<bool> verify_token_mac(KeyProvider& keys, std::string_view text, const Digest& bound_to, ByteView mac);

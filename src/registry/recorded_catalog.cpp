@@ -79,9 +79,9 @@ class RecordedCatalog final : public Catalog {
                                        .reason = described(token)}));
     return told(catalog_->add_token(token));
   }
-  Status revoke_token(Environment environment, std::string_view id, Instant when) override {
+  Status revoke_token(Environment environment, std::string_view id, Instant when, const Digest& spent) override {
     CHECK(announce(environment, {.operation = "token.revoke", .target = std::string(id)}));
-    return told(catalog_->revoke_token(environment, id, when));
+    return told(catalog_->revoke_token(environment, id, when, spent));
   }
   Result<std::vector<TokenRecord>> tokens(Environment environment) override { return catalog_->tokens(environment); }
 

@@ -7,6 +7,7 @@
 
 #include "core/token_table.h"
 #include "crypto/token.h"
+#include "registry/grants.h"
 
 namespace hauberk::registry {
 namespace {
@@ -59,13 +60,16 @@ bool may_see_tokens(const Principal& principal) {
 }
 
 // What the roles of the subject grant now.
-std::vector<Scope> inherited(std::string_view subject, const std::vector<Binding>& bindings,
-                             const std::vector<CustomRole>& roles) {
-  std::vector<Scope> grants;
-  for (const auto& binding : bindings)
+std::vector<Scope> inherited(std::string_view subject, const Grants& grants) {
+  std::vector<Scope> all;
+  for (const auto& binding : grants.bindings)
     if (binding.subject == subject)
-      if (auto some = grants_of_role(binding.text(), roles)) std::ranges::move(*some, std::back_inserter(grants));
-  return grants;
+      if (auto some = grants_of_role(binding.text(), grants.roles)) std::ranges::move(*some, std::back_inserter(all));
+  return all;
+}
+
+Result<Grants> grants_at(const Ports& ports, Environment environment) {
+  return sealed_grants(ports.catalog, environment, *TRY(ports.keys.need(environment)));
 }
 
 }  // namespace
@@ -91,13 +95,13 @@ Digest digest_of(const CustomRole& role) {
       json::Value::array().push("hauberk role v1").push(role.name).push(std::move(grants)).push(role.summary))));
 }
 
-Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment) {
+Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment,
+                                                  crypto::KeyProvider& keys) {
   auto records = TRY(catalog.tokens(environment));
   if (std::ranges::none_of(records, &TokenRecord::inherit)) return records;
-  const auto bindings = TRY(catalog.bindings(environment));
-  const auto roles = TRY(catalog.roles(environment));
+  const auto grants = TRY(sealed_grants(catalog, environment, keys));
   for (auto& record : records)
-    if (record.inherit) record.inherited = inherited(record.subject, bindings, roles);
+    if (record.inherit) record.inherited = inherited(record.subject, grants);
   return records;
 }
 
@@ -113,9 +117,7 @@ Result<CreatedToken> create_token(const Ports& ports, Random& random, const Toke
   // tokens and not of one that whoever made it has kept.
   if (request.inherit) {
     CHECK(require_grant(principal, "admin", "role", no_kind));
-    CHECK(check_no_escalation(inherited(request.subject, TRY(ports.catalog.bindings(request.environment)),
-                                        TRY(ports.catalog.roles(request.environment))),
-                              principal));
+    CHECK(check_no_escalation(inherited(request.subject, TRY(grants_at(ports, request.environment))), principal));
   }
   for (const auto& other : TRY(ports.catalog.tokens(request.environment))) {
     if (other.subject == request.subject && other.service != request.service && !other.revoked)
@@ -151,7 +153,7 @@ Result<CreatedToken> create_token(const Ports& ports, Random& random, const Toke
 
 Result<std::vector<TokenRecord>> list_tokens(const Ports& ports, Environment environment, const Principal& principal) {
   if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*", no_kind).error());
-  auto records = TRY(effective_tokens(ports.catalog, environment));
+  auto records = TRY(effective_tokens(ports.catalog, environment, *TRY(ports.keys.need(environment))));
   std::erase_if(records,
                 [&](const TokenRecord& record) { return !principal.allowed("token", record.subject, no_kind); });
   return records;
@@ -161,7 +163,7 @@ Result<std::vector<TokenRecord>> tokens_of(const Ports& ports, Environment envir
                                            const Principal& principal) {
   const bool reads_ledger = principal.allowed("ledger", name(environment), no_kind);
   if (!reads_ledger) CHECK(list_tokens(ports, environment, principal));  // refuses who may see no token at all
-  auto records = TRY(effective_tokens(ports.catalog, environment));
+  auto records = TRY(effective_tokens(ports.catalog, environment, *TRY(ports.keys.need(environment))));
   std::erase_if(records, [&](const TokenRecord& record) { return record.subject != who && record.id != who; });
   // Of an id that is not there nobody learns more than of one that is somebody else's.
   const std::string_view subject = records.empty() ? who : std::string_view(records.front().subject);
@@ -182,7 +184,7 @@ Result<TokenRecord> revoke_token(const Ports& ports, Environment environment, st
         fmt::format("there is no such token in {}; `hauberk token list` shows what there is", name(environment)),
         std::string(id));
   auto record = *found;
-  CHECK(ports.catalog.revoke_token(environment, id, ports.clock.now()));
+  CHECK(ports.catalog.revoke_token(environment, id, ports.clock.now(), spent_mac(record.mac)));
   if (!record.revoked) record.revoked = ports.clock.now();
   return record;
 }
@@ -196,7 +198,9 @@ Status define_role(const Ports& ports, const CustomRole& role, const Principal& 
     return fail(Errc::invalid, fmt::format("a role has 1 to {} grants", most_scopes), role.name);
   if (role.summary.size() > 200) return fail(Errc::invalid, "the summary is longer than 200 bytes", role.name);
   CHECK(check_no_escalation(role.grants, principal));
-  return ports.catalog.put_role(role);
+  auto sealed = role;
+  CHECK(seal(sealed, *TRY(ports.keys.need(role.environment))));
+  return ports.catalog.put_role(sealed);
 }
 
 Status forget_role(const Ports& ports, Environment environment, std::string_view name, const Principal& principal) {
@@ -209,9 +213,15 @@ Status bind_role(const Ports& ports, const Binding& binding, const Principal& pr
   CHECK(require_grant(principal, "token", binding.subject, no_kind));
   for (const auto& other : TRY(ports.catalog.tokens(binding.environment)))
     CHECK(check_one_spelling(binding.subject, other.subject));
-  CHECK(check_no_escalation(TRY(grants_of_role(binding.text(), TRY(ports.catalog.roles(binding.environment)))),
-                            principal));
-  return ports.catalog.bind(binding);
+  const auto grants = TRY(grants_at(ports, binding.environment));
+  CHECK(check_no_escalation(TRY(grants_of_role(binding.text(), grants.roles)), principal));
+  const auto is_this = [&](const Binding& one) { return one.same_as(binding); };
+  if (std::ranges::none_of(grants.bindings, is_this) &&
+      std::ranges::any_of(TRY(ports.catalog.bindings(binding.environment)), is_this))
+    CHECK(ports.catalog.unbind(binding));  // there, but not signed here
+  auto sealed = binding;
+  CHECK(seal(sealed, *TRY(ports.keys.need(binding.environment))));
+  return ports.catalog.bind(sealed);
 }
 
 Status unbind_role(const Ports& ports, const Binding& binding, const Principal& principal) {
@@ -222,7 +232,7 @@ Status unbind_role(const Ports& ports, const Binding& binding, const Principal& 
 
 Result<std::vector<Binding>> list_bindings(const Ports& ports, Environment environment, const Principal& principal) {
   if (!may_see_tokens(principal)) return std::unexpected(require_grant(principal, "token", "*", no_kind).error());
-  auto bindings = TRY(ports.catalog.bindings(environment));
+  auto bindings = TRY(grants_at(ports, environment)).bindings;
   std::erase_if(bindings,
                 [&](const Binding& binding) { return !principal.allowed("token", binding.subject, no_kind); });
   return bindings;

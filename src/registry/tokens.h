@@ -33,7 +33,7 @@ Digest digest_of(const TokenRecord& token);
 Digest digest_of(const CustomRole& role);
 
 // The tokens of an environment with what they inherit now. A role that is not there any more grants nothing.
-Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment);
+Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment, crypto::KeyProvider& keys);
 
 Result<CreatedToken> create_token(const Ports& ports, Random& random, const TokenRequest& request,
                                   const Principal& principal);

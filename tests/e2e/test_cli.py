@@ -473,6 +473,30 @@ class Tokens(Test):
             catalog.execute("UPDATE tokens SET scopes = '[\"admin:*\"]' WHERE subject = 'ida'")
         self.assertIn("not valid", self.expect(place.hauberk("model", "list", token=token), 1).err)
 
+    def test_rows_that_somebody_wrote_into_the_catalogue_grant_nothing(self):
+        place = self.make(copy_of=prepared())
+        self.expect(place.hauberk("access", "define", "tester", "-e", "dev", "--scope", "read"))
+        self.expect(place.hauberk("access", "bind", "tess", "tester", "-e", "dev"))
+        token = self.expect(place.hauberk("token", "create", "-e", "dev", "-s", "tess", "--inherit", "--json")).json()["token"]
+        ended = make_token(place, "ida", "dev", "admin:*")
+        self.expect(place.hauberk("token", "revoke", ended[8:20], "-e", "dev"))
+        self.expect(place.hauberk("model", "list", token=token))
+        admin = ["token", "create", "-e", "dev", "-s", "evil", "--scope", "admin:*"]
+        for statement in ("INSERT INTO bindings VALUES ('dev', 'tess', 'admin', '*', '')",
+                          "INSERT INTO bindings SELECT 'dev', 'tess', 'admin', '*', seal FROM bindings",
+                          "UPDATE bindings SET role = 'admin'",
+                          "UPDATE roles SET grants = '[\"admin:*\"]'",
+                          "UPDATE tokens SET revoked = NULL WHERE subject = 'ida'"):
+            with self.subTest(statement):
+                changed = self.make(copy_of=place)
+                with contextlib.closing(sqlite3.connect(changed.data / "catalog.db")) as catalog, catalog:
+                    catalog.execute(statement)
+                self.expect(changed.hauberk(*admin, token=token), 1)
+                self.expect(changed.hauberk(*admin, token=ended), 1)
+        # Keys that signed before the rotation still count.
+        self.expect(place.hauberk("key", "rotate", "-e", "dev", "--purpose", "evidence"))
+        self.expect(place.hauberk("model", "list", token=token))
+
     def test_access_verify_finds_what_the_catalogue_says_and_the_ledger_does_not(self):
         place = self.make(copy_of=prepared())
         self.expect(place.hauberk("access", "define", "tester", "-e", "dev", "--scope", "read"))
@@ -490,9 +514,9 @@ class Tokens(Test):
             ("UPDATE tokens SET made_by = '[]' WHERE subject = 'ida'", "token"),
             ("DELETE FROM tokens WHERE subject = 'ida'", "is missing in the catalogue"),
             ("UPDATE roles SET grants = '[\"admin:*\"]'", "role tester: is not what the ledger says"),
-            ("INSERT INTO roles VALUES ('dev', 'boss', '[\"admin:*\"]', '')", "role boss: is in the catalogue, but the ledger knows nothing of it"),
-            ("INSERT INTO bindings VALUES ('dev', 'tess', 'admin', '*')", "binding tess admin"),
-            ("INSERT INTO bindings VALUES ('dev', 'gone', 'viewer', '*')", "the ledger says that it is gone"),
+            ("INSERT INTO roles VALUES ('dev', 'boss', '[\"admin:*\"]', '', '')", "role boss: is in the catalogue, but the ledger knows nothing of it"),
+            ("INSERT INTO bindings VALUES ('dev', 'tess', 'admin', '*', '')", "binding tess admin"),
+            ("INSERT INTO bindings VALUES ('dev', 'gone', 'viewer', '*', '')", "the ledger says that it is gone"),
             ("DELETE FROM bindings", "binding tess tester: is missing"),
             ("DROP TRIGGER revocations_remain; DELETE FROM revocations", "revocation ed25519:0123456789abcdef"),
             ("DROP TRIGGER revocations_stay; UPDATE revocations SET since = since + 10000000000", "revocation ed25519:0123456789abcdef"),

@@ -64,7 +64,7 @@ TEST_F(RecordedCatalogTest, announces_every_change_before_it_and_changes_nothing
        }},
       {"token.create", staging, [&](Catalog& c) { return c.add_token(token).has_value(); }},
       {"token.revoke", staging,
-       [&](Catalog& c) { return c.revoke_token(staging, token.id, clock_.now()).has_value(); }},
+       [&](Catalog& c) { return c.revoke_token(staging, token.id, clock_.now(), Digest{}).has_value(); }},
       {"access.define", staging, [&](Catalog& c) { return c.put_role(role).has_value(); }},
       {"access.forget", staging, [&](Catalog& c) { return c.remove_role(staging, "tester").has_value(); }},
       {"access.bind", staging, [&](Catalog& c) { return c.bind(binding).has_value(); }},

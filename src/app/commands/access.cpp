@@ -10,10 +10,15 @@
 #include "app/workspace.h"
 #include "gateway/admin.h"
 #include "gateway/router.h"
+#include "registry/grants.h"
 #include "registry/tokens.h"
 
 namespace hauberk::app {
 namespace {
+
+Result<registry::Grants> grants_at(Workspace& workspace, Environment environment) {
+  return registry::sealed_grants(workspace.catalog(), environment, *workspace.keys(environment));
+}
 
 // A change of who may do what, in the record of its environment.
 Status record_access(Workspace& workspace, Environment environment, std::string kind, std::string target,
@@ -40,7 +45,7 @@ Result<int> run_roles(const std::string& wanted, Context& context) {
     const auto environment = TRY(parse_environment(wanted));
     auto workspace = TRY(Workspace::open(context));
     CHECK(workspace->principal(environment));
-    for (const auto& role : TRY(workspace->catalog().roles(environment))) add(role.name, role.grants, role.summary);
+    for (const auto& role : TRY(grants_at(*workspace, environment)).roles) add(role.name, role.grants, role.summary);
   }
   if (context.json)
     context.out.json(list);
@@ -126,7 +131,7 @@ Result<int> run_bindings(const BindArguments& arguments, Context& context) {
   const auto environment = TRY(parse_environment(arguments.environment));
   auto workspace = TRY(Workspace::open(context));
   const auto principal = TRY(workspace->principal(environment));
-  const auto custom = TRY(workspace->catalog().roles(environment));
+  const auto custom = TRY(grants_at(*workspace, environment)).roles;
   std::vector<std::vector<std::string>> rows;
   json::Value list = json::Value::array();
   for (const auto& binding : TRY(registry::list_bindings(workspace->ports(), environment, principal))) {
@@ -182,8 +187,7 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
   auto workspace = TRY(Workspace::open(context));
   const auto asking = TRY(workspace->principal(environment));
   const auto now = context.clock.now();
-  const auto bindings = TRY(workspace->catalog().bindings(environment));
-  const auto custom = TRY(workspace->catalog().roles(environment));
+  const auto [custom, bindings] = TRY(grants_at(*workspace, environment));
   bool allowed = false;
   json::Value reasons = json::Value::array();
   std::vector<std::string> lines;

@@ -7,6 +7,7 @@
 #include "app/output.h"
 #include "app/token_display.h"
 #include "app/workspace.h"
+#include "registry/grants.h"
 #include "registry/tokens.h"
 
 namespace hauberk::app {
@@ -59,9 +60,10 @@ Result<int> run_create(const CreateArguments& arguments, Context& context) {
                                  .inherit = arguments.inherit};
   for (const auto& scope : arguments.scopes) request.scopes.push_back(TRY(Scope::parse(scope)));
   if (!arguments.roles.empty()) {
-    const auto custom = TRY(workspace->catalog().roles(request.environment));
+    const auto& keys = workspace->keys(request.environment);
+    const auto grants = TRY(registry::sealed_grants(workspace->catalog(), request.environment, *keys));
     for (const auto& role : arguments.roles)
-      std::ranges::move(TRY(grants_of_role(role, custom)), std::back_inserter(request.scopes));
+      std::ranges::move(TRY(grants_of_role(role, grants.roles)), std::back_inserter(request.scopes));
   }
   if (arguments.expires != "never") request.lifetime = TRY(parse_duration(arguments.expires));
   const auto principal = TRY(workspace->principal(request.environment));
