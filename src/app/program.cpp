@@ -181,8 +181,8 @@ std::vector<Command> all_commands() {
   add(store_commands());
   add(token_commands());
   add(access_commands());
-  all.push_back(access_verify_command());
   add(ledger_commands());
+  all.push_back(ledger_compare_command());
   add(proof_commands());
   add(revocation_commands());
   all.push_back(secret_command());

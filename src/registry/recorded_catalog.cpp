@@ -4,6 +4,7 @@
 
 #include "registry/grants_audit.h"
 #include "registry/tokens.h"
+#include "registry/versions_audit.h"
 
 namespace hauberk::registry {
 namespace {
@@ -23,24 +24,26 @@ class RecordedCatalog final : public Catalog {
     CHECK(announce(Environment::dev, {.operation = "import",
                                       .target = version.name,
                                       .artifact = version.manifest.digest().text(),
-                                      .reason = std::string(name(version.manifest.kind))}));
+                                      .reason = named_in_reason(evidence) + std::string(name(version.manifest.kind))}));
     return told(catalog_->add_version(std::move(version), std::move(keys), std::move(evidence)));
   }
   Result<hauberk::Version> version(const VersionRef& ref) override { return catalog_->version(ref); }
   Result<std::vector<Version>> versions(std::string_view name) override { return catalog_->versions(name); }
 
   Status change_state(const StateChange& change) override {
-    CHECK(announce(change.environment.value_or(Environment::dev),
-                   {.operation = "state",
-                    .target = change.version.text(),
-                    .artifact = change.entry ? change.entry->spec.artifact.text() : std::string(),
-                    .reason = fmt::format("{} -> {}{}{}", name(change.expected), name(change.next),
-                                          change.deployment.empty() ? "" : ", as ", change.deployment)}));
+    CHECK(announce(
+        change.environment.value_or(Environment::dev),
+        {.operation = "state",
+         .target = change.version.text(),
+         .artifact = change.entry ? change.entry->spec.artifact.text() : std::string(),
+         .reason = fmt::format("{}{} -> {}{}{}", named_in_reason(change.evidence), name(change.expected),
+                               name(change.next), change.deployment.empty() ? "" : ", as ", change.deployment)}));
     return told(catalog_->change_state(change));
   }
   Status add_evidence(const Digest& artifact, const std::vector<Evidence>& evidence) override {
-    CHECK(announce(Environment::dev,
-                   {.operation = "evidence", .artifact = artifact.text(), .reason = types_of(evidence)}));
+    CHECK(announce(Environment::dev, {.operation = "evidence",
+                                      .artifact = artifact.text(),
+                                      .reason = named_in_reason(evidence) + types_of(evidence)}));
     return told(catalog_->add_evidence(artifact, evidence));
   }
   Result<std::vector<std::string>> evidence(const Digest& artifact) override { return catalog_->evidence(artifact); }
@@ -65,10 +68,11 @@ class RecordedCatalog final : public Catalog {
   }
   Status point_at(Environment environment, std::string_view name, std::uint64_t expected_current, std::uint64_t entry,
                   const std::vector<Evidence>& evidence, const Digest& artifact) override {
-    CHECK(announce(environment, {.operation = "rollback",
-                                 .target = std::string(name),
-                                 .artifact = artifact.text(),
-                                 .reason = fmt::format("entry {} -> {}", expected_current, entry)}));
+    CHECK(announce(environment,
+                   {.operation = "rollback",
+                    .target = std::string(name),
+                    .artifact = artifact.text(),
+                    .reason = fmt::format("{}entry {} -> {}", named_in_reason(evidence), expected_current, entry)}));
     return told(catalog_->point_at(environment, name, expected_current, entry, evidence, artifact));
   }
 

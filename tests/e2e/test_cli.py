@@ -15,7 +15,7 @@ import zipfile
 from harness import ANSI, BINARY, DATASETS, MAGIKA, MALICIOUS, Test, make_token, nameless_files, prepared
 
 VERBS = ["init", "scan", "scan explain", "model import", "model list", "model show", "model approve", "model promote", "model rollback", "model revoke", "model export", "model attest", "model evidence",
-         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "access define", "access forget", "access bind", "access unbind", "access bindings", "access verify", "ledger tail", "ledger verify", "ledger export",
+         "serve", "key list", "key public", "key rotate", "key protect", "key unprotect", "store verify", "store gc", "store rotate", "token create", "token list", "token revoke", "access explain", "access table", "access roles", "access define", "access forget", "access bind", "access unbind", "access bindings", "ledger tail", "ledger verify", "ledger export", "ledger compare",
          "sign", "verify", "exec", "ledger checkpoint", "ledger prove", "ledger check", "ledger witness", "witness",
          "revocation add", "revocation list", "revocation issue", "secret check", "config check", "config schema", "config show", "version", "completion"]
 
@@ -393,7 +393,7 @@ class Tokens(Test):
             "model evidence": ["m", "m.onnx"], "key list": ["-e", "dev"], "key public": ["-e", "dev"], "key rotate": ["-e", "dev"], "key protect": [], "key unprotect": [],
             "store verify": [], "store gc": [], "store rotate": ["-e", "dev"], "token create": ["-e", "dev", "-s", "x", "--scope", "infer:nothing"], "token list": ["-e", "dev"],
             "token revoke": ["xxxxxxxxxxxx", "-e", "dev"], "access explain": ["m", "read", "m", "-e", "dev"], "access define": ["r", "-e", "dev", "--scope", "infer:nothing"], "access forget": ["r", "-e", "dev"],
-            "access bind": ["x", "viewer:nothing", "-e", "dev"], "access unbind": ["x", "viewer:nothing", "-e", "dev"], "access bindings": ["-e", "dev"], "access verify": ["-e", "dev"],
+            "access bind": ["x", "viewer:nothing", "-e", "dev"], "access unbind": ["x", "viewer:nothing", "-e", "dev"], "access bindings": ["-e", "dev"], "ledger compare": ["-e", "dev"],
             "revocation add": ["-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "lost"], "revocation issue": ["-e", "dev"], "ledger tail": ledger, "ledger verify": ["-e", "dev"], "ledger export": ledger,
             "ledger checkpoint": ledger, "ledger prove": ["1", *ledger], "ledger witness": ["http://127.0.0.1:9", *ledger]}
         table = {row["name"]: row for row in self.expect(place.hauberk("access", "table", "--json")).json() if row["kind"] == "verb"}
@@ -497,7 +497,7 @@ class Tokens(Test):
         self.expect(place.hauberk("key", "rotate", "-e", "dev", "--purpose", "evidence"))
         self.expect(place.hauberk("model", "list", token=token))
 
-    def test_access_verify_finds_what_the_catalogue_says_and_the_ledger_does_not(self):
+    def test_ledger_compare_finds_what_the_catalogue_says_and_the_ledger_does_not(self):
         place = self.make(copy_of=prepared())
         self.expect(place.hauberk("access", "define", "tester", "-e", "dev", "--scope", "read"))
         self.expect(place.hauberk("access", "bind", "tess", "tester", "-e", "dev"))
@@ -507,7 +507,7 @@ class Tokens(Test):
         ended = make_token(place, "ida", "dev", "read:*")
         self.expect(place.hauberk("token", "revoke", ended, "-e", "dev"))
         self.expect(place.hauberk("revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "--reason", "lost"))
-        self.assertEqual([one["verified"] for one in self.expect(place.hauberk("access", "verify", "--json")).json()], [True] * 3)
+        self.assertEqual([one["verified"] for one in self.expect(place.hauberk("ledger", "compare", "--json")).json()], [True] * 4)
         for statement, expected in (
             ("UPDATE tokens SET revoked = NULL WHERE subject = 'ida'", "or is revoked there"),
             ("UPDATE tokens SET scopes = '[\"admin:*\"]' WHERE subject = 'ida'", "token"),
@@ -525,9 +525,37 @@ class Tokens(Test):
                 changed = self.make(copy_of=place)
                 with contextlib.closing(sqlite3.connect(changed.data / "catalog.db")) as catalog, catalog:
                     catalog.executescript(statement)
-                found = self.expect(changed.hauberk("access", "verify", "-e", "dev", "--json"), 1).json()[0]["differences"]
+                found = self.expect(changed.hauberk("ledger", "compare", "-e", "dev", "--json"), 1).json()[0]["differences"]
                 self.assertIn(expected, " ".join(found))
-        self.expect(place.hauberk("access", "verify", token=make_token(place, "x", "dev", "read:*")), 1)
+        self.expect(place.hauberk("ledger", "compare", token=make_token(place, "x", "dev", "read:*")), 1)
+
+    def test_ledger_compare_finds_versions_and_evidence_that_somebody_changed(self):
+        place = self.make(copy_of=prepared())
+        shutil.copy(DATASETS / "mul_1.onnx", place.folder / "m.onnx")
+        anna, otto = (make_token(place, who, "dev", "import:*", "approve:*") for who in ("anna", "otto"))
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m1", token=anna))
+        self.expect(place.hauberk("model", "import", "m.onnx", "--name", "m2", token=otto))
+        self.expect(place.hauberk("model", "approve", "m2", token=make_token(place, "vera", "dev", "approve:*")))
+        self.expect(place.hauberk("model", "promote", "m2", "--to", "staging"))
+        self.expect(place.hauberk("model", "rescan", "m2"))
+        self.expect(place.hauberk("model", "revoke", "magika", "--reason", "bad"))
+        self.expect(place.hauberk("ledger", "compare"))
+        free = "DROP TRIGGER evidence_remains; DROP TRIGGER evidence_stays;"
+        for statement, expected in (
+            ("UPDATE versions SET state = 'production' WHERE name = 'magika'", "version magika@1: is production in the catalogue, and revoked by the ledger"),
+            (f"{free} DELETE FROM evidence WHERE sequence = (SELECT max(sequence) FROM evidence)", "version magika@1: the evidence"),
+            (f"{free} DELETE FROM evidence WHERE artifact = (SELECT artifact FROM versions WHERE name = 'm1')", "version m1@1: the evidence"),
+            ("UPDATE versions SET state = 'approved' WHERE name = 'm1'", "version m1@1: is approved in the catalogue, and scanned by the ledger"),
+            ("UPDATE versions SET state = 'scanned' WHERE name = 'm2'", "version m2@1: is scanned in the catalogue, and staging by the ledger"),
+            ("DELETE FROM versions WHERE name = 'm1'", "version m1@1: is missing in the catalogue"),
+            ("INSERT INTO versions SELECT 'm3', 1, state, artifact, 'eve', imported, origin FROM versions WHERE name = 'm1'", "version m3@1: is in the catalogue, but the ledger knows nothing of it"),
+        ):
+            with self.subTest(statement):
+                changed = self.make(copy_of=place)
+                with contextlib.closing(sqlite3.connect(changed.data / "catalog.db")) as catalog, catalog:
+                    catalog.executescript(statement)
+                found = self.expect(changed.hauberk("ledger", "compare", "--json"), 1).json()[-1]["differences"]
+                self.assertIn(expected, " ".join(found))
 
     def test_a_token_that_is_pasted_whole_is_taken_for_its_id_and_shown_nowhere(self):
         place = self.make(copy_of=prepared())

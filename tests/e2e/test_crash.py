@@ -122,7 +122,7 @@ class Record(Test):
         place.write_config()
         with self.serve(place):
             self.assertEqual(events(place, "production")[-2:], [("intent", "deploy", "up", "begun"), ("deploy", "", "up", "ok")])
-        self.expect(place.hauberk("access", "verify"))
+        self.expect(place.hauberk("ledger", "compare"))
 
     def test_kill_9_at_any_moment_leaves_no_change_that_the_ledger_does_not_know(self):
         place = self.make(copy_of=prepared())
@@ -135,6 +135,7 @@ class Record(Test):
         there = {token["id"] for token in place.hauberk("token", "list", "-e", "dev", "--json").json()} - before
         announced = {target for kind, operation, target, _ in events(place) if (kind, operation) == ("intent", "token.create")}
         self.assertLessEqual(there, announced)
+        self.expect(place.hauberk("ledger", "compare"))
         self.assertTrue(announced, "no attempt lived long enough to announce anything")
         self.expect(place.hauberk("ledger", "verify"))
 
@@ -180,6 +181,7 @@ class Kill(Test):
             process.wait()
             self.expect(place.hauberk("model", "list"))
             self.expect(place.hauberk("ledger", "verify"))
+        self.expect(place.hauberk("ledger", "compare"))
         again = place.hauberk("model", "import", big, "--name", "big2", timeout=120)
         self.expect(again)
         self.expect(place.hauberk("model", "show", "big2"))
