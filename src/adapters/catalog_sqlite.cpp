@@ -465,9 +465,10 @@ class CatalogSqlite final : public Catalog {
       Query same(db_, "SELECT 1 FROM tokens WHERE environment = ? AND id = ?", token.environment, token.id);
       if (TRY(same.step())) return fail(Errc::exists, "a token with this id exists already", token.id);
     }
-    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id,
+    CHECK(Query(db_, "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", token.environment, token.id,
                 token.subject, scopes_text, ByteView(token.mac), token.created, token.expires, token.revoked,
-                std::int64_t{token.service}, std::int64_t{token.inherit}, write_names(token.made_by))
+                std::int64_t{token.service}, std::int64_t{token.inherit}, write_names(token.made_by),
+                ByteView(token.mark))
               .run());
     return transaction.commit_change();
   }
@@ -491,7 +492,7 @@ class CatalogSqlite final : public Catalog {
     const std::lock_guard lock(mutex_);
     Query query(
         db_,
-        "SELECT id, subject, scopes, mac, created, expires, revoked, service, inherit, made_by FROM tokens WHERE "
+        "SELECT id, subject, scopes, mac, created, expires, revoked, service, inherit, made_by, mark FROM tokens WHERE "
         "environment = ? ORDER BY created, id",
         environment);
     std::vector<TokenRecord> found;
@@ -503,6 +504,7 @@ class CatalogSqlite final : public Catalog {
       token.service = query.integer(7) != 0;
       token.inherit = query.integer(8) != 0;
       token.made_by = TRY(read_names(query.text(9)));
+      token.mark = query.blob(10);
       found.push_back(std::move(token));
     }
     return found;

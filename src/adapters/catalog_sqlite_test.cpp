@@ -279,6 +279,7 @@ TEST_P(CatalogContract, keeps_tokens_by_environment) {
                     noon + std::chrono::hours(1),
                     {}};
   token.made_by = {"alice", "os:root"};
+  token.mark = Bytes(32, 9);
   ASSERT_TRUE(catalog_->add_token(token));
   EXPECT_EQ(catalog_->add_token(token).error().code, Errc::exists);
   EXPECT_TRUE(catalog_->tokens(Environment::production)->empty());
@@ -290,6 +291,7 @@ TEST_P(CatalogContract, keeps_tokens_by_environment) {
   EXPECT_EQ((*found)[0].scopes, token.scopes);
   EXPECT_EQ((*found)[0].mac, token.mac);
   EXPECT_EQ((*found)[0].made_by, token.made_by);
+  EXPECT_EQ((*found)[0].mark, token.mark);
   EXPECT_EQ((*found)[0].created, noon);
   EXPECT_EQ((*found)[0].expires, token.expires);
   EXPECT_EQ((*found)[0].revoked, std::nullopt);
@@ -446,7 +448,9 @@ TEST_F(CatalogFile, of_the_first_schema_is_brought_up_and_keeps_its_tokens) {
   const TokenRecord token{"abcdefghjkmn", Environment::dev, "ci", {{"infer", "*"}}, Bytes(32, 7), Instant(), {}, {}};
   ASSERT_TRUE(open()->add_token(token));
   sql("DROP TABLE roles; DROP TABLE bindings; DROP TABLE revocations; ALTER TABLE tokens DROP COLUMN service;"
-      "ALTER TABLE tokens DROP COLUMN inherit; ALTER TABLE tokens DROP COLUMN made_by; PRAGMA user_version = 1");
+      "ALTER TABLE tokens DROP COLUMN inherit; ALTER TABLE tokens DROP COLUMN made_by; ALTER TABLE tokens DROP COLUMN "
+      "mark;"
+      "PRAGMA user_version = 1");
   const auto catalog = open();
   const auto tokens = catalog->tokens(Environment::dev);
   ASSERT_TRUE(tokens);
@@ -503,7 +507,7 @@ TEST_F(CatalogFile, keeps_the_revocations_of_the_schema_before) {
   fill(1);
   const Revocation one{Environment::dev, Revocable::key, "ed25519:0123456789abcdef", "lost", Instant()};
   ASSERT_TRUE(open()->add_revocation(one, "olga"));
-  sql("ALTER TABLE tokens DROP COLUMN made_by; ALTER TABLE roles DROP COLUMN seal;"
+  sql("ALTER TABLE tokens DROP COLUMN made_by; ALTER TABLE tokens DROP COLUMN mark; ALTER TABLE roles DROP COLUMN seal;"
       "ALTER TABLE bindings DROP COLUMN seal; PRAGMA user_version = 3");
   EXPECT_EQ(*open()->revocations(Environment::dev), std::vector{one});
 }

@@ -47,6 +47,7 @@ struct TokenRecord {
   bool service = false;  // of a service account
   bool inherit = false;  // beside its scopes it has what the roles of its subject grant, as they are when it is used
   std::vector<std::string> made_by = {};  // who made it, and who made the token that they made it with, and so on
+  Bytes mark = {};                        // record_mark() of core/token_table.h; empty: of release 0.1
   std::vector<Scope> inherited = {};      // not stored: what it has by the roles of its subject just now
   std::vector<Scope> all_scopes() const;
 };

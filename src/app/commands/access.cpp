@@ -8,6 +8,7 @@
 
 #include "app/output.h"
 #include "app/workspace.h"
+#include "core/token_table.h"
 #include "gateway/admin.h"
 #include "gateway/router.h"
 #include "registry/grants.h"
@@ -202,13 +203,16 @@ Result<int> run_access_explain(const ExplainArguments& arguments, Context& conte
       return {};
     };
     const auto* grant = holder.grant_for(arguments.action, what, kind);
+    const bool holds = TRY(record_holds(*workspace->keys(environment), record));
     const bool approves = !record.service || arguments.action != "approve";
     std::string why = record.revoked                             ? "is revoked"
                       : record.expires && *record.expires <= now ? "is expired"
+                      : !holds           ? "opens to nobody: its record was changed, or its token key was removed"
                       : !approves        ? "is of a service account: approvals are given by persons"
                       : grant != nullptr ? fmt::format("has the grant {}{}", grant->text(), by(*grant))
                                          : fmt::format("has only {}", registry::described(record.all_scopes()));
-    const bool good = grant != nullptr && approves && !record.revoked && !(record.expires && *record.expires <= now);
+    const bool good =
+        grant != nullptr && holds && approves && !record.revoked && !(record.expires && *record.expires <= now);
     allowed = allowed || good;
     reasons.push(
         json::Value().set("token", record.id).set("subject", record.subject).set("allowed", good).set("why", why));

@@ -7,6 +7,7 @@
 #include "app/output.h"
 #include "app/token_display.h"
 #include "app/workspace.h"
+#include "core/token_table.h"
 #include "registry/grants.h"
 #include "registry/tokens.h"
 
@@ -88,8 +89,10 @@ Result<int> run_token_list(const std::string& wanted, Context& context) {
     if (!wanted.empty() && name(environment) != wanted) continue;
     const auto principal = TRY(workspace->principal(environment));
     for (const auto& record : TRY(registry::list_tokens(workspace->ports(), environment, principal))) {
+      const bool holds = TRY(record_holds(*workspace->keys(environment), record));
       std::string state = record.revoked                                             ? "revoked"
                           : record.expires && *record.expires <= context.clock.now() ? "expired"
+                          : !holds                                                   ? "void"
                                                                                      : "good";
       rows.push_back({record.id, std::string(name(environment)), record.subject + (record.service ? " (service)" : ""),
                       registry::described(record.all_scopes()) + (record.inherit ? " (inherits)" : ""),
@@ -158,7 +161,8 @@ std::vector<Command> token_commands() {
       {.name = "token list",
        .access = Access::grant("token", "the subject; others are not listed"),
        .summary = "list tokens, never their secrets",
-       .details = "",
+       .details = "States: good; revoked; expired; void: opens to nobody, because its record was changed in the "
+                  "catalogue or its token key was removed.",
        .declare = [](Args& args) -> Run {
          auto wanted = std::make_shared<std::string>();
          args.choice("-e,--environment", *wanted, token_environments, "only this environment");
