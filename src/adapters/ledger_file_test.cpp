@@ -488,9 +488,10 @@ TEST_F(LedgerFile, cosignatures_never_put_an_older_note_back) {
       if (!note) continue;
       note->signatures = {{"witness.example", {1, 2, 3, 4}, Bytes(72, 5)}};
       if (add_cosignatures(files_, folder_.string(), *note)) ++added;
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
   });
-  for (int i = 2; i <= 300; ++i) {
+  for (int i = 2; i <= 40; ++i) {
     ASSERT_TRUE(append_to_ledger(ports(files_), options(), event(i)));
     EXPECT_EQ(held().size, static_cast<std::uint64_t>(i));
   }
