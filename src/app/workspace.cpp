@@ -122,8 +122,9 @@ Result<std::unique_ptr<Workspace>> Workspace::open(Context& context, LoadedSetti
 Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSettings loaded) {
   const std::string data = loaded.data;
   CHECK(context.files.make_directories(data));
-  const auto alone = TRY(lock_keys_of(data, LockMode::exclusive));
+  auto alone = TRY(lock_keys_of(data, LockMode::exclusive));
   std::unique_ptr<Workspace> workspace(new Workspace(context, std::move(loaded)));
+  workspace->alone_ = std::move(alone);  // until its administrators are made, too
   for (const auto environment : all_environments) {
     // A run that was killed may have left keys behind: nothing is sealed with them yet, but they are never overwritten.
     if (auto made = adapters::create_keys_file(workspace->key_folder(environment));
@@ -139,9 +140,19 @@ Result<std::unique_ptr<Workspace>> Workspace::create(Context& context, LoadedSet
   // Last: a folder with a catalogue is a whole workspace.
   if (auto made = workspace->open_catalog(adapters::CatalogMode::create); !made) {
     if (made.error().code != Errc::exists) return std::unexpected(std::move(made).error());
-    return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
+    CHECK(workspace->open_catalog(adapters::CatalogMode::open));
+    if (!TRY(workspace->is_unfinished()))
+      return fail(Errc::exists, fmt::format("{} holds Hauberk data already; nothing was changed", data));
   }
   return workspace;
+}
+
+// Killed before every environment had its administrator: nobody has done anything with it yet.
+Result<bool> Workspace::is_unfinished() {
+  if (!TRY(catalog_->versions("")).empty()) return false;
+  for (const auto environment : all_environments)
+    if (TRY(catalog_->tokens(environment)).empty()) return true;
+  return false;
 }
 
 Status Workspace::open_catalog(adapters::CatalogMode mode) {

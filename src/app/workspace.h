@@ -70,12 +70,14 @@ class Workspace {
   Result<Principal> authenticate(Environment environment);
   Status admit();
   Status open_parts();
+  Result<bool> is_unfinished();
   Status open_catalog(adapters::CatalogMode mode);
   Status append(Environment environment, Event event, const Principal& principal, adapters::Seal seal);
   Status load_policies();
 
   Context& context_;
   LoadedSettings loaded_;
+  Descriptor alone_;  // the lock of the keys, of who makes the workspace
   KeyAccess access_;
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<Catalog> catalog_;

@@ -141,6 +141,24 @@ class Record(Test):
 
 
 class Kill(Test):
+    def test_kill_9_of_init_at_any_moment_is_finished_by_the_next(self):
+        for attempt in range(12):
+            place = self.make()
+            process = subprocess.Popen(place.command("init", "--json"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            time.sleep(0.002 + 0.005 * attempt)
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            again = place.hauberk("init", "--json")
+            self.assertIn(again.status, (0, 2), str(again))
+            for environment in ("dev", "staging", "production"):
+                good = [token for token in place.hauberk("token", "list", "-e", environment, "--json").json() if token["state"] == "good"]
+                self.assertEqual(len(good), 1)
+                if again.status == 0:
+                    self.expect(place.hauberk("token", "list", "-e", environment, token=again.json()["tokens"][environment]))
+            self.expect(place.hauberk("ledger", "verify"))
+            self.expect(place.hauberk("ledger", "compare"))
+
     def load(self, gateway, token: str, stop: threading.Event, counts: list[int]) -> None:
         body = magika_request(PYTHON)
         while not stop.is_set():

@@ -16,6 +16,9 @@ Result<int> run_init(Context& context) {
   std::vector<std::vector<std::string>> rows;
   for (const auto environment : all_environments) {
     const auto principal = TRY(workspace->principal(environment));
+    // Of a run that was killed: nobody was shown it.
+    for (const auto& lost : TRY(workspace->catalog().tokens(environment)))
+      CHECK(registry::revoke_token(workspace->ports(), environment, lost.id, principal));
     const registry::TokenRequest request{.environment = environment,
                                          .subject = "admin",
                                          .scopes = {TRY(Scope::parse("admin:*"))},
