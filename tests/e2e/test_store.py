@@ -144,7 +144,7 @@ class Store(Test):
         self.assertEqual(key.stat().st_mode & 0o777, 0o600)
         content = key.read_bytes()
         key.unlink()
-        failed = self.expect(place.hauberk("store", "gc", "--remove", "--age", "0s"), 2)
+        failed = self.expect(place.hauberk("store", "gc", "--remove", "--age", "0s"), 3)
         self.assertIn("address.key", failed.err)
         self.assertIn("backup", failed.err)
         self.assertFalse(key.exists())
