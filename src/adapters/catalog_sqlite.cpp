@@ -130,6 +130,7 @@ class Query {
   Query(const Query&) = delete;
   Query& operator=(const Query&) = delete;
   ~Query() {
+    if (statement_ == nullptr) return;  // it could not be prepared
     sqlite3_reset(statement_);
     sqlite3_clear_bindings(statement_);
   }
@@ -621,10 +622,12 @@ class CatalogSqlite final : public Catalog {
     for (const auto& name : names) list.push(name);
     return json::write(list);
   }
-  static Result<std::vector<std::string>> read_names(const std::string& text) {
-    const auto list = TRY(json::parse(text));
+  Result<std::vector<std::string>> read_names(const std::string& text) {
+    const auto list = json::parse(text);
+    if (!list || !list->is_array())
+      return fail(Errc::corrupt, "a list in the catalogue is damaged; restore the last backup of it", db_.path());
     std::vector<std::string> names;
-    for (const auto& name : list.is_array() ? *list.as_array() : json::Array{})
+    for (const auto& name : *list->as_array())
       if (const auto* one = name.as_string()) names.push_back(*one);
     return names;
   }
@@ -634,7 +637,7 @@ class CatalogSqlite final : public Catalog {
     return write_names(texts);
   }
   // A grant that this version does not understand grants nothing, and the others stay what they are.
-  static Result<std::vector<Scope>> read_scopes(const std::string& text) {
+  Result<std::vector<Scope>> read_scopes(const std::string& text) {
     std::vector<Scope> scopes;
     for (const auto& scope : TRY(read_names(text)))
       if (auto parsed = Scope::parse(scope))

@@ -551,6 +551,42 @@ TEST_F(CatalogFile, in_a_folder_that_can_only_be_read_is_read) {
   as_somebody([&] { EXPECT_EQ(refusal().code, Errc::unsupported); });
 }
 
+// Whatever lacks or is no JSON: an error, and neither a crash nor an empty answer.
+TEST_F(CatalogFile, without_a_table_or_with_other_values_fails_and_says_so) {
+  for (const char* change :
+       {"DROP TABLE roles", "DROP TABLE bindings", "DROP TABLE revocations", "DROP TABLE tokens",
+        "DROP TABLE deployments", "DROP TABLE evidence", "ALTER TABLE tokens RENAME COLUMN scopes TO sc",
+        "UPDATE tokens SET scopes = '['", "UPDATE tokens SET made_by = '{}x'", "UPDATE roles SET grants = 'x'"}) {
+    SCOPED_TRACE(change);
+    const Folder folder;
+    const auto file = folder.file();
+    {
+      const auto catalog = *open_catalog_sqlite(file, CatalogMode::create);
+      const TokenRecord token{"abcdefghjkmn", Environment::dev, "ci", {{"infer", "*"}}, Bytes(32, 7), noon, {}, {}};
+      ASSERT_TRUE(catalog->add_token(token));
+      ASSERT_TRUE(catalog->put_role({Environment::dev, "tester", {{"read", "*"}}, ""}));
+    }
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(file.c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, change, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    sqlite3_close(db);
+    const auto catalog = open_catalog_sqlite(file, CatalogMode::open);
+    ASSERT_TRUE(catalog);
+    std::vector<Error> errors;
+    const auto look = [&](auto result) {
+      if (!result) errors.push_back(result.error());
+    };
+    look((*catalog)->tokens(Environment::dev));
+    look((*catalog)->roles(Environment::dev));
+    look((*catalog)->bindings(Environment::dev));
+    look((*catalog)->revocations(Environment::dev));
+    look((*catalog)->deployments(Environment::dev));
+    look((*catalog)->evidence(Digest{}));
+    ASSERT_EQ(errors.size(), 1u);
+    EXPECT_EQ(exit_code(errors[0].code), 3);
+  }
+}
+
 TEST_F(CatalogFile, with_a_newer_schema_is_refused_and_says_so) {
   fill(1);
   sql("PRAGMA user_version = 999");

@@ -46,6 +46,7 @@ struct Context {
   bool quiet = false;  // --quiet: no progress and no hints
   Access access = Access::anybody("no verb runs yet");  // of the verb that runs
   std::optional<Acting> acting = {};
+  std::string trace = {};                 // of all events of this run; made with the first
   std::vector<Announced> announced = {};  // and not yet told how they ended
 };
 

@@ -98,7 +98,7 @@ Result<Descriptor> Workspace::lock_keys(Context& context, LockMode mode) {
   if (!context.files.info(join_path(data, "keys"))) return Descriptor();  // what follows says that there is no data
   auto lock = lock_keys_of(data, mode);
   // Where nothing can be written nothing is wrapped; what comes says so in its own words.
-  if (!lock && lock.error().code == Errc::denied && mode == LockMode::shared) return Descriptor();
+  if (!lock && mode == LockMode::shared && ::access(data.c_str(), W_OK) != 0) return Descriptor();
   return lock;
 }
 
@@ -300,6 +300,9 @@ Status Workspace::append(Environment environment, Event event, const Principal& 
   event.time = context_.clock.now();
   event.id = make_id(std::chrono::duration_cast<std::chrono::milliseconds>(event.time.time_since_epoch()).count(),
                      context_.random);
+  // Which end belongs to which intent.
+  if (context_.trace.empty()) context_.trace = hex(context_.random.bytes(16));
+  event.trace = context_.trace;
   event.principal = principal.subject;
   event.token_id = principal.token_id;
   auto written = adapters::append_to_ledger({context_.files, keys(environment), context_.clock},

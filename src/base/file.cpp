@@ -26,10 +26,6 @@ std::unexpected<Error> system_error(std::string_view doing, std::string_view pat
         return Errc::not_found;
       case EEXIST:
         return Errc::exists;
-      case EACCES:
-      case EPERM:
-      case EROFS:
-        return Errc::denied;
       case ENOSPC:
       case EDQUOT:
       case EFBIG:

@@ -13,10 +13,9 @@ namespace hauberk {
 Result<Descriptor> lock_file(const std::string& path, LockMode mode, Duration patience, std::string_view busy) {
   Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) {
-    const auto code = errno == ENOENT                                       ? Errc::not_found
-                      : errno == EROFS || errno == EACCES || errno == EPERM ? Errc::denied
-                      : errno == ENOSPC || errno == EDQUOT                  ? Errc::exhausted
-                                                                            : Errc::unavailable;
+    const auto code = errno == ENOENT                      ? Errc::not_found
+                      : errno == ENOSPC || errno == EDQUOT ? Errc::exhausted
+                                                           : Errc::unavailable;
     return fail(code, fmt::format("cannot open it for writing: {}", ::strerror(errno)), path);
   }
   constexpr auto pause = std::chrono::milliseconds(5);

@@ -30,7 +30,7 @@ std::unexpected<Error> cannot(std::string_view what, const std::string& where) {
       return fail(Errc::invalid, "it is a symbolic link that leads out of the folder", where);
     case EACCES:
     case EPERM:
-      return fail(Errc::denied, "this user may not read it; check the permissions", where);
+      return fail(Errc::unavailable, "this user may not read it; check the permissions", where);
     case ENOSYS:
       return fail(Errc::unsupported, "folders can only be read safely by Linux 5.6 and later (openat2)", where);
     default:

@@ -305,7 +305,8 @@ class Builder {
       if (first_bad_byte(key)) return fail(place, "the key holds NUL or what is no character");
       if (key == "<<") return fail(place, "merge keys (<<) are not accepted; write the keys where they are used");
       const auto child = child_pointer(pointer, key);
-      if (document.places.contains(child)) return fail(place, fmt::format("the key '{:.64}' occurs twice", key));
+      if (document.places.contains(child))
+        return fail(place, is_plain_key(key) ? fmt::format("the key '{}' occurs twice", key) : "a key occurs twice");
       event = next();
       if (event == nullptr) return false;
       members.emplace_back(key, json::Value());
@@ -331,7 +332,6 @@ struct KeysOnly {
   std::uint32_t column;  // of what was at `column` before
 };
 KeysOnly keys_only(std::string_view line, std::uint32_t column) {
-  constexpr std::size_t longest_key = 40;
   const auto is_sign = [&](std::size_t at) {
     if (line[at] == ':') return at + 1 == line.size() || line[at + 1] == ' ';  // not that of an address
     return std::string_view(" \t\r,{}[]\"'").contains(line[at]);
@@ -341,10 +341,9 @@ KeysOnly keys_only(std::string_view line, std::uint32_t column) {
     return before == std::string_view::npos || std::string_view("{[,-?").contains(line[before]);
   };
   const auto is_key = [&](std::size_t begin, std::size_t end) {  // followed by a colon and a space
-    if (!begins_member(begin)) return false;
+    if (!begins_member(begin) || !is_plain_key(line.substr(begin, end - begin))) return false;
     if (end < line.size() && (line[end] == '"' || line[end] == '\'')) ++end;
-    return end - begin <= longest_key && end < line.size() && line[end] == ':' &&
-           (end + 1 == line.size() || line[end + 1] == ' ');
+    return end < line.size() && line[end] == ':' && (end + 1 == line.size() || line[end + 1] == ' ');
   };
   KeysOnly out{{}, 0};
   std::uint32_t at = 0;  // characters before

@@ -56,7 +56,8 @@ bool within(const FieldType& type, double n) { return n >= type.least && n <= ty
 void read_unknown(const FieldList& list, const std::string& key, const FieldPlace& place) {
   std::vector<std::string_view> names;
   for (const auto& field : list.fields()) names.push_back(field.name);
-  std::string message = fmt::format("unknown key '{}'", key.size() <= 64 ? key : "…");
+  // A key that is not written as ours are may be a secret behind a colon without its space.
+  std::string message = is_plain_key(key) ? fmt::format("unknown key '{}'", key) : "unknown key";
   std::string meaning;
   if (const auto meant = nearest(key, names)) {
     message += fmt::format("; did you mean '{}'?", *meant);
@@ -81,6 +82,12 @@ std::string child_pointer(std::string_view pointer, std::string_view key) {
       out += c;
   }
   return out;
+}
+
+bool is_plain_key(std::string_view text) {
+  constexpr std::size_t longest = 24;
+  return !text.empty() && text.size() <= longest &&
+         std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
 }
 
 Error to_error(const FieldErrors& errors) {

@@ -52,6 +52,9 @@ struct FieldError {
 };
 using FieldErrors = std::vector<FieldError>;
 
+// Small letters and '_', as all keys of ours: what else stands in the place of one is not repeated in errors.
+bool is_plain_key(std::string_view text);
+
 // One error of the house out of several: the first one's pointer as context, all messages.
 Error to_error(const FieldErrors& errors);
 // `pointer` with one more part, escaped as RFC 6901 says.

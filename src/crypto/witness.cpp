@@ -70,7 +70,7 @@ std::string Witness::place_of(const std::string& origin) const {
 Result<Checkpoint> Witness::seen(const std::string& origin) const {
   const auto text = read_file(files_, place_of(origin), largest_state);
   if (!text && text.error().code == Errc::not_found) return seen_by_release_0_1(origin);
-  if (!text) return std::unexpected(text.error());
+  if (!text) return fail(Errc::corrupt, text.error().message, place_of(origin));
   const auto note = parse_note(as_text(*text));
   const auto signed_here = note ? verifier_.signed_note(*note) : Result<bool>(false);
   auto checkpoint = note ? parse_checkpoint(note->text) : std::unexpected(note.error());

@@ -32,7 +32,7 @@ Result<std::string> seal_of(const std::string& text, crypto::KeyProvider& keys) 
   return id + " " + base64(signature);
 }
 
-bool is_sealed(const std::string& text, std::string_view seal, crypto::KeyProvider& keys) {
+bool holds(const std::string& text, std::string_view seal, crypto::KeyProvider& keys) {
   const auto space = seal.find(' ');
   if (space == std::string_view::npos) return false;
   const auto signature = from_base64(seal.substr(space + 1));
@@ -42,7 +42,7 @@ bool is_sealed(const std::string& text, std::string_view seal, crypto::KeyProvid
 template <typename T>
 void keep_sealed(std::vector<T>& all, crypto::KeyProvider& keys, auto described) {
   std::erase_if(all, [&](const T& one) {
-    if (is_sealed(text_of(one), one.seal, keys)) return false;
+    if (holds(text_of(one), one.seal, keys)) return false;
     log::warning(
         "the catalogue has a grant that is not signed here, which grants nothing; if it is right, give it again",
         {{"grant", described(one)}});
@@ -58,6 +58,11 @@ Result<Grants> sealed_grants(Catalog& catalog, Environment environment, crypto::
   keep_sealed(grants.bindings, keys,
               [](const Binding& binding) { return "role " + binding.text() + " of " + binding.subject; });
   return grants;
+}
+
+bool is_sealed(const CustomRole& role, crypto::KeyProvider& keys) { return holds(text_of(role), role.seal, keys); }
+bool is_sealed(const Binding& binding, crypto::KeyProvider& keys) {
+  return holds(text_of(binding), binding.seal, keys);
 }
 
 Status seal(CustomRole& role, crypto::KeyProvider& keys) {

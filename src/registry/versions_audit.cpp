@@ -59,18 +59,21 @@ void VersionsAudit::settle(const Intent& intent) {
 void VersionsAudit::finish(const json::Value& record) {
   const std::string kind(record.text_or("kind", "")), target(record.text_or("target", ""));
   const auto artifact = record.text_or("artifact", "");
-  bool announced = false;
+  const bool ok = record.text_or("outcome", "") == "ok";
   std::erase_if(open_, [&](const Intent& intent) {
+    if (intent.trace.empty() || intent.trace != record.text_or("trace", "")) return false;
     const bool this_one =
         intent.operation == "state" ? intent.target == target : intent.artifact == artifact && !artifact.empty();
-    if (!this_one) return false;
-    announced = announced || intent.operation == "state";
-    settle(intent);
-    return true;
+    if (this_one) settle(intent);
+    return this_one;
   });
-  if (kind == "import") versions_[target].artifact = artifact;
+  if (kind == "import" && ok) {
+    versions_[target].artifact = artifact;
+    versions_[target].importer = record.text_or("principal", "");
+  }
   const auto known = versions_.find(target);
-  if (known == versions_.end() || announced) return;
+  if (known == versions_.end() || !ok || record.find("trace") != nullptr) return;
+  // Of release 0.1, without intents.
   if (const auto state = state_told(kind, record.text_or("reason", ""), known->second.state))
     known->second.state = std::max(known->second.state, *state);
   if (kind == "approve" && known->second.state == VersionState::scanned)
@@ -84,8 +87,12 @@ void VersionsAudit::add(const json::Value& record) {
     return;
   }
   const auto reason = record.text_or("reason", "");
-  Intent intent{std::string(record.text_or("operation", "")), std::string(record.text_or("target", "")),
-                std::string(record.text_or("artifact", "")), next_in(reason), ids_in(reason)};
+  Intent intent{std::string(record.text_or("trace", "")),
+                std::string(record.text_or("operation", "")),
+                std::string(record.text_or("target", "")),
+                std::string(record.text_or("artifact", "")),
+                next_in(reason),
+                ids_in(reason)};
   if (intent.operation != "state" && intent.operation != "evidence" && intent.operation != "import" &&
       intent.operation != "rollback")
     return;
@@ -94,7 +101,7 @@ void VersionsAudit::add(const json::Value& record) {
     return;
   }
   const auto begun = std::ranges::find_if(open_, [&](const Intent& one) {
-    return one.operation == intent.operation && one.target == intent.target &&
+    return one.trace == intent.trace && one.operation == intent.operation && one.target == intent.target &&
            (one.operation == "state" || one.artifact == intent.artifact);
   });
   if (begun == open_.end()) return;
@@ -139,6 +146,9 @@ std::vector<std::string> VersionsAudit::differences(const Found& catalogue) cons
     if (version.state != known.state && !known.open.contains(version.state) && !may_be)
       said.push_back(fmt::format("version {}: is {} in the catalogue, and {} by the ledger", ref, name(version.state),
                                  name(known.state)));
+    if (known.importer != version.imported_by)
+      said.push_back(fmt::format("version {}: was imported by {} in the catalogue, and by {} by the ledger", ref,
+                                 version.imported_by, known.importer));
     const auto there = ids_of(artifact);
     check_evidence("version " + ref, there, known.evidence);
     if (const auto more = evidence_.find(artifact.text()); more != evidence_.end())

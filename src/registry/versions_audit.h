@@ -1,7 +1,8 @@
 // VersionsAudit: versions, their states and the evidence on them, as the ledgers of all environments tell it, and where
 // the catalogue says something else: a revoked version put back, evidence against it removed, a version that nobody
 // imported. States only go one way, so that the order between the ledgers does not matter. An intent whose end is not
-// told may have been done: either is accepted. Events of release 0.1 do not name their evidence. Pure; one thread.
+// told may have been done: either is accepted; the end is that of the same run (its trace). Events of release 0.1 have
+// no trace and do not name their evidence. Pure; one thread.
 #pragma once
 
 #include <map>
@@ -32,13 +33,13 @@ class VersionsAudit {
 
  private:
   struct Known {
-    std::string artifact;                            // "sha256:…"
+    std::string artifact, importer;                  // "sha256:…"
     VersionState state = VersionState::quarantined;  // the furthest that is told
     std::set<VersionState> open;                     // of intents without an end
     std::vector<std::string> evidence;               // ids that must be there
   };
   struct Intent {
-    std::string operation, target, artifact;
+    std::string trace, operation, target, artifact;
     std::optional<VersionState> next;
     std::vector<std::string> evidence;
   };

@@ -526,6 +526,9 @@ class Tokens(Test):
             ("INSERT INTO bindings VALUES ('dev', 'tess', 'admin', '*', '')", "binding tess admin"),
             ("INSERT INTO bindings VALUES ('dev', 'gone', 'viewer', '*', '')", "the ledger says that it is gone"),
             ("DELETE FROM bindings", "binding tess tester: is missing"),
+            ("UPDATE bindings SET seal = ''", "role tester of tess: is not signed here"),
+            ("UPDATE roles SET seal = ''", "role tester: is not signed here"),
+            ("UPDATE tokens SET mark = zeroblob(32) WHERE subject = 'ida'", "does not hold"),
             ("DROP TRIGGER revocations_remain; DELETE FROM revocations", "revocation ed25519:0123456789abcdef"),
             ("DROP TRIGGER revocations_stay; UPDATE revocations SET since = since + 10000000000", "revocation ed25519:0123456789abcdef"),
         ):
@@ -547,6 +550,9 @@ class Tokens(Test):
         self.expect(place.hauberk("model", "promote", "m2", "--to", "staging"))
         self.expect(place.hauberk("model", "rescan", "m2"))
         self.expect(place.hauberk("model", "revoke", "magika", "--reason", "bad"))
+        (place.folder / "bad.pkl").write_bytes(MALICIOUS)
+        self.expect(place.hauberk("model", "import", "bad.pkl", "--name", "bad"), 1)
+        self.expect(place.hauberk("model", "rescan", "bad"), 1)
         self.expect(place.hauberk("ledger", "compare"))
         free = "DROP TRIGGER evidence_remains; DROP TRIGGER evidence_stays;"
         for statement, expected in (
@@ -554,6 +560,8 @@ class Tokens(Test):
             (f"{free} DELETE FROM evidence WHERE sequence = (SELECT max(sequence) FROM evidence)", "version magika@1: the evidence"),
             (f"{free} DELETE FROM evidence WHERE artifact = (SELECT artifact FROM versions WHERE name = 'm1')", "version m1@1: the evidence"),
             ("UPDATE versions SET state = 'approved' WHERE name = 'm1'", "version m1@1: is approved in the catalogue, and scanned by the ledger"),
+            ("UPDATE versions SET state = 'scanned' WHERE name = 'bad'", "version bad@1: is scanned in the catalogue, and quarantined by the ledger"),
+            ("UPDATE versions SET imported_by = 'vera' WHERE name = 'm1'", "version m1@1: was imported by vera in the catalogue, and by anna by the ledger"),
             ("UPDATE versions SET state = 'scanned' WHERE name = 'm2'", "version m2@1: is scanned in the catalogue, and staging by the ledger"),
             ("DELETE FROM versions WHERE name = 'm1'", "version m1@1: is missing in the catalogue"),
             ("INSERT INTO versions SELECT 'm3', 1, state, artifact, 'eve', imported, origin FROM versions WHERE name = 'm1'", "version m3@1: is in the catalogue, but the ledger knows nothing of it"),

@@ -12,6 +12,7 @@ class VersionsAuditTest : public RegistryTest {
   VersionsAuditTest() {
     recorded_ = record_before_change(std::move(catalog_), {.announce = [this](Environment, Event event) -> Status {
                                                              event.kind = "intent";
+                                                             event.trace = "run";
                                                              event.outcome = "begun";
                                                              hear(std::move(event));
                                                              return {};
@@ -25,6 +26,8 @@ class VersionsAuditTest : public RegistryTest {
     Event event;
     event.kind = std::move(kind);
     event.target = version.ref();
+    event.principal = "ian";
+    event.trace = trace_;
     event.artifact = version.manifest.digest().text();
     event.outcome = std::move(outcome);
     event.reason = std::move(reason);
@@ -45,6 +48,7 @@ class VersionsAuditTest : public RegistryTest {
 
   std::unique_ptr<Catalog> recorded_;
   VersionsAudit audit_;
+  std::string trace_ = "run";
 };
 
 TEST_F(VersionsAuditTest, follows_a_version_and_takes_an_open_intent_for_either) {
@@ -55,9 +59,15 @@ TEST_F(VersionsAuditTest, follows_a_version_and_takes_an_open_intent_for_either)
   EXPECT_TRUE(differences().empty());
   EXPECT_EQ(differences([](auto& all) { all.versions.clear(); }).size(), 1u);
   EXPECT_EQ(differences([](auto& all) { all.versions[0].state = scanned; }).size(), 1u);
+  EXPECT_EQ(differences([](auto& all) { all.versions[0].imported_by = "eve"; }).size(), 1u);
   scan(version, "CLEAN");
   EXPECT_TRUE(differences().empty());
   EXPECT_TRUE(differences([](auto& all) { all.versions[0].state = quarantined; }).empty()) << "killed before";
+  trace_ = "another";
+  done("scan", version, "ok", "clean");
+  done("scan", version, "denied", "malicious");
+  EXPECT_TRUE(differences([](auto& all) { all.versions[0].state = quarantined; }).empty()) << "not its end";
+  trace_ = "run";
   EXPECT_EQ(differences([](auto& all) { all.versions[0].state = approved; }).size(), 1u);
   done("scan", version, "ok", "clean");
   EXPECT_TRUE(differences().empty());
@@ -77,6 +87,7 @@ TEST_F(VersionsAuditTest, takes_the_events_of_release_0_1_as_far_as_they_go) {
     version.state = one;
     return audit_.differences({{version}, {}}).empty();
   };
+  trace_.clear();
   done("import", version);
   EXPECT_TRUE(state(quarantined));
   done("scan", version, "denied", "malicious");

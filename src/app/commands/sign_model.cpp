@@ -502,6 +502,10 @@ Result<std::vector<sign::NamedBundle>> read_bundles(const VerifyModelArguments& 
   }
   std::vector<sign::NamedBundle> bundles;
   for (const auto& path : paths) {
+    if (const auto info = context.files.info(path); info && info->size > largest_bundle)
+      return fail(Errc::unavailable,
+                  fmt::format("the signature has {} bytes, and {} are all that is read", info->size, largest_bundle),
+                  path);
     auto bundle = sign::parse_bundle(as_text(TRY(read_file(context.files, path, largest_bundle))));
     if (bundle)
       bundles.push_back({path, std::move(*bundle)});
@@ -615,10 +619,16 @@ Result<int> run_exec(const ExecArguments& arguments, Context& context) {
   const bool links =
       std::ranges::all_of(lists, [](const sign::ModelSignature& one) { return one.serialization.allow_symlinks; });
   // Namespaces are entered before any thread is there.
-  auto copy = TRY(PrivateCopy::of(
-      arguments.model, {.links = links ? FileTreeOptions::Links::follow_below : FileTreeOptions::Links::refuse,
-                        .top_may_be_link = true,
-                        .leave_out = [](std::string_view path) { return path == ".git"; }}));
+  auto copied = PrivateCopy::of(arguments.model,
+                                {.links = links ? FileTreeOptions::Links::follow_below : FileTreeOptions::Links::refuse,
+                                 .top_may_be_link = true,
+                                 .leave_out = [](std::string_view path) { return path == ".git"; }});
+  if (!copied && copied.error().code == Errc::invalid) {  // a link, a pipe, a cycle: nobody signed such a thing
+    auto error = std::move(copied).error();
+    error.code = Errc::denied;
+    return std::unexpected(std::move(error).in("it is not as it was signed"));
+  }
+  auto copy = TRY(std::move(copied));
   // What lies in the folder, however it is spelled, lies in the copy, too.
   const auto in_copy = [&](const std::string& path) {
     const auto found = sign::path_below(arguments.model, path);
