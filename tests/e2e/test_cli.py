@@ -557,7 +557,7 @@ class Tokens(Test):
         free = "DROP TRIGGER evidence_remains; DROP TRIGGER evidence_stays;"
         for statement, expected in (
             ("UPDATE versions SET state = 'production' WHERE name = 'magika'", "version magika@1: is production in the catalogue, and revoked by the ledger"),
-            (f"{free} DELETE FROM evidence WHERE sequence = (SELECT max(sequence) FROM evidence)", "version magika@1: the evidence"),
+            (f"{free} DELETE FROM evidence WHERE sequence = (SELECT max(sequence) FROM evidence)", "version bad@1: the evidence"),
             (f"{free} DELETE FROM evidence WHERE artifact = (SELECT artifact FROM versions WHERE name = 'm1')", "version m1@1: the evidence"),
             ("UPDATE versions SET state = 'approved' WHERE name = 'm1'", "version m1@1: is approved in the catalogue, and scanned by the ledger"),
             ("UPDATE versions SET state = 'scanned' WHERE name = 'bad'", "version bad@1: is scanned in the catalogue, and quarantined by the ledger"),
