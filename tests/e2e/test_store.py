@@ -1,4 +1,5 @@
 """Upkeep of the encrypted content: verification, rotation of the wrapping key, what belongs to nobody."""
+import base64
 import contextlib
 import hashlib
 import json
@@ -11,7 +12,7 @@ import sqlite3
 import subprocess
 import time
 
-from harness import MAGIKA, Test, make_token, nameless_files, prepared
+from harness import DATASETS, MAGIKA, ROOT, Test, make_token, nameless_files, prepared
 
 CANARY = b"CANARY-OF-THE-WEIGHTS/"
 
@@ -170,6 +171,32 @@ class Store(Test):
         self.assertEqual([path for path in blobs.rglob("*") if digest in str(path)], [])
         self.expect(place.hauberk("model", "export", "magika", "out", "-e", "production"))
         self.assertEqual((place.folder / "out/files/model.onnx").read_bytes(), MAGIKA.read_bytes())
+
+    def test_the_document_of_evidence_names_every_type_and_every_member(self):
+        place = self.make(copy_of=prepared())
+        token = make_token(place, "vera", "dev", "approve:*")
+        for file in ("mul_1.onnx", "sigmoid.onnx"):
+            shutil.copy(DATASETS / file, place.folder / "m.onnx")
+            for words in (("model", "import", "m.onnx", "--name", "m"), ("model", "approve", "m", "--comment", "fine"), ("model", "promote", "m", "--to", "staging"), ("model", "promote", "m", "--to", "production")):
+                self.expect(place.hauberk(*words, token=token if words[1] == "approve" else None))
+        self.expect(place.hauberk("model", "rollback", "m", "-e", "production", "--reason", "slow"))
+        self.expect(place.hauberk("model", "revoke", "m", "--reason", "bad"))
+        self.expect(place.hauberk("revocation", "add", "-e", "dev", "--key", "ed25519:0123456789abcdef", "-m", "lost"))
+        self.expect(place.hauberk("revocation", "issue", "-e", "dev", "-o", "revocations.json"))
+        with contextlib.closing(sqlite3.connect(place.data / "catalog.db")) as catalog:
+            envelopes = [row[0] for row in catalog.execute("SELECT envelope FROM evidence")]
+        envelopes += [(place.folder / "revocations.json").read_text()]
+        document = (ROOT / "docs/formats/evidence.md").read_text()
+        common, *parts = document.split("\n## ")
+        sections = {part.split("\n", 1)[0]: part for part in parts}
+        seen = set()
+        for envelope in envelopes:
+            statement = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+            kind = statement["predicateType"]
+            seen.add(kind)
+            for member in statement["predicate"]:
+                self.assertIn(f"`{member}`", sections[kind] + common, f"{kind} has a member that the document does not name")
+        self.assertLessEqual({f"https://hauberk.dev/{kind}/v1" for kind in ("import", "scan", "approval", "promotion", "rollback", "revocation", "revocations")}, seen)
 
     def test_exported_evidence_is_kept_encrypted_like_a_model(self):
         place = self.make(copy_of=prepared())
