@@ -593,9 +593,13 @@ class CatalogSqlite final : public Catalog {
     Query query(db_, "SELECT thing, value, reason, since FROM revocations WHERE environment = ? ORDER BY sequence",
                 environment);
     std::vector<Revocation> found;
-    while (TRY(query.step()))
-      found.push_back(
-          {environment, TRY(parse_revocable(query.text(0))), query.text(1), query.text(2), query.instant(3)});
+    while (TRY(query.step())) {
+      const auto thing = parse_revocable(query.text(0));
+      if (!thing)
+        return fail(Errc::corrupt, "a revocation in the catalogue is damaged; restore the last backup of it",
+                    db_.path());
+      found.push_back({environment, *thing, query.text(1), query.text(2), query.instant(3)});
+    }
     return found;
   }
 

@@ -268,11 +268,15 @@ class TreeCheck {
       if (const auto pem = keys.public_key_pem(crypto::KeyPurpose::ledger))
         if (const auto key = crypto::VerifyingKey::from_pem(*pem))
           if (auto verifier = crypto::NoteVerifier::of(newest.origin, *key)) own = std::move(*verifier);
-    const auto ids = ledger_keys(newest, keys);
+    auto ids = ledger_keys(newest, keys);
+    // Where the note was missing after a rotation, the key of then signed it anew.
+    const auto today = keys.key_id(crypto::KeyPurpose::ledger).value_or("");
+    if (!today.empty()) ids.push_back(today);
     const bool signed_here = std::ranges::any_of(parsed->signatures, [&](const crypto::NoteSignature& one) {
       return one.name == newest.origin && std::ranges::any_of(ids, [&](const std::string& id) {
-               if (id == newest.key_id ? own && one.hint != own->hint : checkpoint->size >= newest.position.sequence)
-                 return false;
+               const bool may_be =
+                   id == newest.key_id ? !own || one.hint == own->hint : checkpoint->size <= newest.position.sequence;
+               if (!may_be) return false;
                return keys.verify(crypto::KeyPurpose::ledger, id, as_bytes(parsed->text), one.signature).has_value();
              });
     });

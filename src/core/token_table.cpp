@@ -34,7 +34,7 @@ Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& rec
 namespace {
 
 Bytes marked_text(const TokenRecord& record) {
-  return to_bytes("hauberk token record v1 " + bound_digest(record).hex());
+  return to_bytes("hauberk token record v1 " + bound_digest(record).hex() + " " + hex(record.mac));
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ Result<Bytes> record_mark(crypto::KeyProvider& keys, const TokenRecord& record) 
   return keys.mac(crypto::KeyPurpose::token, marked_text(record));
 }
 Result<bool> record_holds(crypto::KeyProvider& keys, const TokenRecord& record) {
-  if (record.mark.empty()) return true;  // nobody can tell
+  if (record.mark.empty() || record.revoked) return true;  // nobody can tell; it opens to nobody anyway
   return keys.verify_mac(crypto::KeyPurpose::token, marked_text(record), record.mark);
 }
 

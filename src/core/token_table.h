@@ -24,8 +24,8 @@ namespace hauberk {
 Digest bound_digest(const TokenRecord& record);
 Result<Bytes> token_record_mac(crypto::KeyProvider& keys, const TokenRecord& record, const Secret& token);
 
-// An HMAC of the record alone, by which it can be judged without the token: is it as it was made, and is the key still
-// there by which its token would be known?
+// An HMAC of the record and its HMAC, by which it can be judged without the token: is it as it was made, and is the key
+// still there by which its token would be known?
 Result<Bytes> record_mark(crypto::KeyProvider& keys, const TokenRecord& record);
 Result<bool> record_holds(crypto::KeyProvider& keys, const TokenRecord& record);
 

@@ -130,7 +130,11 @@ TEST_F(TokenTableTest, judges_a_record_without_its_token) {
   EXPECT_TRUE(*record_holds(*keys_, record));
   const auto others = crypto::make_memory_keys(random_);
   EXPECT_FALSE(*record_holds(*others, record)) << "its key is gone";
+  const auto as_made = record;
   record.scopes.push_back({"admin", "*"});
+  EXPECT_FALSE(*record_holds(*keys_, record));
+  record = as_made;
+  record.mac[0] ^= 1;
   EXPECT_FALSE(*record_holds(*keys_, record));
 }
 

@@ -146,8 +146,8 @@ Result<CreatedToken> create_token(const Ports& ports, Random& random, const Toke
   record.made_by = principal.made_by;
   record.made_by.insert(record.made_by.begin(), principal.subject);
   if (request.lifetime) record.expires = now + *request.lifetime;
-  record.mark = TRY(record_mark(*keys, record));
   record.mac = TRY(token_record_mac(*keys, record, token.text));  // last: it binds all the others
+  record.mark = TRY(record_mark(*keys, record));                  // of that, too
   CHECK(ports.catalog.add_token(record));
   return CreatedToken{std::move(record), std::move(token.text)};
 }

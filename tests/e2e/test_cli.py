@@ -528,7 +528,8 @@ class Tokens(Test):
             ("DELETE FROM bindings", "binding tess tester: is missing"),
             ("UPDATE bindings SET seal = ''", "role tester of tess: is not signed here"),
             ("UPDATE roles SET seal = ''", "role tester: is not signed here"),
-            ("UPDATE tokens SET mark = zeroblob(32) WHERE subject = 'ida'", "does not hold"),
+            ("UPDATE tokens SET mark = zeroblob(32) WHERE subject = 'admin'", "does not hold"),
+            ("UPDATE tokens SET mac = (SELECT mac FROM tokens WHERE subject = 'ida') WHERE subject = 'admin'", "does not hold"),
             ("DROP TRIGGER revocations_remain; DELETE FROM revocations", "revocation ed25519:0123456789abcdef"),
             ("DROP TRIGGER revocations_stay; UPDATE revocations SET since = since + 10000000000", "revocation ed25519:0123456789abcdef"),
         ):

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 
-from harness import BINARY, MAGIKA, Test, go_tool, prepared, used
+from harness import BINARY, Gateway, MAGIKA, Test, go_tool, prepared, used
 
 FSCK = os.environ.get("TILES_FSCK") or go_tool("fsck", "fsck-tiles")  # tessera's
 
@@ -106,6 +106,15 @@ class Log(Test):
         place = self.make()
         self.expect(place.hauberk("init"))
         return place
+
+    def test_a_chain_without_records_verifies_after_the_key_was_rotated(self):
+        place = self.make(copy_of=prepared())
+        for _ in range(2):
+            with Gateway(place):
+                pass
+            self.expect(place.hauberk("ledger", "verify"))
+            self.expect(place.hauberk("key", "rotate", "-e", "production", "--purpose", "ledger"))
+            self.expect(place.hauberk("ledger", "verify"))
 
     def test_whoever_kept_a_checkpoint_finds_a_history_that_was_written_anew(self):
         place = self.make(copy_of=prepared())
