@@ -119,6 +119,13 @@ Result<Checkpoint> make_checkpoint(const ChainPosition& position, const Digest& 
   return out;
 }
 
+Result<std::vector<std::string>> ledger_key_ids(crypto::KeyProvider& keys) {
+  std::vector<std::string> ids{TRY(keys.key_id(crypto::KeyPurpose::ledger))};
+  for (const auto& pem : keys.earlier_keys_pem(crypto::KeyPurpose::ledger))
+    ids.push_back(TRY(crypto::VerifyingKey::from_pem(pem)).id());
+  return ids;
+}
+
 Result<Descriptor> lock_note(const std::string& directory) {
   return lock_file(join_path(directory, "note.lock"), LockMode::exclusive, std::chrono::seconds(5));
 }

@@ -72,6 +72,9 @@ Result<Checkpoint> open_checkpoint(std::string_view line, crypto::KeyProvider& k
 // The writer puts a new note there, others add cosignatures to the one that is there: one after the other.
 Result<Descriptor> lock_note(const std::string& directory);
 
+// Ids of the keys that sign or signed the ledger, today's first.
+Result<std::vector<std::string>> ledger_key_ids(crypto::KeyProvider& keys);
+
 // The same for everybody (C2SP tlog-checkpoint): a note signed by the key that signed the checkpoint.
 Result<std::string> make_note(const Checkpoint& checkpoint, crypto::KeyProvider& keys);
 

@@ -43,9 +43,7 @@ Result<std::string> ledger_note(Files& files, const std::string& directory) {
 }
 
 Status check_ledger_note(const crypto::Note& note, crypto::KeyProvider& keys) {
-  std::vector<std::string> ids{TRY(keys.key_id(crypto::KeyPurpose::ledger))};
-  for (const auto& pem : keys.earlier_keys_pem(crypto::KeyPurpose::ledger))
-    ids.push_back(TRY(crypto::VerifyingKey::from_pem(pem)).id());
+  const auto ids = TRY(ledger_key_ids(keys));
   for (const auto& one : note.signatures)
     for (const auto& id : ids)
       if (keys.verify(crypto::KeyPurpose::ledger, id, as_bytes(note.text), one.signature)) return {};

@@ -246,14 +246,6 @@ class TreeCheck {
     return content;
   }
 
-  // The note may be of before the last checkpoint, and then by the key of before.
-  static std::vector<std::string> ledger_keys(const Checkpoint& newest, crypto::KeyProvider& keys) {
-    std::vector<std::string> ids{newest.key_id};
-    for (const auto& pem : keys.earlier_keys_pem(crypto::KeyPurpose::ledger))
-      if (const auto key = crypto::VerifyingKey::from_pem(pem)) ids.push_back(key->id());
-    return ids;
-  }
-
   void read_note(std::string_view text, const Checkpoint& newest, crypto::KeyProvider& keys) {
     const auto wrong = [&](std::string why) {
       problem = LedgerProblem{newest.position.sequence, std::string(note_file), 0, std::move(why)};
@@ -268,10 +260,9 @@ class TreeCheck {
       if (const auto pem = keys.public_key_pem(crypto::KeyPurpose::ledger))
         if (const auto key = crypto::VerifyingKey::from_pem(*pem))
           if (auto verifier = crypto::NoteVerifier::of(newest.origin, *key)) own = std::move(*verifier);
-    auto ids = ledger_keys(newest, keys);
-    // Where the note was missing after a rotation, the key of then signed it anew.
-    const auto today = keys.key_id(crypto::KeyPurpose::ledger).value_or("");
-    if (!today.empty()) ids.push_back(today);
+    // The note may be of before the last checkpoint, and then by the key of before; where it was missing after a
+    // rotation, the key of then signed it anew.
+    const auto ids = ledger_key_ids(keys).value_or(std::vector{newest.key_id});
     const bool signed_here = std::ranges::any_of(parsed->signatures, [&](const crypto::NoteSignature& one) {
       return one.name == newest.origin && std::ranges::any_of(ids, [&](const std::string& id) {
                const bool may_be =

@@ -33,10 +33,8 @@ void check_url(const std::string& url, const FieldPlace& place) {
   const auto host = rest.substr(0, rest.find('/'));
   if (host.empty()) return place.fail("the address names no host");
   if (url.find_first_of("?#@ \t\\\"<>") != std::string::npos ||
-      std::ranges::any_of(url, [](char c) { return c < 0x20 || c == 0x7f; })) {
-    place.fail("an address without user, password, query and spaces is expected; a key goes into `credential`");
-    return;
-  }
+      std::ranges::any_of(url, [](char c) { return c < 0x20 || c == 0x7f; }))
+    return place.fail("an address without user, password, query and spaces is expected; a key goes into `credential`");
   if (const auto colon = host.rfind(':'); colon != std::string_view::npos && !host.ends_with(']'))
     if (!parse_host_port(host)) place.fail("the port of the address is not a number from 0 to 65535");
 }
@@ -52,15 +50,11 @@ void check_key_place(const std::string& place, std::string_view purpose, const F
   if (place == "file") return;
   const auto scheme = std::string_view(place).substr(0, place.find(':'));
   const bool known = scheme == "vault" || scheme == "aws-kms" || scheme == "pkcs11";
-  if (!known || scheme.size() + 1 >= place.size()) {
-    field.fail(
+  if (!known || scheme.size() + 1 >= place.size())
+    return field.fail(
         "expected file, vault:MOUNT/NAME, aws-kms:alias/NAME or pkcs11:token=LABEL;object=LABEL, where the key is");
-    return;
-  }
-  if (place.contains("pin-value=") || place.contains("pin-source=")) {
-    field.fail("a PIN does not belong here: say in pkcs11.pin where it is");
-    return;
-  }
+  if (place.contains("pin-value=") || place.contains("pin-source="))
+    return field.fail("a PIN does not belong here: say in pkcs11.pin where it is");
   if (std::ranges::any_of(place, [](char c) { return c <= 0x20 || c >= 0x7f; }))
     return field.fail("expected a reference without spaces and other signs than those of ASCII");
   if (purpose == "ledger" && scheme == "aws-kms")

@@ -60,6 +60,8 @@ Result<Grants> sealed_grants(Catalog& catalog, Environment environment, crypto::
   return grants;
 }
 
+Digest digest_of(const CustomRole& role) { return crypto::sha256(as_bytes(text_of(role))); }
+
 bool is_sealed(const CustomRole& role, crypto::KeyProvider& keys) { return holds(text_of(role), role.seal, keys); }
 bool is_sealed(const Binding& binding, crypto::KeyProvider& keys) {
   return holds(text_of(binding), binding.seal, keys);

@@ -19,6 +19,9 @@ struct Grants {
 // Those that are signed well; of each other one a warning is logged.
 Result<Grants> sealed_grants(Catalog& catalog, Environment environment, crypto::KeyProvider& keys);
 
+// Of all that is signed of a role, as events name it.
+Digest digest_of(const CustomRole& role);
+
 bool is_sealed(const CustomRole& role, crypto::KeyProvider& keys);
 bool is_sealed(const Binding& binding, crypto::KeyProvider& keys);
 Status seal(CustomRole& role, crypto::KeyProvider& keys);

@@ -88,13 +88,6 @@ std::string described(const TokenRecord& token) {
 
 Digest digest_of(const TokenRecord& token) { return bound_digest(token); }
 
-Digest digest_of(const CustomRole& role) {
-  auto grants = json::Value::array();
-  for (const auto& grant : role.grants) grants.push(grant.text());
-  return crypto::sha256(as_bytes(json::write(
-      json::Value::array().push("hauberk role v1").push(role.name).push(std::move(grants)).push(role.summary))));
-}
-
 Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment,
                                                   crypto::KeyProvider& keys) {
   auto records = TRY(catalog.tokens(environment));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "registry/grants.h"
 #include "registry/ports.h"
 
 namespace hauberk::registry {
@@ -30,7 +31,6 @@ struct CreatedToken {
 std::string described(const std::vector<Scope>& scopes);
 std::string described(const TokenRecord& token);
 Digest digest_of(const TokenRecord& token);
-Digest digest_of(const CustomRole& role);
 
 // The tokens of an environment with what they inherit now. A role that is not there any more grants nothing.
 Result<std::vector<TokenRecord>> effective_tokens(Catalog& catalog, Environment environment, crypto::KeyProvider& keys);
